@@ -1,0 +1,260 @@
+/**
+ * The one registry of error reasons. A reason is what a program branches on: it travels in
+ * `google.rpc.ErrorInfo.reason` (domain `sallyport.internal`) and is documented in docs/ERRORS.md.
+ */
+
+/** The canonical gRPC codes, by the numbers of the gRPC specification (Connect uses the same). */
+export const Status = {
+  CANCELLED: 1,
+  UNKNOWN: 2,
+  INVALID_ARGUMENT: 3,
+  DEADLINE_EXCEEDED: 4,
+  NOT_FOUND: 5,
+  ALREADY_EXISTS: 6,
+  PERMISSION_DENIED: 7,
+  RESOURCE_EXHAUSTED: 8,
+  FAILED_PRECONDITION: 9,
+  ABORTED: 10,
+  OUT_OF_RANGE: 11,
+  UNIMPLEMENTED: 12,
+  INTERNAL: 13,
+  UNAVAILABLE: 14,
+  DATA_LOSS: 15,
+  UNAUTHENTICATED: 16,
+} as const;
+export type StatusName = keyof typeof Status;
+
+export interface ErrorSpec {
+  status: StatusName;
+  message: string;
+  /** What the caller can do about it. */
+  hint: string;
+}
+
+const define = <K extends string>(specs: Record<K, readonly [StatusName, string, string]>) =>
+  Object.freeze(
+    Object.fromEntries(
+      Object.entries<readonly [StatusName, string, string]>(specs).map(
+        ([reason, [status, message, hint]]) => [reason, { status, message, hint }],
+      ),
+    ) as Record<K, ErrorSpec>,
+  );
+
+export const registry = define({
+  // Requests
+  MALFORMED: [
+    'INVALID_ARGUMENT',
+    'the message cannot be read',
+    'check it against the .proto file and docs/PROTOCOL.md',
+  ],
+  INVALID_FIELD: [
+    'INVALID_ARGUMENT',
+    'a field breaks a rule of the contract',
+    'the rule is named in the message; see the .proto file',
+  ],
+  TOO_LARGE: ['RESOURCE_EXHAUSTED', 'the message is larger than the limit', 'split it, or stream it'],
+  UNKNOWN_METHOD: ['UNIMPLEMENTED', 'there is no such method here', 'list the methods by reflection'],
+  DEADLINE: [
+    'DEADLINE_EXCEEDED',
+    'the time the caller allowed has run out',
+    'call again with a later deadline',
+  ],
+  CANCELLED: ['CANCELLED', 'the caller gave the call up', 'call again'],
+  INTERNAL: [
+    'INTERNAL',
+    'something went wrong here',
+    'look for the request id in the logs of the pod that is named',
+  ],
+  UNAVAILABLE: [
+    'UNAVAILABLE',
+    'this pod cannot answer at the moment',
+    'call again after the time in RetryInfo',
+  ],
+  OVERLOADED: [
+    'UNAVAILABLE',
+    'this pod has as much work as it may hold',
+    'call again after the time in RetryInfo',
+  ],
+  CALLER_NOT_ALLOWED: [
+    'PERMISSION_DENIED',
+    'this caller may not use this method',
+    'see the roles in envoy/mesh.yaml',
+  ],
+  NOT_FOUND: ['NOT_FOUND', 'there is no such thing', 'list what there is'],
+  ALREADY_EXISTS: ['ALREADY_EXISTS', 'it exists already', 'choose another name, or change the one there is'],
+
+  // The sealed channel
+  UNKNOWN_SUITE: [
+    'FAILED_PRECONDITION',
+    'this cipher suite is not offered',
+    'read GetServerKeys and use one of its suites',
+  ],
+  UNKNOWN_SERVER_KEY: [
+    'FAILED_PRECONDITION',
+    'this server key is not in use (any more)',
+    'read GetServerKeys again and repeat with a current key',
+  ],
+  UNSEALABLE: [
+    'UNAUTHENTICATED',
+    'the message does not open under the key it names',
+    'the key is wrong or the message was changed on its way',
+  ],
+  UNTRUSTED_SERVER: [
+    'UNAUTHENTICATED',
+    'the server could not prove that it is the one this device enrolled with',
+    'do not go on; ask the administrator',
+  ],
+  CLOCK_SKEW: [
+    'FAILED_PRECONDITION',
+    'the message is too old or from the future',
+    'set the clock by the time in the error and repeat',
+  ],
+  REPLAYED: [
+    'INVALID_ARGUMENT',
+    'a frame with this number was taken already',
+    'frames are never sent twice under one number',
+  ],
+  SEQUENCE_EXHAUSTED: ['FAILED_PRECONDITION', 'this attachment has used up its numbers', 'attach again'],
+  ATTACH_REQUIRED: [
+    'FAILED_PRECONDITION',
+    'this proxy does not hold that attachment',
+    'attach, then repeat what is repeatable',
+  ],
+  UNKNOWN_OUTCOME: [
+    'ABORTED',
+    'the connection broke while an unrepeatable request was under way',
+    'find out whether it took effect before sending it again',
+  ],
+  STREAM_CUT: [
+    'ABORTED',
+    'the body ended before it was complete and cannot be resumed',
+    'ask for it again from the start',
+  ],
+
+  // Enrolment and sessions
+  ACTIVATION_INVALID: [
+    'UNAUTHENTICATED',
+    'the activation code is unknown, used or expired',
+    'ask the administrator for a new one',
+  ],
+  ENROLMENT_REVOKED: [
+    'UNAUTHENTICATED',
+    'the enrolment of this device has been revoked',
+    'enrol again with a new activation code',
+  ],
+  CREDENTIALS_INVALID: [
+    'UNAUTHENTICATED',
+    'user name or password is wrong',
+    'check both; after several failures wait as RetryInfo says',
+  ],
+  THROTTLED: ['RESOURCE_EXHAUSTED', 'too many attempts', 'wait for the time in RetryInfo'],
+  SESSION_UNKNOWN: ['UNAUTHENTICATED', 'there is no such session', 'open a new session'],
+  SESSION_EXPIRED: ['UNAUTHENTICATED', 'the session has expired', 'open a new session'],
+  SESSION_REVOKED: [
+    'UNAUTHENTICATED',
+    'the session has been ended',
+    'open a new session, if the administrator allows it',
+  ],
+  ROUTE_MISMATCH: [
+    'INVALID_ARGUMENT',
+    'x-sallyport-route is not the route key of this message',
+    'send the first part of the session id as x-sallyport-route',
+  ],
+  ATTACH_PROOF_INVALID: [
+    'UNAUTHENTICATED',
+    'the proof of possession of the session key is wrong',
+    'derive it as docs/PROTOCOL.md says',
+  ],
+  TOKEN_INVALID: ['UNAUTHENTICATED', 'the token is not valid', 'log in again'],
+  STALE: [
+    'UNAVAILABLE',
+    'this pod has not read the revocation feed lately enough to answer',
+    'call again after the time in RetryInfo',
+  ],
+  NOT_HELD: [
+    'UNAVAILABLE',
+    'this pod does not hold that session',
+    'repeat as a unary call, which is routed to its owner',
+  ],
+
+  // Authorising and relaying
+  POLICY_DENIED: [
+    'PERMISSION_DENIED',
+    'the policy does not allow this',
+    'the grant names the rule; ask the administrator',
+  ],
+  RESOURCE_UNKNOWN: [
+    'NOT_FOUND',
+    'no resource of the policy matches this request',
+    'see the resources in the policy',
+  ],
+  LEASE_LOST: [
+    'UNAVAILABLE',
+    'the right to use this session could not be renewed',
+    'repeat after the time in RetryInfo',
+  ],
+  BACKEND_UNAVAILABLE: [
+    'UNAVAILABLE',
+    'the intranet server cannot be reached',
+    'repeat what is repeatable after the time in RetryInfo',
+  ],
+  BACKEND_FAILED: ['UNAVAILABLE', 'the intranet server broke off its answer', 'repeat what is repeatable'],
+  REQUEST_INVALID: [
+    'INVALID_ARGUMENT',
+    'the request inside the channel is not a valid HTTP request',
+    'check method, path and headers',
+  ],
+
+  // Keys and storage
+  KEY_UNKNOWN: ['NOT_FOUND', 'there is no such key', 'list the keys'],
+  ROOT_KEY_UNAVAILABLE: [
+    'UNAVAILABLE',
+    'the root key provider did not give the key',
+    'check keys.root in the configuration',
+  ],
+  SEALED_ROW_DAMAGED: [
+    'DATA_LOSS',
+    'a sealed row does not open under its key',
+    'restore the row from a backup; its table and key are named',
+  ],
+  DB_UNAVAILABLE: [
+    'UNAVAILABLE',
+    'the database has no primary at the moment',
+    'call again after the time in RetryInfo',
+  ],
+  DB_BUSY: [
+    'UNAVAILABLE',
+    'too many calls are waiting for the database',
+    'call again after the time in RetryInfo',
+  ],
+  DB_OUTCOME_UNKNOWN: [
+    'ABORTED',
+    'the connection broke while a change was being committed',
+    'read whether it took effect, or repeat with an idempotency key',
+  ],
+
+  // Running it
+  CONFIG_INVALID: [
+    'INVALID_ARGUMENT',
+    'the configuration is not valid',
+    'the field and its rule are named; see docs/CONFIG.md',
+  ],
+  MESH_RUNNING: [
+    'FAILED_PRECONDITION',
+    'a mesh is running on this state folder',
+    '`sallyport down` stops it, or choose another folder with --state',
+  ],
+  MESH_NOT_RUNNING: [
+    'FAILED_PRECONDITION',
+    'no mesh is running on this state folder',
+    '`sallyport up` starts one',
+  ],
+  PART_MISSING: [
+    'FAILED_PRECONDITION',
+    'a program that the mesh needs was not found and could not be fetched',
+    'the message says what was tried and what to install',
+  ],
+  START_FAILED: ['UNAVAILABLE', 'a part of the mesh did not start', 'its log file is named in the message'],
+});
+
+export type ErrorReason = keyof typeof registry;

@@ -1,0 +1,58 @@
+import type {
+  DescMethod,
+  DescMethodBiDiStreaming,
+  DescMethodClientStreaming,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  DescService,
+  MessageInitShape,
+  MessageShape,
+} from '@bufbuild/protobuf';
+import type { Caller } from './caller.ts';
+
+/** What a handler knows about its call, whichever server (grpc-server, connect-server) took it. */
+export interface CallContext {
+  /** `sallyport.relay.v1.Relay/Attach` */
+  readonly method: string;
+  /**
+   * Aborted when the caller gives up, the deadline passes, the server closes, or the call has ended. Its
+   * reason is a SallyportError (CANCELLED, DEADLINE, UNAVAILABLE). Whatever a handler waits for must heed it.
+   */
+  readonly signal: AbortSignal;
+  /** Wall-clock milliseconds (`Date.now()`), or undefined if the caller set none. Hand it on in outgoing calls. */
+  readonly deadlineMs: number | undefined;
+  /** By the client certificate that our sidecar has verified. */
+  readonly caller: Caller;
+  /** The id that the first Envoy gave the request (`x-request-id`), else a new one. */
+  readonly requestId: string;
+  /** IP address of whoever called the mesh, as its edge wrote it; undefined inside the mesh. */
+  readonly remoteAddress: string | undefined;
+  /** A request header (lower-case name); several of the same name are joined by ', '. Binary ones are base64. */
+  header(name: string): string | undefined;
+  /** A response header; has an effect only before the first response message. */
+  setHeader(name: string, value: string): void;
+  /** A response trailer. */
+  setTrailer(name: string, value: string): void;
+}
+
+/**
+ * One RPC. Requests were decoded and checked against the rules of the contract (protovalidate) already.
+ * It throws a SallyportError; anything else becomes INTERNAL. Streams are pulled: `requests` is read from
+ * the wire as the handler asks for it, and the next response is asked for when the last has been taken.
+ */
+export type Handler<M extends DescMethod> =
+  M extends DescMethodUnary<infer I, infer O>
+    ? (request: MessageShape<I>, call: CallContext) => Promise<MessageInitShape<O>>
+    : M extends DescMethodServerStreaming<infer I, infer O>
+      ? (request: MessageShape<I>, call: CallContext) => AsyncIterable<MessageInitShape<O>>
+      : M extends DescMethodClientStreaming<infer I, infer O>
+        ? (requests: AsyncIterable<MessageShape<I>>, call: CallContext) => Promise<MessageInitShape<O>>
+        : M extends DescMethodBiDiStreaming<infer I, infer O>
+          ? (
+              requests: AsyncIterable<MessageShape<I>>,
+              call: CallContext,
+            ) => AsyncIterable<MessageInitShape<O>>
+          : never;
+
+/** The handlers of a service, by the local (camelCase) names of its methods. */
+export type Handlers<S extends DescService> = { [K in keyof S['method']]: Handler<S['method'][K]> };

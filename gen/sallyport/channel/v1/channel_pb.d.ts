@@ -361,6 +361,14 @@ export declare type OpenSessionReplyBody = Message<"sallyport.channel.v1.OpenSes
    * @generated from field: int64 server_time_ms = 4;
    */
   serverTimeMs: bigint;
+
+  /**
+   * Number of the shared key to use from now on: 1 from enrolment. When it is one more
+   * than the device's own, the device derives the next key (docs/PROTOCOL.md, rotation).
+   *
+   * @generated from field: uint32 shared_key_version = 5;
+   */
+  sharedKeyVersion: number;
 };
 
 /**

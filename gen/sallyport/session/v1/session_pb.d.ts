@@ -790,7 +790,8 @@ export declare const SessionService: GenService<{
     output: typeof RenewSessionResponseSchema;
   },
   /**
-   * CloseSession ends the session everywhere. Closing a closed session succeeds.
+   * CloseSession ends the session everywhere. Repeated, it gives SESSION_REVOKED or
+   * SESSION_UNKNOWN, from which a device knows that it has succeeded.
    *
    * @generated from rpc sallyport.session.v1.SessionService.CloseSession
    */

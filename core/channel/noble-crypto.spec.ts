@@ -1,0 +1,4 @@
+import { channelCryptoContract } from './crypto.contract.ts';
+import { nobleCrypto } from './noble-crypto.ts';
+
+channelCryptoContract('noble', nobleCrypto);

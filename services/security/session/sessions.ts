@@ -1,0 +1,50 @@
+import type { RevokeWait } from '../feed/feed.ts';
+import type { AppFacts, SessionKind, SessionRecord } from './record.ts';
+
+/** What the handshake knows about a session that is to be opened. */
+export interface NewSession {
+  readonly routeKey: string;
+  readonly kind: SessionKind;
+  readonly user: string;
+  readonly groups: readonly string[];
+  /** Empty for people's sessions. */
+  readonly deviceId: string;
+  readonly app: AppFacts | undefined;
+  /** The feed's position BEFORE the credentials were read. */
+  readonly feedPosition: number;
+  /** SHA-256 of the OpenSession request; absent for people. */
+  readonly openHash?: Uint8Array;
+  /** Milliseconds. */
+  readonly lifetimeMs: number;
+  /** Called once the id is known, so that the handshake can seal its reply. */
+  build(
+    id: string,
+    expiresAtMs: number,
+  ): { readonly sessionKey: Uint8Array; readonly openReply?: Uint8Array };
+}
+
+/** The sessions of this pod, and through it those of the tier. */
+export interface Sessions {
+  /**
+   * Mints the id, stores the record and holds it. When the database cannot commit in time the session
+   * opens all the same and is written behind.
+   * @throws STALE, OVERLOADED, SESSION_REVOKED (an entry came while it was being opened)
+   */
+  open(session: NewSession): Promise<SessionRecord>;
+  /** The session that this very message opened at most 5 minutes ago: memory first, then the database. */
+  findOpened(openHash: Uint8Array): Promise<SessionRecord | undefined>;
+  /**
+   * The session, from memory, else from the database, the opener or another pod.
+   * `deadlineMs` (how long to look at most) is 2000 unless told.
+   * @throws SESSION_UNKNOWN, SESSION_EXPIRED, SESSION_REVOKED, STALE, UNAVAILABLE (cannot tell at present)
+   */
+  get(id: string, options?: { readonly deadlineMs?: number }): Promise<SessionRecord>;
+  /** The session if this pod holds it; as `get`, else NOT_HELD. Never waits. */
+  held(id: string): SessionRecord;
+  /** Moves its end; never to an earlier time. */
+  renew(record: SessionRecord, expiresAtMs: number): Promise<SessionRecord>;
+  /** Ends it everywhere, through the feed. Returns the entry's position. */
+  end(record: SessionRecord, reason: string, wait: RevokeWait): Promise<number>;
+  /** It was used just now. */
+  touch(record: SessionRecord): void;
+}

@@ -1,0 +1,115 @@
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { SallyportError } from '#core/errors/error.ts';
+import type { Clock } from '#kernel/time/clock.ts';
+import { users } from './accounts.ts';
+import { type AgentConfig, type AgentSecrets, agentSecrets } from './config.ts';
+import { prepareDataDir } from './data-dir.ts';
+import { groupCommands } from './group-commands.ts';
+import { serveHttp } from './http.ts';
+import { Keeper } from './keeper.ts';
+import type { Log } from './log.ts';
+import { renderMyCnf } from './my-cnf.ts';
+import { Mysqld } from './mysqld.ts';
+import { Peers } from './peers.ts';
+import { Poll } from './poll.ts';
+import { handOver, stopNode } from './stop-node.ts';
+import { watchTls } from './tls-watch.ts';
+
+export interface Agent {
+  /** Begins to end mysqld and then the agent; further calls change nothing. */
+  stop(handover: boolean): void;
+  /** Resolves when both have ended. */
+  readonly ended: Promise<void>;
+}
+
+export interface Surroundings {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+/** Puts the agent of one db pod together and starts it. @throws if its configuration or folders are unusable. */
+export async function startAgent(config: AgentConfig, { log, clock, random }: Surroundings): Promise<Agent> {
+  const secrets = await readSecrets(config.secretsFile);
+  await mkdir(config.runDir, { recursive: true, mode: 0o700 });
+  await mkdir(dirname(config.logFile), { recursive: true });
+
+  const account = { socketPath: config.sockets.mysqld, user: users.agent, password: secrets.agent };
+  const commands = groupCommands(account, secrets);
+  const cnfFile = join(dirname(config.dataDir), 'my.cnf');
+  const pidFile = join(config.runDir, 'mysqld.pid');
+  const mysqld = new Mysqld({
+    bin: config.mysqld,
+    cnfFile,
+    pidFile,
+    runDir: config.runDir,
+    logFile: config.logFile,
+    maxLogBytes: 16_000_000,
+    log,
+    clock,
+    random,
+  });
+  const poll = new Poll({ account, clock });
+  const peers = new Peers({ peers: config.peers, clock });
+  const keeper = new Keeper({ config, secrets, mysqld, poll, peers, commands, log, clock });
+  const parts = { keeper, mysqld, peers, commands, log };
+
+  const finish = new AbortController();
+  let stopping: ((handover: boolean) => void) | undefined;
+  const toStop = new Promise<boolean>((resolve) => {
+    stopping = resolve;
+  });
+  const stop = (handover: boolean): void => stopping?.(handover);
+  // First, so that a second agent of this pod ends here.
+  const server = await serveHttp({
+    socketPath: config.sockets.agent,
+    keeper,
+    log,
+    stop,
+    handOver: () => handOver(parts),
+  });
+
+  // Read at mysqld's next start.
+  await mkdir(dirname(cnfFile), { recursive: true });
+  await writeFile(cnfFile, renderMyCnf(config, { pidFile, asRoot: process.getuid?.() === 0 }), {
+    mode: 0o600,
+  });
+  if (!mysqld.adopt() && (await prepareDataDir(config))) {
+    log('info', 'made the data directory', { from: config.templateDir });
+  }
+  const running = Promise.all([
+    poll.run(),
+    peers.run(),
+    keeper.run(),
+    watchTls(config.tlsDir, commands.reloadTls, { clock, log, signal: finish.signal }),
+  ]);
+
+  const ended = (async () => {
+    const handover = await toStop;
+    log('info', 'stopping', { handover });
+    await stopNode(parts, handover);
+    poll.stop();
+    peers.stop();
+    finish.abort();
+    await running;
+    server.close();
+    server.closeAllConnections();
+    await rm(config.sockets.agent, { force: true });
+  })();
+  return { stop, ended };
+}
+
+async function readSecrets(file: string): Promise<AgentSecrets> {
+  const { mode } = await stat(file);
+  if ((mode & 0o077) !== 0) {
+    throw new SallyportError('CONFIG_INVALID', {
+      message: `${file} can be read by others`,
+      hint: `chmod 600 ${file}`,
+    });
+  }
+  const parsed = agentSecrets.safeParse(JSON.parse(await readFile(file, 'utf8')));
+  if (parsed.success) return parsed.data;
+  const fields = parsed.error.issues.map((issue) => issue.path.join('.')).join(', ');
+  throw new SallyportError('CONFIG_INVALID', { message: `${file}: wrong or missing: ${fields}` });
+}

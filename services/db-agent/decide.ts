@@ -1,0 +1,84 @@
+import { includes, parseGtidSet } from './gtid.ts';
+import type { AgentStatus } from './status.ts';
+
+/** Another pod of the group: what its agent last said, if it says anything. */
+export interface PeerView {
+  readonly pod: string;
+  readonly status: AgentStatus | undefined;
+}
+
+export interface Situation {
+  readonly self: AgentStatus;
+  readonly peers: readonly PeerView[];
+  /** An operator, or the configuration of an empty node, takes it on himself that nobody else has the group. */
+  readonly force: boolean;
+}
+
+/** What the agent should do next about the group. */
+export type Step =
+  | { readonly do: 'nothing' }
+  /** Serve again: offline_mode is still on from an earlier exit. */
+  | { readonly do: 'open' }
+  /** End what is left of a membership that failed. */
+  | { readonly do: 'leave' }
+  /** Apply what the relay log still holds, so that GTID sets can be compared. */
+  | { readonly do: 'apply' }
+  | { readonly do: 'join' }
+  | { readonly do: 'bootstrap' }
+  | { readonly do: 'wait'; readonly for: string };
+
+/**
+ * Joins wherever a majority lives. If nobody lives, the group may be formed by one node only, chosen alike
+ * by everybody: when every configured pod is reachable and at rest, the one whose data includes all the
+ * others' (an empty disk has the empty set, so a group's first start needs no rule of its own), the lowest
+ * name among equals. Acknowledged transactions are on a majority, so with all pods present none is lost.
+ */
+export function decide({ self, peers, force }: Situation): Step {
+  switch (self.state) {
+    case 'ONLINE':
+      return self.offlineMode && self.majority ? { do: 'open' } : { do: 'nothing' };
+    case 'RECOVERING':
+    case 'UNREACHABLE':
+    case 'DOWN':
+      return { do: 'nothing' };
+    case 'ERROR':
+      return { do: 'leave' };
+    case 'OFFLINE':
+      break;
+  }
+  const living = peers.filter((p) => p.status?.state === 'ONLINE' && p.status.majority);
+  if (living.length > 0) {
+    const remembering = living.find((p) => p.status?.members.some((m) => m.id === self.serverUuid));
+    return remembering
+      ? { do: 'wait', for: `${remembering.pod} to drop this pod's earlier membership` }
+      : { do: 'join' };
+  }
+  if (!isApplied(self)) return { do: 'apply' };
+  return force ? { do: 'bootstrap' } : whoBootstraps(self, peers);
+}
+
+function whoBootstraps(self: AgentStatus, peers: readonly PeerView[]): Step {
+  const silent = peers.filter((p) => !p.status).map((p) => p.pod);
+  if (silent.length > 0) return { do: 'wait', for: `an answer from the agent of ${silent.join(', ')}` };
+  const present = peers.flatMap((p) => (p.status ? [p.status] : []));
+  const busy = present.filter((s) => s.state !== 'OFFLINE' || s.phase !== 'idle' || !isApplied(s));
+  if (busy.length > 0) {
+    return { do: 'wait', for: busy.map((s) => `${s.pod} (${s.phase}, ${s.state})`).join(', ') };
+  }
+  const all = [self, ...present].map((s) => ({ pod: s.pod, set: parseGtidSet(s.gtidExecuted) }));
+  const [chosen] = all
+    .filter((one) => all.every((other) => includes(one.set, other.set)))
+    .map((one) => one.pod)
+    .sort();
+  if (chosen === undefined) {
+    return {
+      do: 'wait',
+      for: 'an operator: the pods hold different transactions, and none holds all of them',
+    };
+  }
+  return chosen === self.pod ? { do: 'bootstrap' } : { do: 'wait', for: `${chosen} to form the group` };
+}
+
+function isApplied(status: AgentStatus): boolean {
+  return includes(parseGtidSet(status.gtidExecuted), parseGtidSet(status.gtidReceived));
+}

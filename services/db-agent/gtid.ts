@@ -1,0 +1,52 @@
+/**
+ * GTID sets as MySQL prints them: `uuid[:tag]:1-5:7,uuid:…` (manual, "GTID Sets"). Numbers stay below 2^53.
+ */
+type Interval = readonly [first: number, last: number];
+export type GtidSet = ReadonlyMap<string, readonly Interval[]>;
+
+/** @throws RangeError if `text` is not a GTID set. */
+export function parseGtidSet(text: string): GtidSet {
+  const sets = new Map<string, Interval[]>();
+  for (const part of text.replace(/\s/g, '').split(',')) {
+    if (part === '') continue;
+    const [uuid = '', ...rest] = part.toLowerCase().split(':');
+    let source = uuid;
+    for (const piece of rest) {
+      const match = /^(\d+)(?:-(\d+))?$/.exec(piece);
+      if (match) {
+        const first = Number(match[1]);
+        const last = Number(match[2] ?? match[1]);
+        const intervals = sets.get(source) ?? [];
+        intervals.push([first, last]);
+        sets.set(source, intervals);
+      } else if (/^[a-z_][a-z0-9_]*$/.test(piece)) {
+        source = `${uuid}:${piece}`;
+      } else {
+        throw new RangeError(`not a GTID set: ${text.slice(0, 100)}`);
+      }
+    }
+  }
+  return new Map([...sets].map(([source, intervals]) => [source, merge(intervals)]));
+}
+
+function merge(intervals: readonly Interval[]): Interval[] {
+  const merged: Interval[] = [];
+  for (const [first, last] of [...intervals].sort((a, b) => a[0] - b[0])) {
+    const before = merged.at(-1);
+    if (before && first <= before[1] + 1) merged[merged.length - 1] = [before[0], Math.max(before[1], last)];
+    else merged.push([first, last]);
+  }
+  return merged;
+}
+
+/** Whether everything in `small` is in `large`. */
+export function includes(large: GtidSet, small: GtidSet): boolean {
+  for (const [source, intervals] of small) {
+    const others = large.get(source) ?? [];
+    // Both are merged, so an interval that is included lies within a single one.
+    if (!intervals.every(([first, last]) => others.some((o) => o[0] <= first && last <= o[1]))) return false;
+  }
+  return true;
+}
+
+export const isEmpty = (set: GtidSet): boolean => set.size === 0;

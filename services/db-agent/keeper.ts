@@ -1,0 +1,174 @@
+import { judge } from '#kernel/db/failures.ts';
+import type { Clock } from '#kernel/time/clock.ts';
+import { ensureAccounts } from './accounts.ts';
+import { answers, type Question } from './answers.ts';
+import { type AgentConfig, type AgentSecrets, writeQuorumOf } from './config.ts';
+import { decide, type Step } from './decide.ts';
+import type { GroupCommands } from './group-commands.ts';
+import type { Log } from './log.ts';
+import { loop } from './loop.ts';
+import { serverUuid } from './my-cnf.ts';
+import type { Mysqld } from './mysqld.ts';
+import type { Peers } from './peers.ts';
+import type { LocalState, Poll } from './poll.ts';
+import type { AgentStatus, Phase } from './status.ts';
+
+export interface KeeperOptions {
+  readonly config: AgentConfig;
+  readonly secrets: AgentSecrets;
+  readonly mysqld: Mysqld;
+  readonly poll: Poll;
+  readonly peers: Peers;
+  readonly commands: GroupCommands;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** Milliseconds between two looks at things. */
+const everyMs = 200;
+/** Milliseconds before a step that failed is tried again. */
+const retryMs = 1000;
+
+/** Keeps mysqld alive and in the group: looks, decides (decide.ts), does one step, looks again. */
+export class Keeper {
+  readonly #o: KeeperOptions;
+  readonly #stop = new AbortController();
+  readonly #uuid: string;
+  #phase: Phase = 'starting';
+  #accountsFor: number | undefined;
+  #waitingFor: string | undefined;
+  #error: string | undefined;
+  #forced = false;
+  #notBefore = 0;
+  #settledAfter = Number.NEGATIVE_INFINITY;
+
+  constructor(options: KeeperOptions) {
+    this.#o = options;
+    this.#uuid = serverUuid(options.config.groupName, options.config.pod);
+  }
+
+  get status(): AgentStatus {
+    const local = this.#o.poll.latest;
+    return {
+      pod: this.#o.config.pod,
+      serverUuid: this.#uuid,
+      phase: this.#phase,
+      state: local?.state ?? 'DOWN',
+      role: local?.role ?? '',
+      majority: local?.majority ?? false,
+      writable: local ? !local.superReadOnly && !local.offlineMode : false,
+      offlineMode: local?.offlineMode ?? false,
+      view: local?.view ?? '',
+      members: [...(local?.members ?? [])],
+      gtidExecuted: local?.gtidExecuted ?? '',
+      gtidReceived: local?.gtidReceived ?? '',
+      fresh: local ? isFresh(local) : false,
+      ...(this.#waitingFor === undefined ? {} : { waitingFor: this.#waitingFor }),
+      ...(this.#error === undefined ? {} : { error: this.#error }),
+    };
+  }
+
+  answers(question: Question): boolean {
+    const peers = this.#o.peers.view.map((p) => p.status);
+    return answers(question, this.status, peers, writeQuorumOf(this.#o.config));
+  }
+
+  /** The operator's word that the group lives nowhere else: the next time this node could form it, it does. */
+  forceBootstrap(): void {
+    this.#forced = true;
+  }
+
+  /** Runs until stop(). */
+  run(): Promise<void> {
+    return loop(this.#o.clock, everyMs, this.#stop.signal, () => this.#turn());
+  }
+
+  /** Nothing is begun any more; what is under way ends by its own bound. */
+  stop(): void {
+    this.#phase = 'stopping';
+    this.#stop.abort();
+  }
+
+  async #turn(): Promise<void> {
+    if (!this.#o.mysqld.keep()) return this.#to('starting');
+    const { clock, poll } = this.#o;
+    if (clock.monotonic() < this.#notBefore) return;
+    try {
+      if (this.#accountsFor !== this.#o.mysqld.pid) await this.#makeAccounts();
+      const local = poll.latest;
+      // An answer from before the last step would have it taken twice.
+      if (!local || poll.askedAt < this.#settledAfter) return;
+      await this.#take(this.#decide(local), local);
+      this.#error = undefined;
+    } catch (error) {
+      if (this.#stop.signal.aborted) return;
+      const text = error instanceof Error ? error.message : String(error);
+      // A mysqld that does not answer yet is what `starting` means.
+      if (this.#phase === 'starting' && judge(error) !== 'fatal') return;
+      if (text !== this.#error) this.#o.log('warn', 'a step failed', { phase: this.#phase, error: text });
+      this.#error = text;
+      this.#notBefore = clock.monotonic() + retryMs;
+      this.#settledAfter = clock.monotonic();
+      if (this.#phase !== 'starting') this.#to('idle');
+    }
+  }
+
+  async #makeAccounts(): Promise<void> {
+    const { config, secrets, mysqld, log } = this.#o;
+    const pid = mysqld.pid;
+    this.#to('starting');
+    if (await ensureAccounts(config.sockets.mysqld, secrets)) log('info', 'made the accounts');
+    this.#accountsFor = pid;
+    // What the poll has may still be the word of an earlier mysqld.
+    this.#settledAfter = this.#o.clock.monotonic();
+  }
+
+  #decide(local: LocalState): Step {
+    const force = this.#forced || (this.#o.config.bootstrap === 'force' && isFresh(local));
+    const self: AgentStatus = { ...this.status, phase: 'idle' };
+    return decide({ self, peers: this.#o.peers.view, force });
+  }
+
+  async #take(step: Step, local: LocalState): Promise<void> {
+    const { commands } = this.#o;
+    this.#wait(step.do === 'wait' ? step.for : undefined);
+    switch (step.do) {
+      case 'wait':
+        return this.#to('idle');
+      case 'nothing':
+        return this.#to('member');
+      case 'open':
+        await commands.open();
+        return;
+      case 'leave':
+        return this.#during('leaving', 'idle', () => commands.leave());
+      case 'apply':
+        return this.#during('applying', 'idle', () => commands.applyRelayLog(local.gtidReceived));
+      case 'join':
+        return this.#during('joining', 'member', () => commands.join());
+      case 'bootstrap':
+        await this.#during('bootstrapping', 'member', () => commands.bootstrap());
+        this.#forced = false;
+    }
+  }
+
+  async #during(phase: Phase, then: Phase, run: () => Promise<void>): Promise<void> {
+    this.#to(phase);
+    await run();
+    this.#settledAfter = this.#o.clock.monotonic();
+    this.#to(then);
+  }
+
+  #to(phase: Phase): void {
+    if (phase === this.#phase || this.#stop.signal.aborted) return;
+    this.#o.log('info', 'phase', { from: this.#phase, to: phase });
+    this.#phase = phase;
+  }
+
+  #wait(what: string | undefined): void {
+    if (what !== undefined && what !== this.#waitingFor) this.#o.log('info', 'waiting', { for: what });
+    this.#waitingFor = what;
+  }
+}
+
+const isFresh = (local: LocalState): boolean => local.gtidExecuted === '' && local.gtidReceived === '';

@@ -1,0 +1,69 @@
+import type { Kysely } from 'kysely';
+import type { KeyTables } from '../store/tables-keys.ts';
+
+/** A person as the directory knows him. */
+export interface User {
+  readonly name: string;
+  readonly displayName: string;
+  /** PHC string of Argon2id; undefined: this user cannot log in with a password. */
+  readonly passwordHash: string | undefined;
+  readonly disabled: boolean;
+  readonly groups: readonly string[];
+}
+
+export interface NewUser {
+  readonly name: string;
+  readonly displayName?: string | undefined;
+  readonly passwordHash?: string | undefined;
+  readonly groups: readonly string[];
+}
+
+/** The form under which a name is stored and compared: people mistype case and width, not identity. */
+export function canonicalUser(name: string): string {
+  return name.normalize('NFKC').trim().toLowerCase();
+}
+
+export async function findUser(db: Kysely<KeyTables>, name: string): Promise<User | undefined> {
+  const rows = await db
+    .selectFrom('users')
+    .leftJoin('user_groups', 'user_groups.user', 'users.name')
+    .select([
+      'users.name',
+      'users.display_name',
+      'users.password_hash',
+      'users.disabled',
+      'user_groups.group_name',
+    ])
+    .where('users.name', '=', canonicalUser(name))
+    .execute();
+  const first = rows[0];
+  if (first === undefined) return undefined;
+  return {
+    name: first.name,
+    displayName: first.display_name,
+    passwordHash: first.password_hash ?? undefined,
+    disabled: first.disabled !== 0,
+    groups: rows.flatMap((row) => (row.group_name === null ? [] : [row.group_name])).sort(),
+  };
+}
+
+export async function insertUser(trx: Kysely<KeyTables>, user: NewUser, nowMs: number): Promise<void> {
+  const name = canonicalUser(user.name);
+  await trx
+    .insertInto('users')
+    .values({
+      name,
+      display_name: user.displayName ?? user.name,
+      password_hash: user.passwordHash ?? null,
+      disabled: 0,
+      created_ms: nowMs,
+      updated_ms: nowMs,
+    })
+    .execute();
+  if (user.groups.length > 0) {
+    await trx
+      .insertInto('user_groups')
+      .values([...new Set(user.groups)].map((group_name) => ({ user: name, group_name })))
+      .execute();
+  }
+}

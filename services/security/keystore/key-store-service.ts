@@ -1,0 +1,129 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { encodeActivationString } from '#core/channel/activation-string.ts';
+import { ActivationSchema } from '#gen/sallyport/channel/v1/channel_pb.js';
+import type { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
+import type { Db } from '#kernel/db/db.ts';
+import type { Handlers } from '#kernel/rpc/handlers.ts';
+import type { Clock } from '#kernel/time/clock.ts';
+import { canonicalUser } from '../directory/users.ts';
+import type { Feed } from '../feed/feed.ts';
+import type { SecurityTables } from '../store/tables.ts';
+import { createActivation, sweepActivations } from './activations.ts';
+import type { DataKeys } from './data-keys.ts';
+import { type EnrolmentInfo, listEnrolments, requestRotation, revokeEnrolment } from './enrolments.ts';
+import type { Keyring } from './keyring.ts';
+import { decodePageToken, encodePageToken } from './page-token.ts';
+
+export interface KeyStoreDeps {
+  readonly db: Db<SecurityTables>;
+  readonly dataKeys: DataKeys;
+  readonly keyring: Keyring;
+  readonly feed: Feed;
+  readonly clock: Clock;
+  /** Base URLs of the edges, for activation strings. */
+  readonly edgeUrls: readonly string[];
+}
+
+type KeyStoreHandlers = Omit<Handlers<typeof KeyStore>, 'leaseSessionKey'>;
+
+const defaultTtlSeconds = 86_400;
+
+/** Keys for devices and verifiers to read, and for administrators to manage. Who may call what, Envoy says. */
+export function keyStoreService(deps: KeyStoreDeps): KeyStoreHandlers {
+  return {
+    getServerKeys: async () => {
+      const { list, signature, identityKey } = deps.keyring.serverKeyList();
+      return { keyList: list, signature, identityKey };
+    },
+
+    getJwks: async () => ({ jwksJson: JSON.stringify(deps.keyring.jwks()) }),
+
+    createActivation: async (request, call) => {
+      const nowMs = deps.clock.now();
+      const expiresMs = nowMs + 1000 * (request.ttlSeconds === 0 ? defaultTtlSeconds : request.ttlSeconds);
+      const { appId } = request;
+      // An activation whose commit is ambiguous may stay behind unused: it expires.
+      const { code, user } = await deps.db.tx(
+        async (trx) => {
+          await sweepActivations(trx, nowMs);
+          return createActivation(trx, { user: request.user, appId }, nowMs, expiresMs);
+        },
+        { idempotent: true, signal: call.signal },
+      );
+      const activation = encodeActivationString(
+        toBinary(
+          ActivationSchema,
+          create(ActivationSchema, {
+            code,
+            identityDigest: deps.keyring.identityDigest(),
+            edgeUrls: [...deps.edgeUrls],
+            userHint: user,
+            appId,
+          }),
+        ),
+      );
+      return { activation, expiresAt: timestampFromMs(expiresMs) };
+    },
+
+    listSharedKeys: async (request, call) => {
+      const limit = request.pageSize === 0 ? 100 : request.pageSize;
+      const found = await deps.db.read(
+        (db) =>
+          listEnrolments(db, {
+            user: request.user === '' ? undefined : canonicalUser(request.user),
+            includeRevoked: request.includeRevoked,
+            limit: limit + 1,
+            after: request.pageToken === '' ? undefined : decodePageToken(request.pageToken),
+          }),
+        { signal: call.signal },
+      );
+      const page = found.slice(0, limit);
+      const last = page.at(-1);
+      return {
+        keys: page.map(toInfo),
+        nextPageToken: found.length > limit && last !== undefined ? encodePageToken(last) : '',
+      };
+    },
+
+    rotateSharedKey: async ({ routeKey }, call) => {
+      const info = await deps.db.tx((trx) => requestRotation(trx, routeKey), {
+        idempotent: true,
+        signal: call.signal,
+      });
+      return { key: toInfo(info) };
+    },
+
+    revokeSharedKey: async ({ routeKey, reason }, call) => {
+      const entry = { kind: 'shared-key', subject: routeKey, reason } as const;
+      const position = await deps.db.tx(
+        async (trx) => {
+          await revokeEnrolment(trx, routeKey, deps.clock.now());
+          return deps.feed.append(entry, trx);
+        },
+        { idempotent: true, signal: call.signal },
+      );
+      await deps.feed.announce(position, 'COMMITTED');
+      return { position: BigInt(position) };
+    },
+
+    rotateRootKey: async () => ({ status: await deps.dataKeys.rewrap() }),
+
+    getRootKeyStatus: async () => ({ status: await deps.dataKeys.status() }),
+  };
+}
+
+function toInfo(info: EnrolmentInfo) {
+  return {
+    routeKey: info.routeKey,
+    deviceId: info.deviceId,
+    deviceName: info.deviceName,
+    user: info.user,
+    appId: info.appId,
+    platform: info.platform,
+    createdAt: timestampFromMs(info.createdMs),
+    ...(info.revokedMs === undefined ? {} : { revokedAt: timestampFromMs(info.revokedMs) }),
+    keyVersion: info.keyVersion,
+    rotationPending: info.rotationPending,
+  };
+}

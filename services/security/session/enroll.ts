@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { wipe } from '#core/channel/bytes.ts';
+import { openEnroll, sealEnrollReply } from '#core/channel/enroll.ts';
+import { SallyportError } from '#core/errors/error.ts';
+import { newDeviceId, newRouteKey } from '#core/ids/ids.ts';
+import {
+  type EnrollBody,
+  EnrollBodySchema,
+  EnrollReplyBodySchema,
+} from '#gen/sallyport/channel/v1/channel_pb.js';
+import { EnrollResponseSchema, type SessionService } from '#gen/sallyport/session/v1/session_pb.js';
+import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
+import type { Db } from '#kernel/db/db.ts';
+import type { Handlers } from '#kernel/rpc/handlers.ts';
+import type { Clock } from '#kernel/time/clock.ts';
+import { consumeActivation } from '../keystore/activations.ts';
+import type { DataKeys } from '../keystore/data-keys.ts';
+import { insertEnrolment } from '../keystore/enrolments.ts';
+import type { Keyring } from '../keystore/keyring.ts';
+import type { KeyTables } from '../store/tables-keys.ts';
+import type { Throttle } from '../throttle/throttle.ts';
+import { parseInside } from './parse-inside.ts';
+
+export interface EnrollDeps {
+  readonly db: Db<KeyTables>;
+  readonly dataKeys: DataKeys;
+  readonly keyring: Keyring;
+  readonly clock: Clock;
+  /** Failures per address: guessing a code of 128 bits is hopeless, but each guess costs a handshake. */
+  readonly failures: Throttle;
+}
+
+/**
+ * Enrolment. The shared key comes out of the HPKE exchange on both sides and never travels. Code
+ * consumed and key stored are one transaction, and the same message gets the same answer until the code
+ * expires, so a lost reply costs the device nothing.
+ */
+export function enroll(deps: EnrollDeps): Handlers<typeof SessionService>['enroll'] {
+  return async (request, call) => {
+    const address = call.remoteAddress ?? call.caller.pod;
+    deps.failures.check(address);
+    const sealed = request.sealed;
+    if (sealed === undefined) throw new SallyportError('MALFORMED');
+    const recipient = await deps.keyring.recipient(sealed.suite, sealed.keyId);
+    try {
+      const opened = await openEnroll(recipient, sealed);
+      try {
+        const body = parseInside(EnrollBodySchema, opened.plaintext);
+        const reply = await deps.db.tx((trx) => answer(deps, trx, body, sealed, opened), {
+          // Consuming a consumed code with the same message gives the stored reply.
+          idempotent: true,
+          signal: call.signal,
+        });
+        return fromBinary(EnrollResponseSchema, reply);
+      } finally {
+        wipe(opened.sharedKey, opened.replyKey, opened.plaintext);
+      }
+    } catch (error) {
+      const reason = SallyportError.from(error).reason;
+      if (reason === 'ACTIVATION_INVALID' || reason === 'UNSEALABLE') deps.failures.count(address);
+      throw error;
+    }
+  };
+}
+
+type Trx = Parameters<Parameters<Db<KeyTables>['tx']>[0]>[0];
+
+async function answer(
+  deps: EnrollDeps,
+  trx: Trx,
+  body: EnrollBody,
+  sealed: { enc: Uint8Array; ciphertext: Uint8Array },
+  keys: { sharedKey: Uint8Array; replyKey: Uint8Array },
+): Promise<Uint8Array> {
+  const nowMs = deps.clock.now();
+  const { app } = body;
+  if (app === undefined) throw new SallyportError('MALFORMED');
+  const requestDigest = createHash('sha256').update(sealed.enc).update(sealed.ciphertext).digest();
+  return consumeActivation(
+    trx,
+    { code: body.code, appId: app.appId, requestDigest, nowMs },
+    async (activation) => {
+      const routeKey = newRouteKey(channelCrypto);
+      const deviceId = newDeviceId(channelCrypto);
+      await insertEnrolment(
+        trx,
+        deps.dataKeys,
+        {
+          ...activation,
+          routeKey,
+          deviceId,
+          deviceName: body.deviceName === '' ? app.platform : body.deviceName,
+          platform: app.platform,
+          sharedKey: keys.sharedKey,
+        },
+        nowMs,
+      );
+      const plaintext = toBinary(
+        EnrollReplyBodySchema,
+        create(EnrollReplyBodySchema, {
+          routeKey,
+          deviceId,
+          user: activation.user,
+          serverTimeMs: BigInt(nowMs),
+        }),
+      );
+      const ciphertext = sealEnrollReply(
+        channelCrypto,
+        { replyKey: keys.replyKey, enc: sealed.enc },
+        plaintext,
+      );
+      return toBinary(EnrollResponseSchema, create(EnrollResponseSchema, { ciphertext }));
+    },
+  );
+}

@@ -1,0 +1,77 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+import {
+  openSessionRequest,
+  type SessionMessageKind,
+  sealSessionReply,
+} from '#core/channel/session-message.ts';
+import { SallyportError } from '#core/errors/error.ts';
+import {
+  SessionMessageBodySchema,
+  SessionMessageReplyBodySchema,
+} from '#gen/sallyport/channel/v1/channel_pb.js';
+import type { SessionSealed, SessionService } from '#gen/sallyport/session/v1/session_pb.js';
+import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
+import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
+import type { Clock } from '#kernel/time/clock.ts';
+import { checkDeviceTime } from './clock-skew.ts';
+import { parseInside } from './parse-inside.ts';
+import type { SessionRecord } from './record.ts';
+import { checkRoute } from './route.ts';
+import type { Sessions } from './sessions.ts';
+
+export interface SessionMessageDeps {
+  readonly sessions: Sessions;
+  readonly clock: Clock;
+  /** Milliseconds that a renewal adds from now. */
+  readonly lifetimeMs: number;
+}
+
+type SessionHandlers = Handlers<typeof SessionService>;
+
+/** RenewSession and CloseSession: messages under the session key itself. */
+export function sessionMessages(
+  deps: SessionMessageDeps,
+): Pick<SessionHandlers, 'renewSession' | 'closeSession'> {
+  return {
+    renewSession: async (request, call) => ({
+      ciphertext: await answer(deps, 'renew', request.sealed, call, async (record) => {
+        const renewed = await deps.sessions.renew(record, deps.clock.now() + deps.lifetimeMs);
+        return renewed.expiresAtMs;
+      }),
+    }),
+    closeSession: async (request, call) => ({
+      ciphertext: await answer(deps, 'close', request.sealed, call, async (record) => {
+        await deps.sessions.end(record, 'closed by the device', 'COMMITTED');
+        return Math.min(record.expiresAtMs, deps.clock.now());
+      }),
+    }),
+  };
+}
+
+async function answer(
+  deps: SessionMessageDeps,
+  kind: SessionMessageKind,
+  sealed: SessionSealed | undefined,
+  call: CallContext,
+  act: (record: SessionRecord) => Promise<number>,
+): Promise<Uint8Array> {
+  if (sealed === undefined) throw new SallyportError('MALFORMED');
+  const record = await deps.sessions.get(sealed.sessionId);
+  checkRoute(call, record.routeKey);
+  const context = { kind, sessionId: record.id, sessionKey: record.sessionKey };
+  const body = parseInside(SessionMessageBodySchema, openSessionRequest(channelCrypto, context, sealed));
+  checkDeviceTime(body.timeMs, deps.clock.now());
+  const expiresAtMs = await act(record);
+  return sealSessionReply(
+    channelCrypto,
+    context,
+    sealed.nonce,
+    toBinary(
+      SessionMessageReplyBodySchema,
+      create(SessionMessageReplyBodySchema, {
+        expiresAtMs: BigInt(expiresAtMs),
+        serverTimeMs: BigInt(deps.clock.now()),
+      }),
+    ),
+  );
+}

@@ -1,0 +1,68 @@
+/** Rows of the tables of migrations-keys.ts. Times are Unix milliseconds; *_key and sealed_* are bytes. */
+export interface UserRow {
+  name: string;
+  display_name: string;
+  password_hash: string | null;
+  disabled: number;
+  created_ms: number;
+  updated_ms: number;
+}
+
+export interface UserGroupRow {
+  user: string;
+  group_name: string;
+}
+
+export interface ActivationRow {
+  code_hash: Buffer;
+  user: string;
+  app_id: string;
+  created_ms: number;
+  expires_ms: number;
+  /** SHA-256 of the Enroll request that used it up. */
+  consumed_by: Buffer | null;
+  /** The serialised answer to that request. */
+  reply: Buffer | null;
+}
+
+export interface SharedKeyRow {
+  route_key: string;
+  device_id: string;
+  device_name: string;
+  user: string;
+  app_id: string;
+  platform: string;
+  sealed_key: Buffer;
+  /** The key of a rotation that the device has been told but has not used yet. */
+  sealed_next: Buffer | null;
+  key_version: number;
+  rotation_pending: number;
+  created_ms: number;
+  revoked_ms: number | null;
+}
+
+export interface ServerKeyRow {
+  kind: ServerKeyKind;
+  key_id: string;
+  public_key: Buffer;
+  sealed_secret: Buffer;
+  created_ms: number;
+  expires_ms: number | null;
+}
+export type ServerKeyKind = 'identity' | 'hpke' | 'mac' | 'assertion';
+
+export interface DataKeyRow {
+  id: number;
+  wrapped: Buffer;
+  root_key_id: string;
+  created_ms: number;
+}
+
+export interface KeyTables {
+  users: UserRow;
+  user_groups: UserGroupRow;
+  activations: ActivationRow;
+  shared_keys: SharedKeyRow;
+  server_keys: ServerKeyRow;
+  data_keys: DataKeyRow;
+}

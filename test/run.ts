@@ -1,0 +1,110 @@
+/**
+ * `npm test`: static checks, unit tests, then each integration suite in a process of its own. Ends with
+ * one line `N passed, N failed`. A check counts as one test. Stops what it started when interrupted.
+ *
+ * `npm test -- mesh proxy` runs only the integration suites whose names contain one of the words.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readdirSync, rmSync } from 'node:fs';
+import { mkdtemp, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A suite that takes longer hangs. */
+const suiteBoundMs = 10 * 60_000;
+
+interface Outcome {
+  passed: number;
+  failed: number;
+}
+
+let running: ChildProcess | undefined;
+let interrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    interrupted = true;
+    // The suite cleans up behind itself; a second signal would not let it.
+    running?.kill('SIGTERM');
+  });
+}
+
+const words = process.argv.slice(2);
+const temp = await mkdtemp(join(tmpdir(), 'sallyport-test-'));
+const total: Outcome = { passed: 0, failed: 0 };
+try {
+  if (words.length === 0) {
+    for (const [name, command] of [
+      ['types', ['tsc']],
+      ['lint', ['biome', 'check', '.']],
+      ['contracts', ['node', 'proto/generate.ts', '--check']],
+    ] as const) {
+      await run(name, command, async (code) => ({ passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1 }));
+    }
+    await mocha('unit', []);
+  }
+  const suites = readdirSync('test/integration').filter((file) => file.endsWith('.spec.ts'));
+  for (const suite of suites.sort()) {
+    const name = suite.replace('.spec.ts', '');
+    if (words.length > 0 && !words.some((word) => name.includes(word))) continue;
+    await mocha(name, ['--timeout', '180000', '--spec', `test/integration/${suite}`]);
+  }
+} finally {
+  rmSync(temp, { recursive: true, force: true });
+}
+if (total.passed === 0 && total.failed === 0) total.failed += 1;
+process.stdout.write(`${total.passed} passed, ${total.failed} failed\n`);
+process.exitCode = interrupted ? 130 : total.failed > 0 ? 1 : 0;
+
+/** Mocha's own counts come from its JSON report: what a suite prints is for people. */
+async function mocha(name: string, args: readonly string[]): Promise<void> {
+  const report = join(temp, `${name}.json`);
+  const command = [
+    'mocha',
+    ...args,
+    '--reporter',
+    'test/reporter.cjs',
+    '--reporter-option',
+    `output=${report}`,
+  ];
+  await run(name, command, async (code) => {
+    try {
+      const { passes, failures } = JSON.parse(await readFile(report, 'utf8')) as Record<string, number>;
+      // A suite that ran nothing, or died after its tests, has failed.
+      const broken = code !== 0 && failures === 0 ? 1 : 0;
+      return { passed: passes ?? 0, failed: (failures ?? 0) + broken };
+    } catch (error) {
+      process.stderr.write(`${name} left no report: ${String(error)}\n`);
+      return { passed: 0, failed: 1 };
+    }
+  });
+}
+
+async function run(
+  name: string,
+  [program = '', ...args]: readonly string[],
+  judge: (code: number | null) => Promise<Outcome>,
+): Promise<void> {
+  if (interrupted) return;
+  process.stdout.write(`\n── ${name}\n`);
+  const start = performance.now();
+  const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  running = child;
+  const bound = setTimeout(() => {
+    process.stderr.write(`${name} has run for ${suiteBoundMs / 60_000} minutes and is stopped\n`);
+    child.kill('SIGTERM');
+  }, suiteBoundMs);
+  const code = await new Promise<number | null>((resolve) => {
+    child.on('exit', (exit) => resolve(exit));
+    child.on('error', (error) => {
+      process.stderr.write(`${program}: ${error.message}\n`);
+      resolve(null);
+    });
+  });
+  clearTimeout(bound);
+  running = undefined;
+  const { passed, failed } = await judge(code);
+  total.passed += passed;
+  total.failed += failed;
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  process.stdout.write(`── ${name}: ${passed} ok, ${failed} not ok, ${seconds} s\n`);
+}

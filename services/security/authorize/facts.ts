@@ -1,0 +1,56 @@
+import { create } from '@bufbuild/protobuf';
+import { type AppContext, freezeSession, type SessionFacts } from '#core/policy/facts.ts';
+import {
+  SessionFactsSchema,
+  type SessionFacts as WireFacts,
+} from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
+import { AppContextSchema, type AppContext as WireApp } from '#gen/sallyport/channel/v1/channel_pb.js';
+import type { SessionRecord } from '../session/record.ts';
+
+/** The app context of a message, as policy sees it. */
+export function appFacts(app: WireApp): AppContext {
+  return {
+    platform: app.platform.toLowerCase(),
+    appId: app.appId,
+    version: app.version,
+    certDigest: Buffer.from(app.certDigest).toString('hex'),
+    osVersion: app.osVersion,
+    posture: { ...app.posture },
+  };
+}
+
+/** The session as policy sees it; frozen, so that what it may do is worked out once. */
+export function sessionFacts(record: SessionRecord): SessionFacts {
+  return freezeSession({
+    user: record.user,
+    groups: record.groups,
+    deviceId: record.deviceId,
+    expiresAt: record.expiresAtMs,
+    authLevel: 1,
+    app: record.app,
+  });
+}
+
+/** The session as a lease carries it. */
+export function wireFacts(record: SessionRecord): WireFacts {
+  const { app } = record;
+  return create(SessionFactsSchema, {
+    user: record.user,
+    groups: [...record.groups],
+    deviceId: record.deviceId,
+    expiresAtMs: BigInt(record.expiresAtMs),
+    ...(app && { app: wireApp(app) }),
+  });
+}
+
+function wireApp(app: AppContext): WireApp {
+  const posture = Object.entries(app.posture).map(([name, value]) => [name, String(value)]);
+  return create(AppContextSchema, {
+    platform: app.platform,
+    appId: app.appId,
+    version: app.version,
+    certDigest: Buffer.from(app.certDigest, 'hex'),
+    osVersion: app.osVersion,
+    posture: Object.fromEntries(posture),
+  });
+}

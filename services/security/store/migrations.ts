@@ -1,0 +1,11 @@
+import type { Migration } from '#kernel/db/migrate.ts';
+import { kernelMigrations } from '#kernel/db/migrations.ts';
+import { keyMigrations } from './migrations-keys.ts';
+import { sessionMigrations } from './migrations-sessions.ts';
+
+/** The whole schema of the security tier, in the order in which it is applied. */
+export const securityMigrations: readonly Migration[] = [
+  ...kernelMigrations,
+  ...keyMigrations,
+  ...sessionMigrations,
+];

@@ -1,0 +1,5 @@
+import type { KeyTables } from './tables-keys.ts';
+import type { SessionTables } from './tables-sessions.ts';
+
+/** All tables of the security tier. */
+export interface SecurityTables extends KeyTables, SessionTables {}

@@ -132,7 +132,8 @@ apt_get() { bounded "$1" apt-get -c "$A/apt.conf" -qq "${@:2}"; }
 say "reading the signed package index of Debian $SUITE"
 if ! apt_get 300 update >"$TMP/log" 2>&1; then
   cat "$TMP/log" >&2
-  if grep -qiE 'not signed|NO_PUBKEY|BADSIG|EXPKEYSIG|signature.*(invalid|could not be verified)' "$TMP/log"; then
+  # A mirror that answers with an error is called "not signed" by apt as well.
+  if ! grep -q 'Failed to fetch' "$TMP/log" && grep -qiE 'not signed|NO_PUBKEY|BADSIG|EXPKEYSIG|signature.*(invalid|could not be verified)' "$TMP/log"; then
     die SIGNATURE_REFUSED "the index of $SUITE is not signed by a key of $KEYRING" \
       "bring debian-archive-keyring up to date, or set MYSQL_DEB_MIRROR to a Debian mirror you trust; $OWN"
   fi

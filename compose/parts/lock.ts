@@ -29,9 +29,10 @@ export async function withLock<T>(
   body: () => Promise<T>,
   waitMs = WAIT_MS,
 ): Promise<T> {
-  throwIfAborted(o.signal);
   await makeFolder(path.dirname(file));
   const [command, args] = await holderCommand(file, o);
+  // Looked at after the last await, so that no abort falls between here and the listener below.
+  throwIfAborted(o.signal);
   // A session of its own, so that Ctrl-C in the terminal frees the lock after our cleaning up, not before.
   const holder = spawn(command, args, { detached: true, stdio: ['pipe', 'pipe', 'pipe'], env: { ...o.env } });
   // Writing to a holder that was killed is of no consequence: what is built under the lock is renamed into place.
@@ -88,7 +89,7 @@ async function holderCommand(file: string, o: PartsOptions): Promise<[string, st
   // The system's own folders too: a bare PATH must not cost the lock.
   const env = { PATH: `${o.env.PATH ?? ''}:/usr/bin:/bin` };
   const flock = await firstOnPath(['flock'], env);
-  if (flock !== undefined) return [flock, ['-x', file, '/bin/sh', '-c', 'echo held; cat >/dev/null']];
+  if (flock !== undefined) return [flock, ['-x', file, '/bin/sh', '-c', 'echo held; read -r _']];
   const perl = await firstOnPath(['perl'], env); // macOS has no flock(1), but Perl
   if (perl !== undefined) return [perl, ['-MFcntl=:flock', '-e', PERL, file]];
   throw new PartsError(

@@ -188,6 +188,11 @@ export const registry = define({
     'no resource of the policy matches this request',
     'see the resources in the policy',
   ],
+  POLICY_INVALID: [
+    'INVALID_ARGUMENT',
+    'the policy is not valid',
+    'the field and what is wrong with it are named; see compose/demo/policy.yaml',
+  ],
   LEASE_LOST: [
     'UNAVAILABLE',
     'the right to use this session could not be renewed',

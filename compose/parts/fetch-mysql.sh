@@ -221,7 +221,7 @@ assemble() {
 wrap() {
   cat >"$OUT/bin/$1" <<WRAPPER
 #!/bin/sh
-R=\$(dirname "\$(dirname "\$(readlink -f "\$0")")")
+R=\$(PATH=/usr/bin:/bin; dirname "\$(dirname "\$(readlink -f "\$0")")")
 first=
 case "\${1-}" in --defaults-*|--no-defaults|--print-defaults|--login-path=*) first=\$1; shift ;; esac
 exec "\$R/lib/$LOADER" --argv0 "\$R/libexec/$1" --library-path "\$R/lib" "\$R/libexec/$1" \${first:+"\$first"} ${*:2} "\$@"

@@ -57,8 +57,8 @@ export const podConfigFile = (f: Folders, pod: string): string => join(podDir(f,
 /** Folder of a pod's log files. */
 export const logDir = (f: Folders, pod: string): string => join(podDir(f, pod), 'log');
 
-/** Log file of the process (`process`), of its sidecar (`envoy`), of mysqld. */
-export const logFile = (f: Folders, pod: string, of: 'process' | 'envoy' | 'mysqld'): string =>
+/** Log file of the process (`process`), of its sidecar (`envoy`, and `access` if asked for), of mysqld. */
+export const logFile = (f: Folders, pod: string, of: 'process' | 'envoy' | 'access' | 'mysqld'): string =>
   join(logDir(f, pod), `${of}.log`);
 
 /** A database pod's data directory. */
@@ -96,9 +96,12 @@ export const bootstrapFile = (f: Folders, pod: string): string => join(envoyDir(
 /** The watched directory of one resource type. */
 export const xdsDir = (f: Folders, pod: string, type: XdsType): string => join(envoyDir(f, pod), type);
 
-/** The file of one resource type, in its own watched directory. */
-export const xdsFile = (f: Folders, pod: string, type: XdsType): string =>
-  join(xdsDir(f, pod, type), `${type}.json`);
+/**
+ * A file in the watched directory of its type. All listeners, and all clusters, share one file; of the other
+ * types Envoy reads one resource from one file, named for it.
+ */
+export const xdsFile = (f: Folders, pod: string, type: XdsType, resource: string = type): string =>
+  join(xdsDir(f, pod, type), `${resource.replaceAll('/', '.')}.json`);
 
 /** Certificate authorities of this mesh. */
 export const pkiDir = (f: Pick<Folders, 'stateDir'>): string => join(f.stateDir, 'pki');

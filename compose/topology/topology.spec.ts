@@ -61,6 +61,10 @@ describe('paths', () => {
     assert.equal(socketPath(f, 'sec-0', 'db-rw'), `${f.runDir}/sec-0/db-rw.sock`);
     assert.equal(meshTls(f, 'sec-0').ca, '/state/pods/sec-0/tls/current/ca.crt');
     assert.equal(bootstrapFile(f, 'sec-0'), '/state/pods/sec-0/envoy/bootstrap.json');
-    assert.equal(xdsFile(f, 'sec-0', 'eds'), '/state/pods/sec-0/envoy/eds/eds.json');
+    assert.equal(xdsFile(f, 'sec-0', 'cds'), '/state/pods/sec-0/envoy/cds/cds.json');
+    assert.equal(
+      xdsFile(f, 'sec-0', 'eds', 'security-pod/sec-1'),
+      '/state/pods/sec-0/envoy/eds/security-pod.sec-1.json',
+    );
   });
 });

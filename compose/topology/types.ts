@@ -1,7 +1,7 @@
 /** The topology: which pods there are, where they live, where they listen. Everything else follows from it. */
 
-/** Roles of the mesh, as they stand in identities: `spiffe://<trust domain>/<role>/<pod>`. */
-export const roles = [
+/** Roles that run as pods. */
+export const podRoles = [
   'edge',
   'proxy',
   'security',
@@ -10,12 +10,15 @@ export const roles = [
   'db',
   'backend',
   'service',
-  'operator',
 ] as const;
-export type Role = (typeof roles)[number];
+export type PodRole = (typeof podRoles)[number];
 
-/** Roles that run as pods; an operator is a person (or the CLI) with a certificate, not a pod. */
-export type PodRole = Exclude<Role, 'operator'>;
+/**
+ * Roles of the mesh, as they stand in identities: `spiffe://<trust domain>/<role>/<pod>`. An operator is a
+ * person (or the CLI) with a certificate, not a pod.
+ */
+export const roles = [...podRoles, 'operator'] as const;
+export type Role = (typeof roles)[number];
 
 /**
  * TCP ports of a pod, all on its `address`.

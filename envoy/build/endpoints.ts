@@ -1,0 +1,63 @@
+import { backendClusters, podsOf, portOf } from '#compose/topology/query.ts';
+import type { Pod, PortName } from '#compose/topology/types.ts';
+import type { ServingRole } from '../model/access.ts';
+import { type Endpoints, type JsonObject, typed } from '../model/json.ts';
+import { backendCluster, podCluster, takesCalls } from './clusters.ts';
+import type { BuildContext } from './context.ts';
+import { hashedAs } from './sticky-routing.ts';
+
+/** Endpoints of a cluster of other pods, in the topology's order. */
+export const endpoints = (
+  clusterName: string,
+  hosts: readonly JsonObject[],
+  fields: JsonObject = {},
+): Endpoints => ({
+  ...typed('envoy.config.endpoint.v3.ClusterLoadAssignment', fields),
+  cluster_name: clusterName,
+  endpoints: [{ lb_endpoints: hosts }],
+});
+
+const at = (pod: Pod, port: PortName): JsonObject => ({
+  address: { socket_address: { address: pod.address, port_value: portOf(pod, port) } },
+});
+
+/** All pods of a serving role that are not draining. */
+export const tierEndpoints = (ctx: BuildContext, role: ServingRole): Endpoints =>
+  endpoints(
+    role,
+    podsOf(ctx.topology, role)
+      .filter((pod) => takesCalls(ctx, pod))
+      .map((pod) => ({ endpoint: at(pod, 'mesh'), ...hashedAs(pod) })),
+  );
+
+/** Each security pod for itself, draining or not: who addresses a pod means that one. */
+export const securityEndpoints = (ctx: BuildContext): Endpoints[] => [
+  tierEndpoints(ctx, 'security'),
+  ...podsOf(ctx.topology, 'security').map((pod) =>
+    endpoints(podCluster(pod.name), [{ endpoint: at(pod, 'mesh') }]),
+  ),
+];
+
+export const backendEndpoints = (ctx: BuildContext): Endpoints[] =>
+  backendClusters(ctx.topology).map((name) =>
+    endpoints(
+      backendCluster(name),
+      podsOf(ctx.topology, 'backend')
+        .filter((pod) => pod.backend?.cluster === name && takesCalls(ctx, pod))
+        .map((pod) => ({ endpoint: at(pod, 'mesh') })),
+    ),
+  );
+
+/** The MySQL nodes, each checked at the port of its agent. */
+export const mysqlEndpoints = (ctx: BuildContext, name: string, fields: JsonObject = {}): Endpoints =>
+  endpoints(
+    name,
+    podsOf(ctx.topology, 'db').map((pod) => ({
+      endpoint: { ...at(pod, 'mysql'), health_check_config: { port_value: portOf(pod, 'agent') } },
+    })),
+    fields,
+  );
+
+/** One db-agent. */
+export const agentEndpoints = (name: string, pod: Pod): Endpoints =>
+  endpoints(name, [{ endpoint: at(pod, 'agent') }]);

@@ -1,0 +1,144 @@
+import { portOf } from '#compose/topology/query.ts';
+import type { PodRole } from '#compose/topology/types.ts';
+import type { ServingRole } from '../model/access.ts';
+import type { Cluster, Endpoints, Listener, RouteConfiguration } from '../model/json.ts';
+import { backendTuningOf } from '../model/load.ts';
+import { backendEgressClusters, localCluster, localHttp1, localHttp2, securityClusters } from './clusters.ts';
+import type { BuildContext } from './context.ts';
+import {
+  databaseClusters,
+  databaseEndpoints,
+  databaseListeners,
+  dbPodClusters,
+  dbPodEndpoints,
+  dbPodListeners,
+  dbPodRoutes,
+} from './database.ts';
+import { edgeClusters, edgeEndpoints, edgeListeners, edgeRoutes } from './edge.ts';
+import { backendEndpoints, securityEndpoints } from './endpoints.ts';
+import { backendFilters, egressFilters, ingressFilters, plainFilters } from './filter-order.ts';
+import { httpManager, listener, meshChain, pipe, socket } from './listeners.ts';
+import {
+  backendEgressRoutes,
+  backendIngressRoutes,
+  ingressRoutes,
+  routeConfig,
+  securityRoutes,
+  virtualHost,
+} from './routes.ts';
+
+/** One way in or out of a pod, with all that it needs. */
+export interface Part {
+  readonly listeners: readonly Listener[];
+  readonly clusters: readonly Cluster[];
+  readonly endpoints: readonly Endpoints[];
+  readonly routes: readonly RouteConfiguration[];
+}
+type PartBuilder = (ctx: BuildContext) => Part;
+
+/** In: gRPC from other sidecars to the process. */
+const serving =
+  (role: ServingRole): PartBuilder =>
+  (ctx) => {
+    const routes = ingressRoutes(role);
+    const rare = JSON.stringify(routes).includes('"connect"');
+    return {
+      listeners: [meshIngress(ctx, 'HTTP2', ['h2'], ingressFilters(ctx, role))],
+      clusters: [
+        localCluster(ctx, 'grpc', localHttp2(ctx)),
+        ...(rare ? [localCluster(ctx, 'connect', localHttp2(ctx))] : []),
+      ],
+      endpoints: [],
+      routes: [routes],
+    };
+  };
+
+/** In: HTTP from proxies to a backend. */
+const backendIngress: PartBuilder = (ctx) => ({
+  listeners: [meshIngress(ctx, 'HTTP2', ['h2'], backendFilters(ctx))],
+  clusters: [
+    localCluster(
+      ctx,
+      'http',
+      localHttp1(backendTuningOf(ctx.model, ctx.pod.backend?.cluster ?? '').keep_open),
+    ),
+  ],
+  endpoints: [],
+  routes: [backendIngressRoutes()],
+});
+
+/** Out: gRPC to the security tier, by `out.sock`. */
+const securityEgress: PartBuilder = (ctx) => ({
+  listeners: [
+    listener(ctx, 'out', pipe(ctx, 'out'), [
+      {
+        filters: [
+          httpManager(ctx, { name: 'out', codec: 'HTTP2', inbound: false, filters: egressFilters(ctx) }),
+        ],
+      },
+    ]),
+  ],
+  clusters: securityClusters(ctx),
+  endpoints: securityEndpoints(ctx),
+  routes: [routeConfig('out', [virtualHost('security', ['*'], securityRoutes(ctx))])],
+});
+
+/** Out: HTTP to the backends, by `backends.sock`. */
+const backendsEgress: PartBuilder = (ctx) => ({
+  listeners: [
+    listener(ctx, 'backends', pipe(ctx, 'backends'), [
+      {
+        filters: [
+          httpManager(ctx, { name: 'backends', codec: 'AUTO', inbound: false, filters: plainFilters() }),
+        ],
+      },
+    ]),
+  ],
+  clusters: backendEgressClusters(ctx),
+  endpoints: backendEndpoints(ctx),
+  routes: [backendEgressRoutes(ctx)],
+});
+
+/** Out: to MySQL, by `db-rw.sock` and `db-ro.sock`. */
+const databaseEgress: PartBuilder = (ctx) => ({
+  listeners: databaseListeners(ctx),
+  clusters: databaseClusters(ctx),
+  endpoints: databaseEndpoints(ctx),
+  routes: [],
+});
+
+const edgeDoor: PartBuilder = (ctx) => ({
+  listeners: edgeListeners(ctx),
+  clusters: edgeClusters(ctx),
+  endpoints: edgeEndpoints(ctx),
+  routes: edgeRoutes(ctx),
+});
+
+const dbPod: PartBuilder = (ctx) => ({
+  listeners: dbPodListeners(ctx),
+  clusters: dbPodClusters(ctx),
+  endpoints: dbPodEndpoints(ctx),
+  routes: dbPodRoutes(ctx),
+});
+
+const meshIngress = (
+  ctx: BuildContext,
+  codec: 'HTTP2' | 'AUTO',
+  alpn: readonly string[],
+  filters: Parameters<typeof httpManager>[1]['filters'],
+): Listener =>
+  listener(ctx, 'mesh', socket(ctx.pod, portOf(ctx.pod, 'mesh')), [
+    meshChain(ctx, alpn, [httpManager(ctx, { name: 'mesh', codec, inbound: true, filters })]),
+  ]);
+
+/** What the sidecar of each role consists of. */
+export const partsOfRole: Readonly<Record<PodRole, readonly PartBuilder[]>> = {
+  edge: [edgeDoor],
+  proxy: [serving('proxy'), securityEgress, backendsEgress],
+  security: [serving('security'), securityEgress, databaseEgress],
+  gateway: [serving('gateway'), securityEgress],
+  worker: [securityEgress, databaseEgress],
+  service: [securityEgress],
+  db: [dbPod],
+  backend: [backendIngress],
+};

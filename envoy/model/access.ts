@@ -1,0 +1,169 @@
+import type { Role } from '#compose/topology/types.ts';
+
+/**
+ * Which role may call which method, and how a call may be repeated: the one table from which the sidecars'
+ * RBAC filters, routes and retries are built.
+ */
+
+/**
+ * - `stream`: lives as long as both sides; never cut for being quiet, never repeated
+ * - `once`: repeated only if it reached no process
+ * - `repeatable`: the proto marks it idempotent, or a repeated message gets the same answer
+ * - `quick`: repeatable, and answered from memory: a try that takes longer than per_try_timeout is given up
+ */
+export type CallMode = 'stream' | 'once' | 'repeatable' | 'quick';
+/** The process's server behind a method: `grpc.sock` (hot) or `connect.sock` (rare). */
+export type ServerSocket = 'grpc' | 'connect';
+
+export interface Method {
+  /** `/package.Service/Method`, as in the request. */
+  readonly path: string;
+  readonly mode: CallMode;
+  readonly server: ServerSocket;
+}
+
+function service<M extends string>(
+  name: string,
+  server: ServerSocket,
+  modes: Record<M, CallMode>,
+): Record<M, Method> {
+  return Object.fromEntries(
+    Object.entries<CallMode>(modes).map(([method, mode]) => [
+      method,
+      { path: `/${name}/${method}`, mode, server },
+    ]),
+  ) as Record<M, Method>;
+}
+
+const session = service('sallyport.session.v1.SessionService', 'connect', {
+  Enroll: 'repeatable',
+  OpenSession: 'repeatable',
+  RenewSession: 'once',
+  CloseSession: 'once',
+  Login: 'once',
+  Logout: 'once',
+  GetSession: 'quick',
+  ListSessions: 'repeatable',
+  RevokeSessions: 'repeatable',
+});
+const leases = service('sallyport.keystore.v1.KeyStore', 'grpc', { LeaseSessionKey: 'once' });
+const keyStore = service('sallyport.keystore.v1.KeyStore', 'connect', {
+  GetServerKeys: 'quick',
+  GetJwks: 'quick',
+  CreateActivation: 'once',
+  ListSharedKeys: 'repeatable',
+  RotateSharedKey: 'once',
+  RevokeSharedKey: 'repeatable',
+  RotateRootKey: 'repeatable',
+  GetRootKeyStatus: 'repeatable',
+});
+const authorize = service('sallyport.authorize.v1.ProxyAuthorize', 'grpc', {
+  Authorize: 'quick',
+  AuthorizeStream: 'stream',
+  Watch: 'stream',
+});
+const check = service('envoy.service.auth.v3.Authorization', 'grpc', { Check: 'quick' });
+const peer = service('sallyport.peer.v1.PeerService', 'grpc', {
+  HandOver: 'once',
+  PushRevocation: 'repeatable',
+  PushSessions: 'repeatable',
+});
+const relay = service('sallyport.relay.v1.Relay', 'grpc', {
+  Attach: 'once',
+  Exchange: 'once',
+  Stream: 'stream',
+});
+const gateway = service('sallyport.gateway.v1.Gateway', 'grpc', { Invoke: 'once', InvokeStream: 'stream' });
+const health = service('grpc.health.v1.Health', 'grpc', { Check: 'quick', Watch: 'stream' });
+const reflection = [
+  service('grpc.reflection.v1.ServerReflection', 'grpc', { ServerReflectionInfo: 'stream' }),
+  service('grpc.reflection.v1alpha.ServerReflection', 'grpc', { ServerReflectionInfo: 'stream' }),
+].flatMap((s) => Object.values(s));
+
+const alive = Object.values(health);
+
+/** What phones and people may call through an edge: the edge routes these and nothing else. */
+export const publicMethods = {
+  proxy: Object.values(relay),
+  security: [
+    session.Enroll,
+    session.OpenSession,
+    session.RenewSession,
+    session.CloseSession,
+    session.Login,
+    session.Logout,
+    session.GetSession,
+    keyStore.GetServerKeys,
+    keyStore.GetJwks,
+  ],
+} as const;
+
+/** Roles whose processes serve gRPC behind a `mesh` ingress. */
+export type ServingRole = 'security' | 'proxy' | 'gateway';
+type CallerTable = Readonly<Partial<Record<Role, readonly Method[]>>>;
+
+/** Serving role → calling role → methods. Whoever is not named is refused. */
+export const access: Readonly<Record<ServingRole, CallerTable>> = {
+  security: {
+    edge: [...publicMethods.security, ...alive],
+    proxy: [
+      leases.LeaseSessionKey,
+      authorize.Authorize,
+      authorize.AuthorizeStream,
+      authorize.Watch,
+      keyStore.GetJwks,
+      ...alive,
+    ],
+    security: [...Object.values(peer), ...alive],
+    gateway: [keyStore.GetJwks, ...alive],
+    worker: [keyStore.GetJwks, ...alive],
+    service: [
+      authorize.Authorize,
+      authorize.AuthorizeStream,
+      keyStore.GetJwks,
+      check.Check,
+      ...alive,
+      ...reflection,
+    ],
+    operator: [
+      session.GetSession,
+      session.ListSessions,
+      session.RevokeSessions,
+      keyStore.CreateActivation,
+      keyStore.ListSharedKeys,
+      keyStore.RotateSharedKey,
+      keyStore.RevokeSharedKey,
+      keyStore.RotateRootKey,
+      keyStore.GetRootKeyStatus,
+      ...alive,
+      ...reflection,
+    ],
+  },
+  proxy: {
+    edge: [...publicMethods.proxy, ...alive],
+    operator: [...alive, ...reflection],
+  },
+  gateway: {
+    proxy: [...Object.values(gateway), ...alive],
+    security: [...Object.values(gateway), ...alive],
+    worker: [...Object.values(gateway), ...alive],
+    operator: [...alive, ...reflection],
+  },
+};
+
+/** Roles that a backend's sidecar lets in, with whatever request. */
+export const backendCallers: readonly Role[] = ['proxy', 'gateway'];
+/** Roles that may open connections to MySQL through a database sidecar. */
+export const mysqlCallers: readonly Role[] = ['security', 'worker', 'operator'];
+/** Roles that may read a db-agent (GET), and those that may also command it. */
+export const agentReaders: readonly Role[] = ['security', 'worker', 'db'];
+export const agentCommanders: readonly Role[] = ['operator'];
+
+/** Every method that a serving role's process answers, each once. */
+export const methodsServedBy = (role: ServingRole): readonly Method[] => [
+  ...new Map(
+    Object.values(access[role])
+      .flat()
+      .map((m) => [m.path, m]),
+  ).values(),
+];

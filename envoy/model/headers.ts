@@ -1,0 +1,23 @@
+/** The route key of the enrolment, or of the user for people's sessions; Maglev hashes it. From outside or inside. */
+export const routeHeader = 'x-sallyport-route';
+/** Addresses one security pod. Inside only. */
+export const podHeader = 'x-sallyport-pod';
+/** The host that a backend is to see; the egress for backends is addressed by the cluster's name. Inside only. */
+export const authorityHeader = 'x-sallyport-authority';
+/** Address of the phone as the edge sees it, without port. Set by the edge; to be believed from role edge only. */
+export const clientAddressHeader = 'x-sallyport-client-address';
+/**
+ * Set by a sidecar on its own answer when the call never reached its process (no connection to it): such a
+ * call may be sent to another pod whatever it does. Without it a dead process behind a living sidecar looks
+ * like any other UNAVAILABLE.
+ */
+export const unprocessedHeader = 'x-sallyport-unprocessed';
+
+/** Removed at the edge from whatever comes in. x-envoy-* and x-forwarded-client-cert are removed by Envoy there. */
+export const innerHeaders = [
+  podHeader,
+  authorityHeader,
+  clientAddressHeader,
+  unprocessedHeader,
+  'x-forwarded-client-cert',
+] as const;

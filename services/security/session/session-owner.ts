@@ -1,0 +1,346 @@
+import { SallyportError } from '#core/errors/error.ts';
+import { checkSessionIdMac, mintSessionId, parseSessionId } from '#core/ids/session-id.ts';
+import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
+import type { Logger } from '#kernel/log/logger.ts';
+import type { Clock } from '#kernel/time/clock.ts';
+import { withDeadline } from '#kernel/time/deadline.ts';
+import type { Feed, RevokeWait } from '../feed/feed.ts';
+import type { TravellingSession } from '../peer/peers.ts';
+import { type FindElsewhereDeps, findElsewhere } from './find-elsewhere.ts';
+import type { Forwarding } from './forwarding.ts';
+import type { Held, HeldSessions } from './held-sessions.ts';
+import type { Persister } from './persister.ts';
+import { handleOf, type SessionRecord } from './record.ts';
+import { openRecord, type RecordKeys, sealRecord } from './seal-record.ts';
+import type { SessionStore } from './session-store.ts';
+import type { NewSession, Sessions } from './sessions.ts';
+
+export interface SessionOwnerDeps {
+  readonly pod: string;
+  readonly era: number;
+  readonly feed: Pick<Feed, 'position' | 'assertFresh' | 'isRevoked' | 'revokeAndPush'>;
+  readonly macKeys: () => readonly Uint8Array[];
+  readonly keys: RecordKeys;
+  readonly held: HeldSessions;
+  readonly forwarding: Forwarding;
+  /** Undefined with `sessions.persistence: off`. */
+  readonly persister: Persister | undefined;
+  readonly store: SessionStore | undefined;
+  readonly elsewhere: Pick<FindElsewhereDeps, 'peers' | 'members' | 'handOverMs'>;
+  /** Database time. */
+  readonly now: () => number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Milliseconds after its opening at which a session ends, however often it was renewed. */
+  readonly maxLifeMs: number;
+  /** It was used at this database time. */
+  readonly onSeen?: (handle: string, atMs: number) => void;
+}
+
+/** Milliseconds for which a repeated OpenSession message gets the same answer. */
+const repeatMs = 300_000;
+/** Milliseconds for looking a session up. */
+const loadMs = 2000;
+/** Look-ups under way at once. */
+const maxLoads = 10_000;
+
+/** The sessions of one pod: mints, holds, finds, gives away. */
+export class SessionOwner implements Sessions {
+  readonly #deps: SessionOwnerDeps;
+  readonly #loads = new Map<string, Promise<SessionRecord>>();
+  /** Sessions by the message that opened (or is opening) them: hexadecimal hash to session. */
+  readonly #opened = new Map<string, { at: number; session: Promise<SessionRecord> }>();
+
+  constructor(deps: SessionOwnerDeps) {
+    this.#deps = deps;
+  }
+
+  open(session: NewSession): Promise<SessionRecord> {
+    const { openHash } = session;
+    if (openHash === undefined) return this.#open(session);
+    const key = Buffer.from(openHash).toString('hex');
+    const known = this.#opened.get(key);
+    if (known !== undefined) return known.session;
+    const opening = this.#open(session);
+    this.#remember(key, opening);
+    return opening;
+  }
+
+  async findOpened(openHash: Uint8Array): Promise<SessionRecord | undefined> {
+    const { store, now, log } = this.#deps;
+    const known = this.#opened.get(Buffer.from(openHash).toString('hex'));
+    if (known !== undefined && this.#deps.clock.monotonic() - known.at < repeatMs) return known.session;
+    try {
+      const record = await store?.findOpened(openHash, loadMs);
+      if (record === undefined || now() - record.openedAtMs > repeatMs) return undefined;
+      return this.#welcome(record);
+    } catch (error) {
+      if (SallyportError.from(error).status !== 'UNAVAILABLE') throw error;
+      // Then it opens a second session with the same message; both are the device's.
+      log.warn({ err: error }, 'whether this message was answered before cannot be looked up');
+      return undefined;
+    }
+  }
+
+  async get(id: string, options: { readonly deadlineMs?: number } = {}): Promise<SessionRecord> {
+    const { feed, clock } = this.#deps;
+    const held = this.#deps.held.get(id);
+    if (held !== undefined && held.record.expiresAtMs > this.#deps.now()) {
+      feed.assertFresh();
+      return this.#admit(held);
+    }
+    this.#checkMac(id);
+    feed.assertFresh();
+    const load = this.#load(id);
+    const deadlineMs = options.deadlineMs ?? loadMs;
+    const record = await withDeadline(load, deadlineMs, { what: 'looking a session up', clock });
+    // Time has passed; whoever was stopped meanwhile finds out here.
+    feed.assertFresh();
+    return record;
+  }
+
+  held(id: string): SessionRecord {
+    const held = this.#deps.held.get(id);
+    if (held === undefined || held.record.expiresAtMs <= this.#deps.now())
+      throw new SallyportError('NOT_HELD');
+    this.#deps.feed.assertFresh();
+    return this.#admit(held);
+  }
+
+  /** The session of a handle that the tier itself has vouched for (in an assertion): from memory or the database. */
+  async byHandle(handle: string): Promise<SessionRecord> {
+    const held = this.#deps.held.byHandle(handle);
+    const record = held?.record ?? (await this.#deps.store?.load(handle, loadMs));
+    if (record === undefined) throw new SallyportError('SESSION_UNKNOWN');
+    this.#deps.feed.assertFresh();
+    this.#check(record);
+    return record;
+  }
+
+  async renew(record: SessionRecord, expiresAtMs: number): Promise<SessionRecord> {
+    const { held, persister, maxLifeMs } = this.#deps;
+    const current = held.get(record.id)?.record ?? record;
+    const end = Math.min(expiresAtMs, current.openedAtMs + maxLifeMs);
+    if (end <= current.expiresAtMs) return current;
+    const renewed = { ...current, expiresAtMs: end, version: current.version + 1 };
+    held.put(renewed, -1);
+    await persister?.update(renewed);
+    return held.get(record.id)?.record ?? renewed;
+  }
+
+  async end(record: SessionRecord, reason: string, wait: RevokeWait): Promise<number> {
+    const subject = handleOf(record.id);
+    const { position } = await this.#deps.feed.revokeAndPush({ kind: 'session', subject, reason }, wait);
+    return position;
+  }
+
+  touch(record: SessionRecord): void {
+    const held = this.#deps.held.get(record.id);
+    if (held === undefined) return;
+    held.seenMs = this.#deps.now();
+    this.#deps.onSeen?.(handleOf(record.id), held.seenMs);
+  }
+
+  /** Gives a session to `to`, which owns it now; or says to whom it went. */
+  give(id: string, to: string): { record: SessionRecord } | { forwardedTo: string } | undefined {
+    const { held, forwarding, log } = this.#deps;
+    this.#checkMac(id);
+    const handle = handleOf(id);
+    const mine = held.get(id);
+    if (mine !== undefined) {
+      held.delete(handle);
+      forwarding.gave(handle, to, mine.record);
+      log.info({ session: id, to, version: mine.record.version }, 'a session is handed over');
+      return { record: mine.record };
+    }
+    const pointer = forwarding.find(handle);
+    if (pointer === undefined || pointer.record.id !== id) return undefined;
+    // It asks again: the answer that carried the record was lost.
+    return pointer.to === to ? { record: pointer.record } : { forwardedTo: pointer.to };
+  }
+
+  /** Takes a session that another pod pushes; false when what is held is as new, or it is over. */
+  async accept(session: TravellingSession): Promise<boolean> {
+    this.#checkMac(session.sessionId);
+    const handle = handleOf(session.sessionId);
+    const known = this.#deps.held.byHandle(handle)?.record;
+    if (known !== undefined && known.version >= session.version) return false;
+    const record = await openRecord(this.#deps.keys, handle, session.record, true);
+    if (record.id !== session.sessionId) return false;
+    try {
+      this.#welcome(record);
+    } catch (error) {
+      if (SallyportError.from(error).status !== 'UNAUTHENTICATED') throw error;
+      return false;
+    }
+    return true;
+  }
+
+  travelling(record: SessionRecord): TravellingSession {
+    return { sessionId: record.id, record: sealRecord(this.#deps.keys, record), version: record.version };
+  }
+
+  /** The database has confirmed this version. */
+  stored(record: SessionRecord): void {
+    const held = this.#deps.held.get(record.id);
+    if (held?.record.version === record.version) held.record = { ...held.record, writtenBehind: false };
+  }
+
+  /** Drops what is over. Returns how many went. */
+  sweep(): number {
+    const { held, feed, now, clock } = this.#deps;
+    const nowMs = now();
+    const oldest = clock.monotonic() - repeatMs;
+    for (const [key, opened] of this.#opened) {
+      if (opened.at >= oldest) break;
+      this.#opened.delete(key);
+    }
+    return held.sweep(({ record }) => record.expiresAtMs <= nowMs || feed.isRevoked(record));
+  }
+
+  async #open(session: NewSession): Promise<SessionRecord> {
+    const { pod, feed, macKeys, persister, now, maxLifeMs, era, log } = this.#deps;
+    feed.assertFresh();
+    const [macKey] = macKeys();
+    if (macKey === undefined)
+      throw new SallyportError('UNAVAILABLE', { message: 'there is no key for session ids' });
+    const { routeKey, kind, user, deviceId, app, feedPosition, openHash } = session;
+    const id = mintSessionId(channelCrypto, { routeKey, opener: pod, macKey });
+    const openedAtMs = now();
+    const expiresAtMs = openedAtMs + Math.min(session.lifetimeMs, maxLifeMs);
+    const { sessionKey, openReply } = session.build(id, expiresAtMs);
+    const record: SessionRecord = {
+      id,
+      routeKey,
+      opener: pod,
+      kind,
+      user,
+      groups: [...session.groups],
+      deviceId,
+      app,
+      sessionKey,
+      openedAtMs,
+      expiresAtMs,
+      lastSeenMs: openedAtMs,
+      feedPosition,
+      era,
+      version: 1,
+      openHash,
+      openReply,
+      writtenBehind: true,
+    };
+    // Held first, so that what confirms it finds it.
+    this.#hold(record);
+    const persisted = await this.#persist(record, persister);
+    if (persisted === 'opened-twice') {
+      this.#deps.held.delete(handleOf(id));
+      const other = openHash && (await this.#deps.store?.findOpened(openHash, loadMs));
+      if (other === undefined) throw new SallyportError('REPLAYED');
+      return this.#welcome(other);
+    }
+    feed.assertFresh();
+    const opened = this.#deps.held.get(id);
+    // Its user may have been revoked since the credentials were read.
+    if (opened === undefined) throw new SallyportError('UNAVAILABLE', { retryAfterMs: 100 });
+    this.#admit(opened);
+    log.info({ session: id, kind, writtenBehind: opened.record.writtenBehind }, 'a session was opened');
+    return opened.record;
+  }
+
+  async #persist(record: SessionRecord, persister: Persister | undefined) {
+    try {
+      return await persister?.insert(record);
+    } catch (error) {
+      this.#deps.held.delete(handleOf(record.id));
+      throw error;
+    }
+  }
+
+  #load(id: string): Promise<SessionRecord> {
+    const known = this.#loads.get(id);
+    if (known !== undefined) return known;
+    if (this.#loads.size >= maxLoads) {
+      throw new SallyportError('OVERLOADED', {
+        message: 'too many sessions are being looked up',
+        retryAfterMs: 250,
+      });
+    }
+    const load = this.#find(id).finally(() => this.#loads.delete(id));
+    this.#loads.set(id, load);
+    return load;
+  }
+
+  async #find(id: string): Promise<SessionRecord> {
+    const { pod, store, keys, now, clock, log, elsewhere, forwarding } = this.#deps;
+    const handle = handleOf(id);
+    const given = forwarding.find(handle);
+    const { opener } = parseSessionId(id);
+    const deps = { pod, store, keys, now, clock, log, ...elsewhere };
+    const found = await findElsewhere(deps, { id, opener, givenTo: given?.to }, loadMs);
+    // Whoever it was given to does not have it, so it is this pod's again.
+    const record = found ?? (given?.record.id === id ? given.record : undefined);
+    forwarding.forget(handle);
+    if (record === undefined) throw new SallyportError('SESSION_UNKNOWN');
+    return this.#welcome(record);
+  }
+
+  /** Holds a record that came from elsewhere, if it is still good. */
+  #welcome(record: SessionRecord): SessionRecord {
+    this.#check(record);
+    const held = this.#hold(record);
+    if (held.record.writtenBehind) this.#deps.persister?.writeBehind(held.record);
+    return this.#admit(held);
+  }
+
+  #hold(record: SessionRecord): Held {
+    const held = this.#deps.held.put(record, -1);
+    if (held === undefined) {
+      throw new SallyportError('OVERLOADED', {
+        message: 'this pod holds as many sessions as it may',
+        retryAfterMs: 1000,
+      });
+    }
+    return held;
+  }
+
+  /** Once per entry of the feed, not once per request. */
+  #admit(held: Held): SessionRecord {
+    const { position } = this.#deps.feed;
+    if (held.checkedAt !== position || held.record.expiresAtMs <= this.#deps.now()) {
+      try {
+        this.#check(held.record);
+      } catch (error) {
+        this.#deps.held.delete(handleOf(held.record.id));
+        throw error;
+      }
+      held.checkedAt = position;
+    }
+    return held.record;
+  }
+
+  #check(record: SessionRecord): void {
+    if (record.era !== this.#deps.era) {
+      throw new SallyportError('SESSION_UNKNOWN', { message: 'the session is of an era that is over' });
+    }
+    if (this.#deps.feed.isRevoked(record)) throw new SallyportError('SESSION_REVOKED');
+    if (record.expiresAtMs <= this.#deps.now()) throw new SallyportError('SESSION_EXPIRED');
+  }
+
+  /** Cheap, and before every look-up: whoever invents ids learns nothing and costs nothing. */
+  #checkMac(id: string): void {
+    if (!checkSessionIdMac(channelCrypto, parseSessionId(id), this.#deps.macKeys())) {
+      throw new SallyportError('SESSION_UNKNOWN');
+    }
+  }
+
+  #remember(key: string, session: Promise<SessionRecord>): void {
+    this.#opened.set(key, { at: this.#deps.clock.monotonic(), session });
+    // One that failed may be tried again.
+    session.catch(() => this.#opened.delete(key));
+    if (this.#opened.size <= 10_000) return;
+    for (const oldest of this.#opened.keys()) {
+      this.#opened.delete(oldest);
+      break;
+    }
+  }
+}

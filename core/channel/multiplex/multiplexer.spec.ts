@@ -1,0 +1,329 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { describe, it } from 'mocha';
+import { SallyportError } from '#core/errors/error.ts';
+import { collectBody } from './incoming-body.ts';
+import type { MultiplexLimits, StreamMessage } from './messages.ts';
+import { type IncomingRequest, Multiplexer } from './multiplexer.ts';
+import { Wire } from './wire.fake.ts';
+
+const refused = (reason: string) => (thrown: unknown) =>
+  thrown instanceof SallyportError && thrown.reason === reason;
+const get = { method: 'GET', authority: 'intranet.example', path: '/', headers: [] };
+const ok = { status: 200, headers: [] };
+const bytes = (length: number, seed = 0) => Uint8Array.from({ length }, (_, i) => (i * 31 + seed) & 255);
+
+/** Lets every promise that can settle do so. */
+const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+async function echo(request: IncomingRequest): Promise<void> {
+  const body = request.respond(ok);
+  for await (const chunk of request.body) await body.write(chunk);
+  await body.end();
+}
+
+function joined(
+  onRequest: (request: IncomingRequest) => Promise<void>,
+  limits: Partial<MultiplexLimits> = {},
+) {
+  const wire = new Wire();
+  const device = new Multiplexer({ role: 'device', send: wire.toProxy.send, limits });
+  const proxy = new Multiplexer({ role: 'proxy', send: wire.toDevice.send, limits, onRequest });
+  wire.connect(device, proxy);
+  return { wire, device, proxy };
+}
+
+/** Delivers everything, alternately, until nobody has anything to say. */
+async function pump(wire: Wire): Promise<void> {
+  for (;;) {
+    await settle();
+    if (!wire.toProxy.deliver() && !wire.toDevice.deliver()) return;
+  }
+}
+
+describe('multiplexer', () => {
+  it('delivers all bytes in order under any interleaving, and credit is never exceeded', async () => {
+    const limits = { window: 64, maxData: 16 };
+    const sizes = fc.array(fc.nat({ max: 150 }), { maxLength: 6 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(sizes, { minLength: 1, maxLength: 5 }),
+        fc.infiniteStream(fc.boolean()),
+        async (requests, coin) => {
+          const { wire, device, proxy } = joined(echo, limits);
+          wire.watchCredit(limits.window, limits.maxData);
+          const calls = requests.map(async (writes, n) => {
+            const request = device.request(get);
+            const sent = writes.map((length, i) => bytes(length, n * 7 + i));
+            const writing = (async () => {
+              for (const chunk of sent) await request.body.write(chunk);
+              await request.body.end();
+            })();
+            const { head, body } = await request.response();
+            assert.equal(head.status, 200);
+            const received = await collectBody(body, 100_000);
+            await writing;
+            assert.deepEqual(Buffer.from(received), Buffer.concat(sent));
+          });
+          let open = calls.length;
+          const all = Promise.all(calls.map((call) => call.finally(() => open--)));
+          for (let idle = 0; open > 0 && idle < 50; ) {
+            const one = coin.next().value ? wire.toProxy : wire.toDevice;
+            idle = one.deliver() ? 0 : idle + 1;
+            if (coin.next().value) await settle();
+          }
+          await all;
+          await pump(wire);
+          assert.equal(device.active, 0);
+          assert.equal(proxy.active, 0);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('a writer waits for credit, and a reader who reads gives it back', async () => {
+    let reader: IncomingRequest | undefined;
+    const { wire, device } = joined((request) => {
+      reader = request;
+      return new Promise(() => {});
+    });
+    const request = device.request(get);
+    let written = false;
+    const writing = request.body.write(bytes(300 * 1024)).then(() => {
+      written = true;
+    });
+    await pump(wire);
+    assert.equal(written, false);
+    assert.equal(wire.toProxy.dataBytes, 256 * 1024);
+    assert.ok(reader);
+    for (let read = 0; read < 64 * 1024; ) read += (await reader.body.next()).value?.length ?? 0;
+    await pump(wire);
+    assert.equal(written, true);
+    await writing;
+  });
+
+  it('bodies wait while the transport is full', async () => {
+    const { wire, device } = joined(() => new Promise(() => {}));
+    const ready = wire.toProxy.fill();
+    const request = device.request(get);
+    const writing = request.body.write(bytes(10));
+    await settle();
+    assert.equal(wire.toProxy.dataBytes, 0);
+    ready();
+    await writing;
+    assert.equal(wire.toProxy.dataBytes, 10);
+  });
+
+  it('a transport that takes nothing cannot pile messages up', async () => {
+    const { wire, device } = joined(() => new Promise(() => {}), { maxBacklog: 10 });
+    wire.toProxy.fill();
+    for (let n = 0; n < 20 && !device.closed; n++) device.request(get).reset(new SallyportError('CANCELLED'));
+    assert.equal(device.closed?.reason, 'OVERLOADED');
+  });
+
+  it('a broken transport fails everything', async () => {
+    const wire = new Wire();
+    const send = () => Promise.reject(new SallyportError('UNAVAILABLE'));
+    const device = new Multiplexer({ role: 'device', send });
+    const request = device.request(get);
+    await assert.rejects(request.response(), refused('UNAVAILABLE'));
+    await assert.rejects(request.body.write(bytes(1)), refused('UNAVAILABLE'));
+    assert.throws(() => device.request(get), refused('UNAVAILABLE'));
+    assert.equal(wire.toProxy.deliver(), false);
+  });
+
+  it('refuses more than 256 requests on either side', async () => {
+    const { wire, device, proxy } = joined(() => new Promise(() => {}));
+    const requests = Array.from({ length: 256 }, () => device.request(get));
+    assert.throws(() => device.request(get), refused('OVERLOADED'));
+    await pump(wire);
+    // The device gives them up, but the handlers are still at work: begun-and-reset must not pile up.
+    for (const request of requests) request.reset(new SallyportError('CANCELLED'));
+    const late = device.request(get);
+    const outcome = assert.rejects(late.response(), refused('OVERLOADED'));
+    await pump(wire);
+    await outcome;
+    assert.equal(proxy.active, 256);
+  });
+
+  it('a reset ends both sides, with its reason', async () => {
+    const seen: unknown[] = [];
+    const { wire, device } = joined((request) => {
+      request.signal.addEventListener('abort', () => seen.push(request.signal.reason));
+      request.reset(
+        new SallyportError('POLICY_DENIED', {
+          message: 'no',
+          retryAfterMs: 5,
+          metadata: { maybeExecuted: 'true', requestId: 'r1' },
+        }),
+      );
+      return Promise.resolve();
+    });
+    const request = device.request(get);
+    const response = request.response();
+    const outcome = assert.rejects(response, (thrown) => {
+      assert.ok(thrown instanceof SallyportError);
+      assert.equal(thrown.reason, 'POLICY_DENIED');
+      assert.equal(thrown.message, 'no');
+      assert.equal(thrown.retryAfterMs, 5);
+      assert.deepEqual(thrown.metadata, { maybeExecuted: 'true', requestId: 'r1' });
+      return true;
+    });
+    await pump(wire);
+    await outcome;
+    await assert.rejects(request.body.write(bytes(1)), refused('POLICY_DENIED'));
+    assert.equal(seen.length, 1);
+  });
+
+  it('a handler that fails or stops half-way resets the request', async () => {
+    const handlers = [
+      async () => {
+        throw new SallyportError('BACKEND_FAILED');
+      },
+      async (request: IncomingRequest) => {
+        await request.respond(ok).write(bytes(3));
+      },
+    ];
+    for (const [n, reason] of (['BACKEND_FAILED', 'INTERNAL'] as const).entries()) {
+      const { wire, device } = joined(handlers[n] ?? echo);
+      const request = device.request(get);
+      const outcome = assert.rejects(async () => {
+        const { body } = await request.response();
+        await collectBody(body, 100);
+      }, refused(reason));
+      await pump(wire);
+      await outcome;
+    }
+  });
+
+  it('an answer before the end of the request is whole; only the rest of the request is refused', async () => {
+    const { wire, device, proxy } = joined(async (request) => {
+      const body = request.respond({ status: 413, headers: [] });
+      await body.write(bytes(5));
+      await body.end();
+    });
+    const request = device.request(get);
+    await pump(wire);
+    const { head, body } = await request.response();
+    assert.equal(head.status, 413);
+    assert.equal((await collectBody(body, 10)).length, 5);
+    await assert.rejects(request.body.write(bytes(1)), refused('CANCELLED'));
+    assert.equal(device.active + proxy.active, 0);
+  });
+
+  it('leaving a body early gives the request up', async () => {
+    const { wire, device, proxy } = joined(async (request) => {
+      const body = request.respond(ok);
+      for (;;) await body.write(bytes(1000));
+    });
+    const request = device.request(get);
+    await pump(wire);
+    const { body } = await request.response();
+    for await (const _ of body) break;
+    await pump(wire);
+    assert.equal(device.active + proxy.active, 0);
+    await assert.rejects(collectBody(body, 1), refused('CANCELLED'));
+  });
+
+  it('what arrived before the stream broke can still be read', async () => {
+    const { wire, device } = joined(async (request) => {
+      await request.respond(ok).write(bytes(100));
+      await new Promise(() => {});
+    });
+    const request = device.request(get);
+    await pump(wire);
+    const { body } = await request.response();
+    device.close(new SallyportError('STREAM_CUT'));
+    assert.equal((await body.next()).value?.length, 100);
+    await assert.rejects(body.next(), refused('STREAM_CUT'));
+  });
+
+  it('a draining proxy finishes what it has and refuses the rest', async () => {
+    const { wire, device, proxy } = joined(echo);
+    const first = device.request(get);
+    await pump(wire);
+    proxy.refuseNew(new SallyportError('ATTACH_REQUIRED'));
+    const second = device.request(get);
+    const outcome = assert.rejects(second.response(), refused('ATTACH_REQUIRED'));
+    await first.body.end();
+    await pump(wire);
+    await outcome;
+    assert.equal((await first.response()).head.status, 200);
+  });
+
+  describe('ends the stream at a breach of the protocol', () => {
+    const started = async () => {
+      const { wire, device, proxy } = joined(() => new Promise(() => {}));
+      device.request(get);
+      await pump(wire);
+      return { device, proxy };
+    };
+    const toProxy: Record<string, StreamMessage[]> = {
+      'an id that does not rise': [{ requestId: 1, kind: 'requestHead', head: get }],
+      'an unknown id': [{ requestId: 9, kind: 'end' }],
+      'an empty piece': [{ requestId: 1, kind: 'data', data: bytes(0) }],
+      'a piece that is too long': [{ requestId: 1, kind: 'data', data: bytes(32 * 1024 + 1) }],
+      'more than the window': Array.from({ length: 9 }, () => ({
+        ...{ requestId: 1, kind: 'data' as const },
+        data: bytes(32 * 1024),
+      })),
+      'data after the end': [
+        { requestId: 1, kind: 'end' },
+        { requestId: 1, kind: 'data', data: bytes(1) },
+      ],
+      'two ends': [
+        { requestId: 1, kind: 'end' },
+        { requestId: 1, kind: 'end' },
+      ],
+      'no credit at all': [{ requestId: 1, kind: 'credit', credit: 0 }],
+      'boundless credit': [{ requestId: 1, kind: 'credit', credit: 16 * 1024 * 1024 }],
+      'a response from the device': [{ requestId: 1, kind: 'responseHead', head: ok }],
+    };
+    const feed = (side: Multiplexer, messages: readonly StreamMessage[]) => {
+      for (const message of messages) side.receive(message);
+    };
+    for (const [name, messages] of Object.entries(toProxy)) {
+      it(`to the proxy: ${name}`, async () => {
+        const { proxy } = await started();
+        assert.throws(() => feed(proxy, messages), refused('MALFORMED'));
+        assert.equal(proxy.closed?.reason, 'MALFORMED');
+      });
+    }
+    const toDevice: Record<string, StreamMessage[]> = {
+      'a request': [{ requestId: 2, kind: 'requestHead', head: get }],
+      'a body before the response': [{ requestId: 1, kind: 'data', data: bytes(1) }],
+      'an end before the response': [{ requestId: 1, kind: 'end' }],
+      'two responses': [
+        { requestId: 1, kind: 'responseHead', head: ok },
+        { requestId: 1, kind: 'responseHead', head: ok },
+      ],
+    };
+    for (const [name, messages] of Object.entries(toDevice)) {
+      it(`to the device: ${name}`, async () => {
+        const { device } = await started();
+        assert.throws(() => feed(device, messages), refused('MALFORMED'));
+      });
+    }
+
+    it('late messages for a closed request are ignored, for a while', async () => {
+      const { proxy } = await started();
+      const [error] = [new SallyportError('CANCELLED')];
+      const reset = {
+        reason: error.reason,
+        message: '',
+        hint: '',
+        retryAfterMs: 0,
+        requestId: '',
+        maybeExecuted: false,
+      };
+      proxy.receive({ requestId: 1, kind: 'reset', reset });
+      proxy.receive({ requestId: 1, kind: 'data', data: bytes(1) });
+      for (let id = 2; id < 2000; id++) {
+        proxy.receive({ requestId: id, kind: 'requestHead', head: get });
+        proxy.receive({ requestId: id, kind: 'reset', reset });
+      }
+      assert.throws(() => proxy.receive({ requestId: 1, kind: 'end' }), refused('MALFORMED'));
+    });
+  });
+});

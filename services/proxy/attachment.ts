@@ -1,0 +1,113 @@
+import type { TrafficKeys } from '#core/channel/attach.ts';
+import { FrameOpener, FrameSealer } from '#core/channel/frame.ts';
+import { SallyportError } from '#core/errors/error.ts';
+import type { RequestFacts } from '#core/policy/facts.ts';
+import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
+import { type Clock, elapsed, type Instant, instant } from '#kernel/time/clock.ts';
+import type { Lease } from './lease.ts';
+
+/** An identity assertion, kept while it can be shown. */
+export interface HeldAssertion {
+  readonly jwt: string;
+  /** Unix milliseconds. */
+  readonly expiresAtMs: number;
+  /** The policy it was given under. */
+  readonly policyVersion: number;
+}
+
+export interface AttachmentParts {
+  readonly sessionId: string;
+  readonly routeKey: string;
+  /** The session id without its MAC, by which revocations name it. */
+  readonly handle: string;
+  /** 16 bytes. */
+  readonly epoch: Uint8Array;
+  readonly keys: TrafficKeys;
+  readonly lease: Lease;
+}
+
+/** One device's use of one session at this proxy: keys, numbers, and the right to use them. */
+export class Attachment {
+  readonly sessionId: string;
+  readonly routeKey: string;
+  readonly handle: string;
+  /** Hexadecimal; the attachment's name here. */
+  readonly epoch: string;
+  readonly sealer: FrameSealer;
+  readonly opener: FrameOpener;
+  /** By name of the resource. */
+  readonly assertions = new Map<string, HeldAssertion>();
+  lease: Lease;
+  /** The renewal that is under way, if one is. */
+  renewing: Promise<void> | undefined;
+  /** What the device asked for last: the question that a renewal repeats. */
+  lastRequest: RequestFacts | undefined;
+  /** An attachment carries one stream in its life: frame numbers of a second would mean nothing. */
+  streamed = false;
+  readonly #clock: Clock;
+  readonly #abort = new AbortController();
+  #used: Instant;
+  #inUse = 0;
+
+  constructor(parts: AttachmentParts, clock: Clock) {
+    this.sessionId = parts.sessionId;
+    this.routeKey = parts.routeKey;
+    this.handle = parts.handle;
+    this.epoch = Buffer.from(parts.epoch).toString('hex');
+    const direction = { sessionId: parts.sessionId, epoch: parts.epoch };
+    this.opener = new FrameOpener(channelCrypto, { ...direction, key: parts.keys.deviceToProxy });
+    this.sealer = new FrameSealer(channelCrypto, { ...direction, key: parts.keys.proxyToDevice });
+    this.lease = parts.lease;
+    this.#clock = clock;
+    this.#used = instant(clock);
+  }
+
+  /** Aborted, with the error as its reason, when the attachment ends: whatever goes on for it stops then. */
+  get ended(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Milliseconds since it was last used; 0 while something goes on. */
+  get idleMs(): number {
+    return this.#inUse > 0 ? 0 : elapsed(this.#clock, this.#used);
+  }
+
+  get inUse(): boolean {
+    return this.#inUse > 0;
+  }
+
+  /** Something begins; the function it returns ends it. */
+  use(): () => void {
+    this.#inUse += 1;
+    let going = true;
+    return () => {
+      if (!going) return;
+      going = false;
+      this.#inUse -= 1;
+      this.#used = instant(this.#clock);
+    };
+  }
+
+  /**
+   * To be asked before anything is taken from or given to the device (invariant I4): the clock is read
+   * here, so a process that was stopped in between notices.
+   * @throws the error that ended the attachment, or LEASE_LOST
+   */
+  assertLive(): void {
+    if (this.ended.aborted) throw this.ended.reason;
+    if (!this.lease.live) throw leaseLost();
+  }
+
+  /** Ends it: keys are overwritten and everything that goes on is cut. */
+  end(error: SallyportError): void {
+    if (this.ended.aborted) return;
+    this.#abort.abort(error);
+    this.opener.wipe();
+    this.sealer.wipe();
+    this.assertions.clear();
+  }
+}
+
+export function leaseLost(cause?: unknown): SallyportError {
+  return new SallyportError('LEASE_LOST', { retryAfterMs: 500, cause });
+}

@@ -1,0 +1,53 @@
+import { z } from 'zod';
+import { bytes, duration, socketPath } from '#kernel/config/primitives.ts';
+import { logLevels } from '#kernel/log/logger.ts';
+
+const podName = z.string().regex(/^[a-z0-9-]{1,40}$/);
+
+/** Configuration of a proxy pod. */
+export const proxyConfig = z.strictObject({
+  pod: podName.describe('Name of this pod.'),
+  sockets: z
+    .strictObject({
+      grpc: socketPath().describe('Where this process serves gRPC; its sidecar connects to it.'),
+      out: socketPath().describe("The sidecar's egress to the security tier."),
+      backends: socketPath().describe("The sidecar's egress to backends."),
+    })
+    .describe('Unix sockets; the one way in and out.'),
+  securityPods: z.array(podName).min(1).describe('Security pods, each of which is watched.'),
+  limits: z
+    .strictObject({
+      maxAttachments: z.int().min(1).default(100_000).describe('Attachments held; the idlest makes room.'),
+      maxPerSession: z
+        .int()
+        .min(1)
+        .default(16)
+        .describe('Attachments of one session; the oldest makes room.'),
+      idle: duration({ min: 1000 }).default(1_800_000).describe('Without use for so long, one is forgotten.'),
+      maxBody: bytes({ min: 1 })
+        .default(64 * 2 ** 20)
+        .describe('Body of a request where the policy sets no limit.'),
+    })
+    .prefault({}),
+  backends: z
+    .strictObject({
+      connections: z.int().min(1).default(128).describe('Requests under way to one backend.'),
+      headersTimeout: duration({ min: 100 }).default(30_000).describe('Until the head of an answer.'),
+      bodyTimeout: duration({ min: 100 }).default(60_000).describe('Without a byte of its body.'),
+    })
+    .prefault({}),
+  tierTimeout: duration({ min: 100 })
+    .default(5000)
+    .describe('For a lease or a decision of the security tier.'),
+  drainTimeout: duration({ min: 0 }).default(10_000).describe('For what is under way when the pod stops.'),
+  log: z
+    .strictObject({ level: z.enum(logLevels).default('info').describe('Lines below it are not written.') })
+    .prefault({}),
+  telemetry: z
+    .strictObject({
+      endpoint: z.url().optional().describe('OTLP/HTTP endpoint; none: no traces and metrics are sent.'),
+      sampleRatio: z.number().min(0).max(1).default(1).describe('Share of new traces that are kept.'),
+    })
+    .prefault({}),
+});
+export type ProxyConfig = z.output<typeof proxyConfig>;

@@ -1,0 +1,127 @@
+import { SallyportError } from '#core/errors/error.ts';
+import { Relay } from '#gen/sallyport/relay/v1/relay_pb.js';
+import type { DeepReadonly } from '#kernel/config/load-config.ts';
+import type { Logger } from '#kernel/log/logger.ts';
+import { createGrpcServer } from '#kernel/rpc/grpc-server.ts';
+import { HealthState } from '#kernel/rpc/health.ts';
+import { implement } from '#kernel/rpc/implement.ts';
+import type { RpcObserver } from '#kernel/rpc/observer.ts';
+import type { Clock } from '#kernel/time/clock.ts';
+import { leaseLost } from './attachment.ts';
+import { Attachments } from './attachments.ts';
+import { Authorizer } from './authorizer.ts';
+import { Backends } from './backends.ts';
+import type { ProxyConfig } from './config.ts';
+import { PolicyHolder } from './policy-holder.ts';
+import { relayService } from './relay-service.ts';
+import { securityTier } from './security-tier.ts';
+import { watchPod } from './watch.ts';
+
+/** How often leases in use are looked at. */
+const leaseTickMs = 500;
+const sweepMs = 30_000;
+
+export interface ProxyDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly observer?: RpcObserver;
+}
+
+export interface Proxy {
+  readonly health: HealthState;
+  /** Attachments held. */
+  readonly attachments: number;
+  /** Takes nothing new, lets what is under way end within the bound, and closes. */
+  close(): Promise<void>;
+}
+
+/** Starts a proxy: serving once it has a policy to decide by. */
+export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyDeps): Promise<Proxy> {
+  const { clock, log, observer } = deps;
+  const { limits, sockets, pod } = config;
+  const tier = securityTier({
+    socketPath: sockets.out,
+    pod,
+    clock,
+    timeoutMs: config.tierTimeout,
+    ...(observer && { observer }),
+  });
+  const policies = new PolicyHolder(clock, log);
+  const attachments = new Attachments({
+    maxAttachments: limits.maxAttachments,
+    maxPerSession: limits.maxPerSession,
+    idleMs: limits.idle,
+  });
+  const authorizer = new Authorizer({
+    tier,
+    policies,
+    clock,
+    onEnded: (attachment, error) => attachments.remove(attachment, error),
+  });
+  const backends = new Backends(sockets.backends, {
+    connections: config.backends.connections,
+    headersTimeoutMs: config.backends.headersTimeout,
+    bodyTimeoutMs: config.backends.bodyTimeout,
+  });
+  const draining = new AbortController();
+  const stopped = new AbortController();
+  const health = new HealthState([Relay.typeName]);
+  const service = relayService({
+    authorizer,
+    backends,
+    log,
+    clock,
+    tier,
+    attachments,
+    maxBodyBytes: limits.maxBody,
+    draining: draining.signal,
+  });
+  const server = createGrpcServer({
+    services: [implement(Relay, service)],
+    log,
+    pod,
+    health,
+    ...(observer && { observer }),
+  });
+  const watches = config.securityPods.map((each) =>
+    watchPod({ tier, attachments, policies, clock, log, proxy: pod }, each, stopped.signal),
+  );
+  const timers = [
+    clock.setRepeating(leaseTickMs, () => {
+      renewInUse(attachments, authorizer);
+      // The first policy makes this pod ready; losing the tier does not make it unready, leases decide that.
+      if (!draining.signal.aborted && policies.version > 0 && !health.isServing()) health.set(true);
+    }),
+    clock.setRepeating(sweepMs, () => attachments.sweep()),
+  ];
+  await server.listen(sockets.grpc);
+  return {
+    health,
+    get attachments() {
+      return attachments.size;
+    },
+    close: async () => {
+      health.set(false);
+      draining.abort(
+        new SallyportError('ATTACH_REQUIRED', { message: 'this proxy is draining; attach again elsewhere' }),
+      );
+      await server.close({ graceMs: config.drainTimeout });
+      stopped.abort();
+      for (const timer of timers) timer.cancel();
+      attachments.removeWhere(() => true, new SallyportError('ATTACH_REQUIRED'));
+      await Promise.all(watches);
+      await backends.close();
+      tier.close();
+    },
+  };
+}
+
+/** Attachments on which something goes on keep their lease, or are cut when it has run out. */
+function renewInUse(attachments: Attachments, authorizer: Authorizer): void {
+  for (const attachment of attachments) {
+    if (!attachment.inUse || attachment.lastRequest === undefined) continue;
+    if (!attachment.lease.live && attachment.renewing === undefined) {
+      attachments.remove(attachment, leaseLost());
+    } else if (attachment.lease.renewalDue) authorizer.renewAhead(attachment);
+  }
+}

@@ -1,0 +1,103 @@
+import type { Header, RequestHead } from '#core/channel/multiplex/messages.ts';
+import { SallyportError } from '#core/errors/error.ts';
+import { normalizePath } from '#core/policy/path.ts';
+
+/** The identity assertion that backends are shown. */
+export const assertionHeader = 'x-sallyport-assertion';
+
+/** Of one connection, so never relayed (RFC 9110 §7.6.1); and what the proxy itself sets. */
+const dropped = new Set([
+  'connection',
+  'proxy-connection',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'host',
+  'expect',
+  'forwarded',
+  'via',
+  'x-real-ip',
+  'x-request-id',
+]);
+/** Written by this side of the gate only. */
+const innerPrefixes = ['x-sallyport-', 'x-forwarded-', 'x-envoy-'];
+
+/** token of RFC 9110 §5.6.2, in lower case. */
+const fieldName = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+/** Visible characters, blanks and obs-text; no CR, LF or NUL (RFC 9110 §5.5). */
+const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
+const methodName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** Methods that are for the proxy itself or open a tunnel. */
+const refusedMethods = new Set(['CONNECT', 'TRACE']);
+
+export interface CleanRequest {
+  readonly method: string;
+  readonly authority: string;
+  /** In its one spelling. */
+  readonly path: string;
+  readonly headers: Record<string, string | string[]>;
+}
+
+/**
+ * The request as a backend may see it: one spelling of the path, valid fields only, nothing that only this
+ * side may say.
+ * @throws REQUEST_INVALID
+ */
+export function cleanRequest(head: RequestHead): CleanRequest {
+  if (!methodName.test(head.method) || refusedMethods.has(head.method)) {
+    throw invalid(`the method "${head.method.slice(0, 32)}" is not relayed`);
+  }
+  return {
+    method: head.method,
+    authority: head.authority,
+    path: normalizePath(head.path),
+    headers: cleanHeaders(head.headers),
+  };
+}
+
+function cleanHeaders(headers: readonly Header[]): Record<string, string | string[]> {
+  const named = connectionNames(headers);
+  const clean: Record<string, string | string[]> = Object.create(null);
+  for (const { name, value } of headers) {
+    if (!fieldName.test(name)) throw invalid('a header name is not a lower-case token');
+    if (!fieldValue.test(value)) throw invalid(`the value of ${name} holds a character that HTTP forbids`);
+    if (isInner(name) || dropped.has(name) || named.has(name)) continue;
+    const before = clean[name];
+    // Two lengths, or a list of them, are how requests are smuggled.
+    if (name === 'content-length' && (before !== undefined || !/^\d{1,15}$/.test(value))) {
+      throw invalid('content-length is not one number');
+    }
+    clean[name] = before === undefined ? value : [before, value].flat();
+  }
+  return clean;
+}
+
+/** Fields that `connection` names belong to the connection too. */
+function connectionNames(headers: readonly Header[]): Set<string> {
+  return new Set(
+    headers
+      .filter(({ name }) => name === 'connection')
+      .flatMap(({ value }) => value.split(',').map((name) => name.trim().toLowerCase())),
+  );
+}
+
+/** The fields of a backend's answer that a device may see. */
+export function cleanResponseHeaders(headers: Record<string, string | string[] | undefined>): Header[] {
+  return Object.entries(headers).flatMap(([name, value]) =>
+    value === undefined || isInner(name) || (dropped.has(name) && name !== 'via')
+      ? []
+      : [value].flat().map((each) => ({ name, value: each })),
+  );
+}
+
+function isInner(name: string): boolean {
+  return innerPrefixes.some((prefix) => name.startsWith(prefix));
+}
+
+function invalid(message: string): SallyportError {
+  return new SallyportError('REQUEST_INVALID', { message });
+}

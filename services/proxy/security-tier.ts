@@ -1,0 +1,98 @@
+import { SallyportError } from '#core/errors/error.ts';
+import { parseSessionId } from '#core/ids/session-id.ts';
+import type { RequestFacts } from '#core/policy/facts.ts';
+import { type AuthorizeResponse, ProxyAuthorize } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
+import { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
+import type { AttachRequest, AttachResponse } from '#gen/sallyport/relay/v1/relay_pb.js';
+import { type CallOptions, createGrpcClient } from '#kernel/rpc/grpc-client.ts';
+import type { RpcObserver } from '#kernel/rpc/observer.ts';
+import { type Clock, instant } from '#kernel/time/clock.ts';
+import { Attachment } from './attachment.ts';
+import { Lease } from './lease.ts';
+
+/** What Envoy hashes to find the owner. */
+const routeHeader = 'x-sallyport-route';
+/** Addresses one security pod. */
+const podHeader = 'x-sallyport-pod';
+
+export interface SecurityTierOptions {
+  /** The sidecar's egress. */
+  readonly socketPath: string;
+  /** Name of this proxy. */
+  readonly pod: string;
+  readonly clock: Clock;
+  readonly observer?: RpcObserver;
+  /** Milliseconds that a decision or a lease may take. */
+  readonly timeoutMs: number;
+}
+
+/** What this proxy asks of the security tier, through its sidecar. */
+export interface SecurityTier {
+  /** Passes a device's attach on. Throws what the tier says: SESSION_…, ATTACH_PROOF_INVALID, STALE. */
+  attach(
+    request: AttachRequest,
+    call: CallOptions,
+  ): Promise<{ attachment: Attachment; response: Omit<AttachResponse, '$typeName' | '$unknown'> }>;
+  /** Asks for a decision, and with it for a fresh lease. */
+  authorize(
+    attachment: Attachment,
+    request: RequestFacts,
+  ): Promise<{ answer: AuthorizeResponse; lease: Lease }>;
+  /** Opens a Watch to one pod. */
+  watch(pod: string, signal: AbortSignal): ReturnType<ReturnType<typeof authorizeClient>['watch']>;
+  close(): void;
+}
+
+const authorizeClient = (address: string, timeoutMs: number, observer: RpcObserver | undefined) =>
+  createGrpcClient(ProxyAuthorize, {
+    address,
+    defaultDeadlineMs: timeoutMs,
+    ...(observer && { observer }),
+  });
+
+export function securityTier(options: SecurityTierOptions): SecurityTier {
+  const { clock, pod, timeoutMs, observer } = options;
+  const address = `unix:${options.socketPath}`;
+  const keyStore = createGrpcClient(KeyStore, {
+    address,
+    defaultDeadlineMs: timeoutMs,
+    ...(observer && { observer }),
+  });
+  const authorize = authorizeClient(address, timeoutMs, observer);
+  return {
+    attach: async (request, call) => {
+      const { routeKey, handle } = parseSessionId(request.sessionId);
+      const { sessionId, deviceNonce, proof } = request;
+      const asked = instant(clock);
+      const leased = await keyStore.leaseSessionKey(
+        { sessionId, deviceNonce, proof, proxy: pod },
+        { signal: call.signal, deadlineMs: call.deadlineMs, headers: { [routeHeader]: routeKey } },
+      );
+      const { epoch, serverNonce, confirmation } = leased;
+      const keys = { deviceToProxy: leased.deviceToProxyKey, proxyToDevice: leased.proxyToDeviceKey };
+      const lease = new Lease(leased.lease, asked, clock);
+      return {
+        attachment: new Attachment({ sessionId, routeKey, handle, epoch, keys, lease }, clock),
+        response: { epoch, serverNonce, proxy: pod, confirmation },
+      };
+    },
+    authorize: async (attachment, { method, authority, path }) => {
+      const asked = instant(clock);
+      const answer = await authorize.authorize(
+        {
+          subject: { case: 'sessionId', value: attachment.sessionId },
+          request: { method, authority, path },
+        },
+        { headers: { [routeHeader]: attachment.routeKey } },
+      );
+      if (answer.grant === undefined)
+        throw new SallyportError('INTERNAL', { message: 'an answer without a grant' });
+      return { answer, lease: new Lease(answer.lease, asked, clock) };
+    },
+    watch: (to, signal) => authorize.watch({ signal, headers: { [podHeader]: to } }),
+    close: () => {
+      keyStore.close();
+      authorize.close();
+    },
+  };
+}

@@ -1,0 +1,134 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { StreamMessage } from '#core/channel/multiplex/messages.ts';
+import { type IncomingRequest, Multiplexer } from '#core/channel/multiplex/multiplexer.ts';
+import { decodeStreamMessage, encodeStreamMessage } from '#core/channel/multiplex/stream-codec.ts';
+import { SallyportError } from '#core/errors/error.ts';
+import type { StreamOpen, StreamRequest, StreamResponseSchema } from '#gen/sallyport/relay/v1/relay_pb.js';
+import type { CallContext } from '#kernel/rpc/handlers.ts';
+import type { Clock } from '#kernel/time/clock.ts';
+import type { Attachment } from './attachment.ts';
+import { relay } from './relay.ts';
+import type { RelayServiceDeps } from './relay-service.ts';
+import { SendQueue } from './send-queue.ts';
+
+type Response = MessageInitShape<typeof StreamResponseSchema>;
+
+/** A device's stream: many requests under one attachment, for as long as it lasts. */
+export async function* relayStream(
+  deps: RelayServiceDeps,
+  requests: AsyncIterable<StreamRequest>,
+  call: CallContext,
+  clientAddress: string | undefined,
+): AsyncGenerator<Response> {
+  const incoming = requests[Symbol.asyncIterator]();
+  const attachment = claim(deps, await firstOf(incoming));
+  const done = attachment.use();
+  const queue = new SendQueue<Response>();
+  const multiplexer = multiplex(deps, attachment, queue, call, clientAddress);
+  const cut = (): void => {
+    const { reason } = attachment.ended;
+    multiplexer.close(reason);
+    queue.end(reason);
+  };
+  const drain = (): void => {
+    multiplexer.refuseNew(deps.draining.reason);
+    whenIdle(deps.clock, multiplexer, () => queue.end(deps.draining.reason));
+  };
+  attachment.ended.addEventListener('abort', cut, { once: true });
+  deps.draining.addEventListener('abort', drain, { once: true });
+  if (attachment.ended.aborted) cut();
+  if (deps.draining.aborted) drain();
+  const reading = read(incoming, attachment, multiplexer).then(
+    () => queue.end(),
+    (error: unknown) => queue.end(error),
+  );
+  try {
+    yield* queue;
+  } finally {
+    attachment.ended.removeEventListener('abort', cut);
+    deps.draining.removeEventListener('abort', drain);
+    multiplexer.close(new SallyportError('CANCELLED', { message: 'the stream has ended' }));
+    done();
+    await incoming.return?.();
+    await reading;
+  }
+}
+
+async function firstOf(incoming: AsyncIterator<StreamRequest>): Promise<StreamOpen> {
+  const first = await incoming.next();
+  if (first.done || first.value.kind.case !== 'open') {
+    throw new SallyportError('MALFORMED', { message: 'a stream begins with the name of its attachment' });
+  }
+  return first.value.kind.value;
+}
+
+/** @throws ATTACH_REQUIRED for an attachment that is not here or has had its stream */
+function claim(deps: RelayServiceDeps, open: StreamOpen): Attachment {
+  if (deps.draining.aborted) throw deps.draining.reason;
+  const attachment = deps.attachments.find(open.sessionId, open.epoch);
+  if (attachment.streamed) {
+    throw new SallyportError('ATTACH_REQUIRED', { message: 'this attachment has had its stream' });
+  }
+  attachment.streamed = true;
+  return attachment;
+}
+
+function multiplex(
+  deps: RelayServiceDeps,
+  attachment: Attachment,
+  queue: SendQueue<Response>,
+  call: CallContext,
+  clientAddress: string | undefined,
+): Multiplexer {
+  const seal = (message: StreamMessage): Response => {
+    const { sequence, ciphertext } = attachment.sealer.sealStream(encodeStreamMessage(message));
+    return { frame: { sequence: BigInt(sequence), ciphertext } };
+  };
+  return new Multiplexer({
+    role: 'proxy',
+    send: (message) => queue.push(seal(message)),
+    onRequest: (request) => handle(deps, attachment, request, call, clientAddress),
+  });
+}
+
+async function handle(
+  deps: RelayServiceDeps,
+  attachment: Attachment,
+  request: IncomingRequest,
+  call: CallContext,
+  clientAddress: string | undefined,
+): Promise<void> {
+  const answer = await relay(deps, attachment, {
+    head: request.head,
+    body: request.body,
+    signal: AbortSignal.any([request.signal, call.signal]),
+    clientAddress,
+  });
+  const { status, headers } = answer;
+  const body = request.respond({ status, headers });
+  for await (const chunk of answer.body) await body.write(chunk);
+  await body.end();
+}
+
+async function read(
+  incoming: AsyncIterator<StreamRequest>,
+  attachment: Attachment,
+  multiplexer: Multiplexer,
+): Promise<void> {
+  for (let next = await incoming.next(); !next.done; next = await incoming.next()) {
+    const { kind } = next.value;
+    if (kind.case !== 'frame') {
+      throw new SallyportError('MALFORMED', { message: 'a stream is opened once' });
+    }
+    if (attachment.ended.aborted) throw attachment.ended.reason;
+    const plaintext = attachment.opener.openStream(kind.value.sequence, kind.value.ciphertext);
+    multiplexer.receive(decodeStreamMessage(plaintext));
+  }
+}
+
+/** Calls `then` once nothing is under way; looked at ten times a second, for as long as the drain lasts. */
+function whenIdle(clock: Clock, multiplexer: Multiplexer, then: () => void): void {
+  if (multiplexer.closed !== undefined) return;
+  if (multiplexer.active === 0) then();
+  else clock.setTimer(100, () => whenIdle(clock, multiplexer, then));
+}

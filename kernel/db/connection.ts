@@ -89,7 +89,12 @@ export async function connect<S>(o: ConnectOptions): Promise<Connection<S>> {
 
 function query(raw: Raw, sql: string, parameters: readonly unknown[] = []): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    raw.query(sql, [...parameters], (error, result) => (error ? reject(error) : resolve(result)));
+    raw.query(sql, [...parameters], (error, result) => {
+      if (!error) return resolve(result);
+      // mysql2 adds the whole statement, values included: no place for them in logs.
+      Reflect.deleteProperty(error, 'sql');
+      reject(error);
+    });
   });
 }
 

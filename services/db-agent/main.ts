@@ -24,6 +24,7 @@ const stop = (): void => {
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop);
 
 const logger = pino({
+  base: null,
   timestamp: pino.stdTimeFunctions.isoTime,
   formatters: { level: (level) => ({ level }) },
 });

@@ -40,8 +40,6 @@ const smallMemory: Settings = {
 };
 
 const storage: Settings = {
-  // At most what a template may have: InnoDB refuses a system tablespace smaller than this.
-  innodb_data_file_path: 'ibdata1:8M:autoextend',
   innodb_autoextend_increment: 1,
   character_set_server: 'utf8mb4',
   default_time_zone: "'+00:00'",

@@ -1,0 +1,243 @@
+/**
+ * A MySQL group for tests: real agents and mysqlds, no Envoy. A small relay stands in for the sidecar: it
+ * follows the agents' health checks and cuts connections to a node that fails them, as Envoy does.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findMysql } from '#compose/parts/mysql.ts';
+import type { PartsOptions } from '#compose/parts/options.ts';
+import { mysqlTemplate } from '#compose/parts/template.ts';
+import { openPki, type Pki } from '#kernel/pki/pki.ts';
+import { waitFor } from '#kernel/time/wait-for.ts';
+import { askStatus } from '#services/db-agent/peers.ts';
+import { isAlive, processIdentity, startTimeOf } from '#services/db-agent/process-identity.ts';
+import type { AgentStatus } from '#services/db-agent/status.ts';
+import { askAgent, startRelay } from './db-relay.ts';
+
+export interface DbGroupOptions {
+  /** Default 3. */
+  readonly pods?: number;
+  /** Default `relaxed`: tests kill processes, not the machine. */
+  readonly durability?: 'full' | 'relaxed';
+  /** More of the agents' configuration. */
+  readonly agent?: Readonly<Record<string, unknown>>;
+}
+
+export interface DbNode {
+  readonly pod: string;
+  readonly agentSocket: string;
+  readonly mysqldSocket: string;
+  readonly dir: string;
+  readonly groupPort: number;
+  /** @throws while the agent does not answer. */
+  status(): Promise<AgentStatus>;
+  agentPid(): number | undefined;
+  mysqldPid(): number | undefined;
+  startAgent(): void;
+  /** SIGKILL, and waits until it is dead. */
+  killAgent(): Promise<void>;
+  killMysqld(): Promise<void>;
+  /** POST to the agent; gives the status code. */
+  order(path: string, body?: unknown): Promise<number>;
+  /** Resolves when agent and mysqld have ended by themselves. */
+  ended(ms: number): Promise<void>;
+}
+
+export interface DbGroup {
+  readonly dir: string;
+  readonly nodes: readonly DbNode[];
+  readonly pki: Pki;
+  /** Stand for db-rw.sock and db-ro.sock of a sidecar. */
+  readonly rwSocket: string;
+  readonly roSocket: string;
+  readonly passwords: Readonly<Record<'root' | 'recovery' | 'app' | 'migrate' | 'agent', string>>;
+  /** Waits until so many members (default: all) are ONLINE and one of them answers as primary. */
+  online(members?: number, ms?: number): Promise<void>;
+  primary(): Promise<DbNode>;
+  /** Ends every process and removes the folder. */
+  close(): Promise<void>;
+}
+
+const root = new URL('..', import.meta.url).pathname;
+
+/** Starts it from nothing, in a folder of its own; resolves once the agents run, see `online`. */
+export async function startDbGroup(options: DbGroupOptions = {}): Promise<DbGroup> {
+  const parts: PartsOptions = { env: process.env, progress: () => {} };
+  const mysql = await findMysql(parts);
+  const templateDir = await mysqlTemplate(mysql, parts);
+  // Short: sockets live in it.
+  const dir = mkdtempSync(join(tmpdir(), 'sp-db-'));
+  const pki = await openPki(dir);
+  const passwords = Object.fromEntries(
+    ['root', 'recovery', 'app', 'migrate', 'agent'].map((name) => [
+      name,
+      randomBytes(18).toString('base64url'),
+    ]),
+  ) as DbGroup['passwords'];
+  const secretsFile = join(dir, 'secrets.json');
+  writeFileSync(secretsFile, JSON.stringify(passwords), { mode: 0o600 });
+  const groupName = randomUUID();
+  const pods = Array.from({ length: options.pods ?? 3 }, (_, n) => `db-${n}`);
+  const ports = await freePorts(pods.length);
+  const places = pods.map((pod, n) => ({
+    pod,
+    address: '127.0.0.1',
+    groupPort: ports[n] ?? 0,
+    run: join(dir, 'run', pod),
+    agent: { socketPath: join(dir, 'run', pod, 'agent.sock'), host: `${pod}.agent` },
+  }));
+  const nodes: DbNode[] = [];
+  for (const { pod, address, groupPort, run, agent } of places) {
+    await pki.ensurePod(pod, 'db', { ips: [address] });
+    const podDir = join(dir, 'pods', pod);
+    mkdirSync(run, { recursive: true, mode: 0o700 });
+    const config = {
+      pod,
+      mysqld: mysql.mysqld,
+      dataDir: join(podDir, 'data'),
+      templateDir,
+      runDir: run,
+      sockets: { mysqld: join(run, 'mysqld.sock'), agent: agent.socketPath },
+      address,
+      groupPort,
+      tlsDir: join(podDir, 'tls'),
+      peers: places.filter((p) => p.pod !== pod).map(({ run: _, ...peer }) => peer),
+      groupName,
+      secretsFile,
+      logFile: join(podDir, 'mysqld.log'),
+      durability: options.durability ?? 'relaxed',
+      ...options.agent,
+    };
+    const configFile = join(podDir, 'config.json');
+    writeFileSync(configFile, JSON.stringify(config));
+    const node = dbNode(pod, podDir, configFile, config);
+    node.startAgent();
+    nodes.push(node);
+  }
+  const rwSocket = join(dir, 'rw.sock');
+  const roSocket = join(dir, 'ro.sock');
+  const targets = nodes.map((n) => ({ agent: n.agentSocket, mysqld: n.mysqldSocket }));
+  const relays = [
+    await startRelay(rwSocket, targets, '/primary'),
+    await startRelay(roSocket, targets, '/replica'),
+  ];
+
+  const primary = async (): Promise<DbNode> => {
+    for (const node of nodes) if ((await askAgent(node.agentSocket, 'GET', '/primary')) === 200) return node;
+    throw new Error('there is no primary');
+  };
+  return {
+    dir,
+    nodes,
+    pki,
+    rwSocket,
+    roSocket,
+    passwords,
+    primary,
+    online: async (members = nodes.length, ms = 90_000) => {
+      await waitFor(
+        async () => {
+          await primary();
+          // Each by its own word: one that is just joining is ONLINE for the others a little earlier.
+          const states = await Promise.all(
+            nodes.map((node) =>
+              node.status().then(
+                (s) => s.state,
+                () => 'DOWN',
+              ),
+            ),
+          );
+          return states.filter((state) => state === 'ONLINE').length >= members;
+        },
+        { timeoutMs: ms, everyMs: 100, what: `${members} ONLINE members` },
+      );
+    },
+    close: async () => {
+      for (const relay of relays) relay.close();
+      await Promise.all(nodes.map((node) => node.killAgent()));
+      await Promise.all(nodes.map((node) => node.killMysqld()));
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+function dbNode(
+  pod: string,
+  podDir: string,
+  configFile: string,
+  config: { runDir: string; groupPort: number; sockets: { mysqld: string; agent: string } },
+): DbNode {
+  let agent: ChildProcess | undefined;
+  const agentPid = (): number | undefined =>
+    agent?.exitCode === null && !agent.signalCode ? agent.pid : undefined;
+  const mysqldPid = (): number | undefined => {
+    try {
+      const identity = processIdentity.parse(
+        JSON.parse(readFileSync(join(config.runDir, 'mysqld.json'), 'utf8')),
+      );
+      return isAlive(identity) ? identity.pid : undefined;
+    } catch {
+      // Not started yet, or ended in order.
+      return undefined;
+    }
+  };
+  const kill = async (pid: number | undefined): Promise<void> => {
+    const startTime = pid === undefined ? undefined : startTimeOf(pid);
+    if (pid === undefined || startTime === undefined) return;
+    process.kill(pid, 'SIGKILL');
+    await waitFor(() => !isAlive({ pid, startTime }), {
+      timeoutMs: 20_000,
+      everyMs: 10,
+      what: `${pid} to die`,
+    });
+  };
+  return {
+    pod,
+    dir: podDir,
+    groupPort: config.groupPort,
+    agentSocket: config.sockets.agent,
+    mysqldSocket: config.sockets.mysqld,
+    status: () => askStatus({ socketPath: config.sockets.agent, host: 'agent' }, 1000),
+    agentPid,
+    mysqldPid,
+    startAgent: () => {
+      const log = openSync(join(podDir, 'agent.log'), 'a');
+      agent = spawn(process.execPath, [join(root, 'services/db-agent/main.ts'), '--config', configFile], {
+        stdio: ['ignore', log, log],
+      });
+      closeSync(log);
+    },
+    killAgent: () => kill(agentPid()),
+    killMysqld: () => kill(mysqldPid()),
+    order: (path, body) => askAgent(config.sockets.agent, 'POST', path, body),
+    ended: async (ms) => {
+      await waitFor(() => agentPid() === undefined && mysqldPid() === undefined, {
+        timeoutMs: ms,
+        what: `${pod} to end`,
+      });
+    },
+  };
+}
+
+/** Ports below 32768 (above are the system's for outgoing connections) that are free at the moment. */
+async function freePorts(count: number): Promise<number[]> {
+  const found = new Set<number>();
+  for (let tries = 0; found.size < count; tries += 1) {
+    if (tries > 1000) throw new Error('no free ports below 32768');
+    const port = randomInt(12_000, 32_000);
+    if (await isFree(port)) found.add(port);
+  }
+  return [...found];
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}

@@ -1,0 +1,282 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { sql } from 'kysely';
+import { after, before, describe, it } from 'mocha';
+import type { Db } from '#kernel/db/db.ts';
+import { migrate } from '#kernel/db/migrate.ts';
+import { kernelMigrations } from '#kernel/db/migrations.ts';
+import { openDb, openReplica } from '#kernel/db/open-db.ts';
+import { waitFor } from '#kernel/time/wait-for.ts';
+import { type DbGroup, startDbGroup } from '#test/db-group.ts';
+
+interface Tables {
+  notes: { id: number; text: string };
+}
+
+/** The certificate that mysqld shows on its own port, as PEM. */
+function servedCertificate(port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const args = ['s_client', '-starttls', 'mysql', '-connect', `127.0.0.1:${port}`];
+    const child = execFile('openssl', args, { timeout: 10_000 }, (_, out) =>
+      resolve(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/.exec(out)?.[0]),
+    );
+    child.stdin?.end();
+  });
+}
+
+describe('the database group', function () {
+  this.timeout(180_000);
+  let group: DbGroup;
+  let db: Db<Tables>;
+  const acknowledged = new Set<number>();
+  let nextId = 1;
+
+  const write = async (key?: string): Promise<void> => {
+    const id = nextId++;
+    await db.tx(
+      async (trx) => {
+        await trx
+          .insertInto('notes')
+          .values({ id, text: `note ${id}` })
+          .execute();
+        return id;
+      },
+      { deadlineMs: 60_000, key: key ?? `note-${id}` },
+    );
+    acknowledged.add(id);
+  };
+
+  /** Everything acknowledged is there, and nothing twice (the primary key sees to that). */
+  const assertNothingLost = async (): Promise<void> => {
+    const rows = await db.read((on) => on.selectFrom('notes').select('id').execute(), { deadlineMs: 60_000 });
+    const found = new Set(rows.map((row) => row.id));
+    assert.deepEqual(
+      [...acknowledged].filter((id) => !found.has(id)),
+      [],
+    );
+  };
+
+  /** Writes from several callers until `until` resolves; all of them must be acknowledged in the end. */
+  const writeDuring = async (until: () => Promise<void>): Promise<void> => {
+    let go = true;
+    const writers = Array.from({ length: 4 }, async () => {
+      while (go) await write();
+    });
+    const [ended] = await Promise.allSettled([
+      until().finally(() => {
+        go = false;
+      }),
+      ...writers,
+    ]);
+    await Promise.all(writers);
+    if (ended.status === 'rejected') throw ended.reason;
+  };
+
+  before(async () => {
+    group = await startDbGroup();
+    db = openDb<Tables>({ socketPath: group.rwSocket, user: 'sallyport', password: group.passwords.app });
+  });
+  after(async () => {
+    await db?.close();
+    await group?.close();
+  });
+
+  it('forms from nothing', async () => {
+    await group.online();
+    assert.equal((await group.primary()).pod, 'db-0');
+  });
+
+  it('migrates, by an account of its own, once however many try', async () => {
+    const open = (): Db<unknown> =>
+      openDb({ socketPath: group.rwSocket, user: 'migrate', password: group.passwords.migrate });
+    const all = [
+      ...kernelMigrations,
+      {
+        name: 'test-0001-notes',
+        up: 'create table notes (id bigint primary key, text varchar(100) not null)',
+      },
+    ];
+    const two = [open(), open()];
+    const applied = await Promise.all(two.map((one) => migrate(one, all)));
+    assert.equal(applied.flat().length, all.length);
+    assert.deepEqual(await migrate(two[0] ?? open(), all), []);
+    await assert.rejects(
+      migrate(two[0] ?? open(), [{ name: 'test-0001-notes', up: 'create table other (id int)' }]),
+      {
+        reason: 'CONFIG_INVALID',
+      },
+    );
+    for (const one of two) await one.close();
+    await assert.rejects(
+      db.tx((trx) => sql`create table no (id int primary key)`.execute(trx)),
+      { errno: 1142 },
+    );
+  });
+
+  it('runs a transaction, and a keyed one only once', async () => {
+    await write('the first');
+    const run = (): Promise<{ n: number }> =>
+      db.tx(
+        async (trx) => {
+          await trx.insertInto('notes').values({ id: 900_000, text: 'once' }).execute();
+          return { n: 7 };
+        },
+        { key: 'once' },
+      );
+    assert.deepEqual(await run(), { n: 7 });
+    assert.deepEqual(await run(), { n: 7 });
+    await assert.rejects(
+      db.tx((trx) => trx.insertInto('notes').values({ id: 900_000, text: 'twice' }).execute()),
+      { errno: 1062 },
+    );
+    await assert.rejects(
+      db.tx(async (trx) => {
+        await trx.insertInto('notes').values({ id: 900_001, text: 'rolled back' }).execute();
+        throw new Error('on second thoughts');
+      }),
+      /second thoughts/,
+    );
+    const rows = await db.read((on) =>
+      on.selectFrom('notes').selectAll().where('id', '>=', 900_000).execute(),
+    );
+    assert.deepEqual(rows, [{ id: 900_000, text: 'once' }]);
+  });
+
+  it('gets through deadlocks', async () => {
+    await db.tx((trx) =>
+      trx
+        .insertInto('notes')
+        .values([
+          { id: 910_001, text: '0' },
+          { id: 910_002, text: '0' },
+        ])
+        .execute(),
+    );
+    const touch = (ids: readonly number[]): Promise<void> =>
+      db.tx(async (trx) => {
+        for (const id of ids) {
+          await sql`update notes set text = text + 1 where id = ${id}`.execute(trx);
+          await trx.selectFrom('notes').selectAll().execute();
+        }
+      });
+    const both = [910_001, 910_002];
+    await Promise.all(Array.from({ length: 20 }, (_, n) => touch(n % 2 ? both : [...both].reverse())));
+    const rows = await db.read((on) =>
+      on.selectFrom('notes').select('text').where('id', 'in', both).execute(),
+    );
+    assert.deepEqual(
+      rows.map((row) => row.text),
+      ['20', '20'],
+    );
+  });
+
+  it('reads what was just written on a secondary', async () => {
+    const replica = openReplica<Tables>({
+      socketPath: group.roSocket,
+      user: 'sallyport',
+      password: group.passwords.app,
+    });
+    for (let n = 0; n < 20; n += 1) {
+      await write();
+      const id = nextId - 1;
+      const rows = await replica.read((on) =>
+        on.selectFrom('notes').select('id').where('id', '=', id).execute(),
+      );
+      assert.deepEqual(rows, [{ id }]);
+    }
+    await replica.close();
+  });
+
+  it('outlives a killed primary, which comes back by itself', async () => {
+    const old = await group.primary();
+    await writeDuring(async () => {
+      await old.killMysqld();
+      await waitFor(async () => (await group.primary()).pod !== old.pod, {
+        timeoutMs: 60_000,
+        what: 'a new primary',
+      });
+    });
+    await write();
+    await assertNothingLost();
+    await group.online();
+    assert.equal((await old.status()).role, 'SECONDARY');
+  });
+
+  it('hands over on request, without an error or a pause worth mention', async () => {
+    const old = await group.primary();
+    await writeDuring(async () => {
+      assert.equal(await old.order('/handover'), 200);
+      await waitFor(async () => (await group.primary()).pod !== old.pod, {
+        timeoutMs: 30_000,
+        what: 'the move',
+      });
+    });
+    await group.online();
+    await assertNothingLost();
+  });
+
+  it('an agent that is killed and started again adopts its mysqld', async () => {
+    const node = await group.primary();
+    const pid = node.mysqldPid();
+    await node.killAgent();
+    node.startAgent();
+    await group.online();
+    assert.equal(node.mysqldPid(), pid);
+    assert.equal((await group.primary()).pod, node.pod);
+  });
+
+  it('reloads its certificates when they are replaced', async () => {
+    const node = await group.primary();
+    const before = await servedCertificate(node.groupPort);
+    // Other names than it has: a new certificate.
+    await group.pki.ensurePod(node.pod, 'db', { ips: ['127.0.0.1'], dns: ['renewed.example'] });
+    await waitFor(async () => (await servedCertificate(node.groupPort)) !== before, {
+      timeoutMs: 30_000,
+      what: 'the new certificate',
+    });
+  });
+
+  it('comes back with everything after all processes were killed', async () => {
+    await writeDuring(async () => {
+      await Promise.all(group.nodes.map((node) => node.killAgent()));
+      await Promise.all(group.nodes.map((node) => node.killMysqld()));
+      for (const node of group.nodes) node.startAgent();
+      await group.online();
+    });
+    await write();
+    await assertNothingLost();
+  });
+
+  it('recovers when two of three die, once they are back', async () => {
+    const [one, two] = group.nodes;
+    await writeDuring(async () => {
+      await Promise.all([one?.killMysqld(), two?.killMysqld()]);
+      await group.online(3, 120_000);
+    });
+    await assertNothingLost();
+  });
+
+  it('a planned stop moves the primary and ends both processes; a restart rejoins', async () => {
+    const old = await group.primary();
+    await writeDuring(async () => {
+      assert.equal(await old.order('/stop', { handover: true }), 202);
+      await old.ended(60_000);
+      await waitFor(async () => (await group.primary()).pod !== old.pod, {
+        timeoutMs: 10_000,
+        what: 'a primary',
+      });
+    });
+    old.startAgent();
+    await group.online();
+    await assertNothingLost();
+  });
+
+  it('all stop at once without a hand-over, and come back', async () => {
+    await write();
+    for (const node of group.nodes) assert.equal(await node.order('/stop', { handover: false }), 202);
+    await Promise.all(group.nodes.map((node) => node.ended(60_000)));
+    for (const node of group.nodes) node.startAgent();
+    await group.online();
+    await assertNothingLost();
+  });
+});

@@ -22,7 +22,6 @@ export async function* relayStream(
 ): AsyncGenerator<Response> {
   const incoming = requests[Symbol.asyncIterator]();
   const attachment = claim(deps, await firstOf(incoming));
-  const done = attachment.use();
   const queue = new SendQueue<Response>();
   const multiplexer = multiplex(deps, attachment, queue, call, clientAddress);
   const cut = (): void => {
@@ -48,7 +47,6 @@ export async function* relayStream(
     attachment.ended.removeEventListener('abort', cut);
     deps.draining.removeEventListener('abort', drain);
     multiplexer.close(new SallyportError('CANCELLED', { message: 'the stream has ended' }));
-    done();
     await incoming.return?.();
     await reading;
   }
@@ -98,16 +96,22 @@ async function handle(
   call: CallContext,
   clientAddress: string | undefined,
 ): Promise<void> {
-  const answer = await relay(deps, attachment, {
-    head: request.head,
-    body: request.body,
-    signal: AbortSignal.any([request.signal, call.signal]),
-    clientAddress,
-  });
-  const { status, headers } = answer;
-  const body = request.respond({ status, headers });
-  for await (const chunk of answer.body) await body.write(chunk);
-  await body.end();
+  // The lease is kept while requests are under way, not while a stream is merely open.
+  const done = attachment.use();
+  try {
+    const answer = await relay(deps, attachment, {
+      head: request.head,
+      body: request.body,
+      signal: AbortSignal.any([request.signal, call.signal]),
+      clientAddress,
+    });
+    const { status, headers } = answer;
+    const body = request.respond({ status, headers });
+    for await (const chunk of answer.body) await body.write(chunk);
+    await body.end();
+  } finally {
+    done();
+  }
 }
 
 async function read(

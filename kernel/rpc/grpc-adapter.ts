@@ -1,0 +1,146 @@
+import { type Message, toBinary } from '@bufbuild/protobuf';
+import type {
+  ServerDuplexStream,
+  ServerReadableStream,
+  ServerUnaryCall,
+  ServerWritableStream,
+  sendUnaryData,
+  UntypedHandleCall,
+} from '@grpc/grpc-js';
+import { SallyportError } from '#core/errors/error.ts';
+import { GrpcCall } from './grpc-call.ts';
+import type { Route } from './implement.ts';
+import type { Pipeline } from './pipeline.ts';
+import { readRequest } from './validate.ts';
+
+export interface AdapterOptions {
+  readonly pipeline: Pipeline;
+  readonly pod: string | undefined;
+  readonly maxRequestBytes: number;
+  readonly newRequestId: () => string;
+}
+
+export interface GrpcHandler {
+  readonly func: UntypedHandleCall;
+  readonly type: 'unary' | 'serverStream' | 'clientStream' | 'bidi';
+}
+
+/**
+ * A route as a handler for grpc-js. grpc-js is given and gives bytes: it would turn a request that does
+ * not decode into INTERNAL, and would decode before anybody has looked whether there is room for the call.
+ */
+export function adaptToGrpc(route: Route, options: AdapterOptions): GrpcHandler {
+  const { pipeline, pod } = options;
+  const { input, output } = route.method;
+  const read = (bytes: Buffer): Message => {
+    if (bytes.byteLength > options.maxRequestBytes) {
+      throw new SallyportError('TOO_LARGE', {
+        message: `${bytes.byteLength} bytes; the limit is ${options.maxRequestBytes}`,
+      });
+    }
+    return readRequest(input, bytes);
+  };
+  const write = (message: Message): Buffer => {
+    const bytes = toBinary(output, message, writeOptions);
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  };
+  const open = (grpc: ConstructorParameters<typeof GrpcCall>[0]): GrpcCall =>
+    new GrpcCall(grpc, route, options.newRequestId);
+
+  const reply = (call: GrpcCall, response: Promise<Message>, done: sendUnaryData<Buffer>): void => {
+    response.then(write).then(
+      (bytes) => {
+        call.sendHeaders();
+        done(null, bytes, call.trailers);
+      },
+      (thrown: unknown) => done(call.status(SallyportError.from(thrown), pod)),
+    );
+  };
+
+  /** Writes the responses as fast as the caller takes them, then the end. Never rejects. */
+  const pump = async (
+    call: GrpcCall,
+    grpc: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>,
+    responses: AsyncIterable<Message>,
+  ): Promise<void> => {
+    try {
+      for await (const response of responses) {
+        if (call.call.over) break;
+        call.sendHeaders();
+        if (!grpc.write(write(response))) await call.drained(grpc);
+      }
+      call.sendHeaders();
+      grpc.end(call.trailers);
+    } catch (thrown) {
+      // grpc-js's way to end a stream with a status; it has no more use for it once the caller has gone.
+      if (!grpc.destroyed) grpc.emit('error', call.status(SallyportError.from(thrown), pod));
+    }
+  };
+
+  switch (route.kind) {
+    case 'unary': {
+      const func = (grpc: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>): void => {
+        const call = open(grpc);
+        const request = (): Message => read(grpc.request);
+        reply(
+          call,
+          pipeline.one(route, call.call, request, (message) => route.run(message, call.call)),
+          done,
+        );
+      };
+      return { func, type: 'unary' };
+    }
+    case 'client_streaming': {
+      const func = (grpc: ServerReadableStream<Buffer, Buffer>, done: sendUnaryData<Buffer>): void => {
+        const call = open(grpc);
+        const requests = (): AsyncIterable<Message> => readAll(grpc, call, read);
+        reply(
+          call,
+          pipeline.one(route, call.call, requests, (all) => route.run(all, call.call)),
+          done,
+        );
+      };
+      return { func, type: 'clientStream' };
+    }
+    case 'server_streaming': {
+      const func = (grpc: ServerWritableStream<Buffer, Buffer>): void => {
+        const call = open(grpc);
+        const request = (): Message => read(grpc.request);
+        void pump(
+          call,
+          grpc,
+          pipeline.many(route, call.call, request, (one) => route.run(one, call.call)),
+        );
+      };
+      return { func, type: 'serverStream' };
+    }
+    case 'bidi_streaming': {
+      const func = (grpc: ServerDuplexStream<Buffer, Buffer>): void => {
+        const call = open(grpc);
+        const requests = (): AsyncIterable<Message> => readAll(grpc, call, read);
+        void pump(
+          call,
+          grpc,
+          pipeline.many(route, call.call, requests, (all) => route.run(all, call.call)),
+        );
+      };
+      return { func, type: 'bidi' };
+    }
+  }
+}
+
+const writeOptions = { writeUnknownFields: false };
+
+/** The requests of a stream, taken from the wire as they are asked for. */
+async function* readAll(
+  grpc: ServerReadableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>,
+  call: GrpcCall,
+  read: (bytes: Buffer) => Message,
+): AsyncGenerator<Message, void, undefined> {
+  try {
+    // A handler that stops reading must still be able to answer, so the stream is not destroyed with it.
+    for await (const bytes of grpc.iterator({ destroyOnReturn: false })) yield read(bytes);
+  } catch (thrown) {
+    throw call.call.over ? call.call.reason : thrown;
+  }
+}

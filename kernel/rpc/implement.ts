@@ -1,0 +1,71 @@
+import type { DescMethod, DescService, Message } from '@bufbuild/protobuf';
+import type { CallContext, Handlers } from './handlers.ts';
+
+type Init = Message | Record<string, unknown>;
+
+/** One RPC ready to be served: its handler with the types erased, since servers handle all alike. */
+export type Route = {
+  /** `/sallyport.relay.v1.Relay/Attach` */
+  readonly path: string;
+  readonly method: DescMethod;
+  /** False for health and reflection: an overloaded pod must still be able to say how it is. */
+  readonly admitted: boolean;
+} & (
+  | { readonly kind: 'unary'; readonly run: (request: Message, call: CallContext) => Promise<Init> }
+  | {
+      readonly kind: 'server_streaming';
+      readonly run: (request: Message, call: CallContext) => AsyncIterable<Init>;
+    }
+  | {
+      readonly kind: 'client_streaming';
+      readonly run: (requests: AsyncIterable<Message>, call: CallContext) => Promise<Init>;
+    }
+  | {
+      readonly kind: 'bidi_streaming';
+      readonly run: (requests: AsyncIterable<Message>, call: CallContext) => AsyncIterable<Init>;
+    }
+);
+
+/** A service with the handlers of some or all of its methods. */
+export interface Implementation {
+  readonly service: DescService;
+  readonly routes: readonly Route[];
+}
+
+export interface ImplementOptions {
+  /** Serves under another name, with the same messages; for reflection's older name. */
+  readonly typeName?: string;
+  /** Default true; see `Route.admitted`. */
+  readonly admitted?: boolean;
+}
+
+/**
+ * Pairs a service with its handlers, for createGrpcServer or createConnectServer. Methods may be left out,
+ * since a service can be split over both servers of a process; calls of those get UNKNOWN_METHOD.
+ */
+export function implement<S extends DescService>(
+  service: S,
+  handlers: Partial<Handlers<S>>,
+  options: ImplementOptions = {},
+): Implementation {
+  const { typeName = service.typeName, admitted = true } = options;
+  const byName = new Map<string, unknown>(Object.entries(handlers));
+  const routes = service.methods.flatMap((method): Route[] => {
+    const run = byName.get(method.localName);
+    if (typeof run !== 'function') return [];
+    const path = `/${typeName}/${method.name}`;
+    // `Handlers` has tied handler and kind together; here, where all are alike, that is put in words again.
+    return [{ path, method, admitted, kind: method.methodKind, run: run.bind(handlers) }];
+  });
+  return { service, routes };
+}
+
+/** All routes by path. @throws Error when two implementations claim one method: a mistake of whoever wires them */
+export function routesByPath(implementations: readonly Implementation[]): ReadonlyMap<string, Route> {
+  const routes = new Map<string, Route>();
+  for (const { path, ...rest } of implementations.flatMap((each) => each.routes)) {
+    if (routes.has(path)) throw new Error(`${path} is implemented twice`);
+    routes.set(path, { path, ...rest });
+  }
+  return routes;
+}

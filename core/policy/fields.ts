@@ -102,7 +102,7 @@ export const timeZone = field('use an IANA time zone, for example Europe/Zurich'
 /** `mon`, or `mon-fri`, which may run over the end of the week. */
 function readDays(value: unknown): readonly WeekDay[] | undefined {
   const [first, last, ...rest] = typeof value === 'string' ? value.split('-') : [];
-  const numberOf = (text: string | undefined) => weekDays.findIndex((name) => name === text);
+  const numberOf = (text: string | undefined) => weekDays.findIndex((name) => text === name);
   const from = numberOf(first);
   const to = last === undefined ? from : numberOf(last);
   if (from < 0 || to < 0 || rest.length > 0) return undefined;

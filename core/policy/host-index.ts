@@ -1,5 +1,5 @@
 import { prefixKey } from './path.ts';
-import type { HostIndex, PathIndex, Resource } from './policy.ts';
+import type { HostIndex, Resource } from './policy.ts';
 
 /**
  * Resources by host and prefix. A name of a resource stands for its first host without a wildcard, so that
@@ -7,8 +7,9 @@ import type { HostIndex, PathIndex, Resource } from './policy.ts';
  * their backend for the same reason.
  */
 export function indexHosts(resources: readonly Resource[], ignoreCase: boolean): HostIndex {
-  const spaces = new Map<string, PathSpace>();
+  const exact = new Map<string, PathSpace>();
   const wildcard = new Map<string, PathSpace>();
+  const backends = new Map<string, PathSpace>();
   const put = (map: Map<string, PathSpace>, key: string, resource: Resource) => {
     const space = map.get(key) ?? { byPrefix: new Map<string, Resource>(), depth: 0 };
     const prefix = prefixKey(resource.pathPrefix, ignoreCase);
@@ -18,15 +19,16 @@ export function indexHosts(resources: readonly Resource[], ignoreCase: boolean):
   };
   for (const resource of resources) {
     for (const host of resource.hosts) {
-      if (host.startsWith('*.')) put(wildcard, host.slice(2), resource);
-      else put(spaces, host, resource);
+      if (isWildcard(host)) put(wildcard, host.slice(2), resource);
+      else put(exact, host, resource);
     }
-    if (!spaceHost(resource)) put(spaces, backendSpace(resource), resource);
+    if (resource.hosts.every(isWildcard)) put(backends, resource.backend, resource);
   }
-  const exact = new Map<string, PathIndex>(spaces);
-  for (const resource of resources) {
-    const space = spaces.get(spaceHost(resource) ?? backendSpace(resource));
-    if (space && !exact.has(resource.name)) exact.set(resource.name, space);
+  for (const { name, hosts, backend } of resources) {
+    const host = hosts.find((one) => !isWildcard(one));
+    const space = host === undefined ? backends.get(backend) : exact.get(host);
+    // A host of that name is that of the resource itself: `findContradictions` refuses another one.
+    if (space && !exact.has(name)) exact.set(name, space);
   }
   return Object.freeze({ exact, wildcard });
 }
@@ -36,11 +38,6 @@ interface PathSpace {
   depth: number;
 }
 
-function spaceHost({ hosts }: Resource): string | undefined {
-  return hosts.find((host) => !host.startsWith('*.'));
-}
-
-/** Has a space in it, so no authority equals it. */
-function backendSpace({ backend }: Resource): string {
-  return `backend ${backend}`;
+function isWildcard(host: string): boolean {
+  return host.startsWith('*.');
 }

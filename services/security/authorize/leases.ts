@@ -1,0 +1,43 @@
+import { SallyportError } from '#core/errors/error.ts';
+import type { Lease } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
+import type { Feed } from '../feed/feed.ts';
+import type { SessionRecord } from '../session/record.ts';
+import { wireFacts } from './facts.ts';
+import type { LeaseBook } from './lease-book.ts';
+import type { PolicyStore } from './policy-store.ts';
+
+export interface LeasesDeps {
+  readonly pod: string;
+  readonly feed: Pick<Feed, 'position' | 'assertFresh' | 'isRevoked'>;
+  readonly book: LeaseBook;
+  readonly policies: Pick<PolicyStore, 'current'>;
+  /** Database time. */
+  readonly now: () => number;
+  /** Milliseconds; default 10,000. */
+  readonly leaseMs: number;
+}
+
+/** Gives proxies the right to use a session for a while. */
+export type GiveLease = (record: SessionRecord, proxy: string) => Omit<Lease, '$typeName'>;
+
+/**
+ * The last act before an answer, without a wait in between: what was found out earlier may be over, and
+ * what is noted here is what a revocation waits for.
+ */
+export function leases(deps: LeasesDeps): GiveLease {
+  const { feed, book, policies, now, leaseMs, pod } = deps;
+  return (record, proxy) => {
+    feed.assertFresh();
+    if (feed.isRevoked(record)) throw new SallyportError('SESSION_REVOKED');
+    const left = record.expiresAtMs - now();
+    if (left <= 0) throw new SallyportError('SESSION_EXPIRED');
+    book.given(proxy);
+    return {
+      durationMs: Math.min(leaseMs, Math.floor(left)),
+      facts: wireFacts(record),
+      policyVersion: BigInt(policies.current.policy.version),
+      pod,
+      feedPosition: BigInt(feed.position),
+    };
+  };
+}

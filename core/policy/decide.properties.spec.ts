@@ -11,7 +11,7 @@ import { weekDays } from './time-window.ts';
 
 const monday = Date.UTC(2026, 0, 5);
 const hour = 3_600_000;
-const versions = ['1', '1.2', '1.10', '2'] as const;
+const versions: readonly string[] = ['1', '1.2', '1.10', '2'];
 const few = <T>(...values: T[]) => fc.subarray(values, { minLength: 1 });
 const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined, freq: 2 });
 
@@ -98,7 +98,7 @@ function matches(
   now: number,
 ): boolean {
   const unknown = one.effect === 'deny';
-  const rank = (version: string) => versions.findIndex((known) => known === version);
+  const rank = (version: string) => versions.indexOf(version);
   const claims = Object.entries(one.posture ?? {}).every(([name, wanted]) => {
     const value = from?.posture[name];
     if (value === undefined) return unknown;

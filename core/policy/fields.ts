@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { canonicalHost } from './host.ts';
 import { parseNetwork } from './network.ts';
 import { normalizePath } from './path.ts';
-import { isTimeZone, parseTimeOfDay, type WeekDay, weekDays } from './time-window.ts';
+import { dayNumber, isTimeZone, parseTimeOfDay, type WeekDay, weekDays } from './time-window.ts';
 import { compareVersions, parseVersion } from './version-compare.ts';
 
 /** A field that `read` understands or says what is wrong with; `hint` says how to write it. */
@@ -102,9 +102,8 @@ export const timeZone = field('use an IANA time zone, for example Europe/Zurich'
 /** `mon`, or `mon-fri`, which may run over the end of the week. */
 function readDays(value: unknown): readonly WeekDay[] | undefined {
   const [first, last, ...rest] = typeof value === 'string' ? value.split('-') : [];
-  const numberOf = (text: string | undefined) => weekDays.findIndex((name) => text === name);
-  const from = numberOf(first);
-  const to = last === undefined ? from : numberOf(last);
+  const from = dayNumber(first ?? '');
+  const to = last === undefined ? from : dayNumber(last);
   if (from < 0 || to < 0 || rest.length > 0) return undefined;
   return weekDays.filter((_, day) => (day - from + 7) % 7 <= (to - from + 7) % 7);
 }

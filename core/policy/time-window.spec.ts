@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, it } from 'mocha';
-import { compileTimes, isTimeZone, type TimeWindow, weekDays } from './time-window.ts';
+import { compileTimes, dayNumber, isTimeZone, type TimeWindow, weekDays } from './time-window.ts';
 
 const minute = 60_000;
 const office: TimeWindow = {
@@ -21,7 +21,7 @@ function isOpen({ days, from, to, tz }: TimeWindow, at: number): boolean {
     hourCycle: 'h23',
   }).format(at);
   const [, name = '', time = ''] = /^(\w+),? (\d\d:\d\d)$/.exec(text) ?? [];
-  const today = weekDays.findIndex((day) => day === name.toLowerCase());
+  const today = dayNumber(name.toLowerCase());
   const on = (day: number) => days.some((one) => one === weekDays[(day + 7) % 7]);
   if (from < to) return on(today) && time >= from && time < to;
   return time >= from ? on(today) : time < to && on(today - 1);

@@ -5,6 +5,11 @@ const day = 24 * 60 * minute;
 export const weekDays = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const;
 export type WeekDay = (typeof weekDays)[number];
 
+/** 0 (Sunday) to 6; -1 when `name` is no day. */
+export function dayNumber(name: string): number {
+  return (weekDays as readonly string[]).indexOf(name);
+}
+
 /** From one minute of a day to another (24:00 is its end), on some days, by the clocks of a zone. */
 export interface TimeWindow {
   readonly days: readonly WeekDay[];

@@ -11,10 +11,10 @@ import { join } from 'node:path';
 import { findMysql } from '#compose/parts/mysql.ts';
 import type { PartsOptions } from '#compose/parts/options.ts';
 import { mysqlTemplate } from '#compose/parts/template.ts';
+import { isAlive, processIdentity, startTimeOf } from '#kernel/lifecycle/process-identity.ts';
 import { openPki, type Pki } from '#kernel/pki/pki.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { askStatus } from '#services/db-agent/peers.ts';
-import { isAlive, processIdentity, startTimeOf } from '#services/db-agent/process-identity.ts';
 import type { AgentStatus } from '#services/db-agent/status.ts';
 import { askAgent, startRelay } from './db-relay.ts';
 

@@ -11,7 +11,7 @@ import {
   type ProcessIdentity,
   processIdentity,
   startTimeOf,
-} from './process-identity.ts';
+} from '#kernel/lifecycle/process-identity.ts';
 
 export interface MysqldOptions {
   readonly bin: string;

@@ -109,6 +109,7 @@ export class Poll {
         this.#error = undefined;
       } catch (error) {
         this.#error = error;
+        this.#latest = undefined;
         this.#cut();
       }
     });

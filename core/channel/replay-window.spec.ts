@@ -47,6 +47,32 @@ describe('replay window', () => {
     );
   });
 
+  it('has forgotten nothing and invented nothing, over its whole length', () => {
+    // Mostly dense, so that every word was full before it is used again; then a jump.
+    const gap = fc.oneof(
+      { weight: 30, arbitrary: fc.constant(1) },
+      { weight: 1, arbitrary: fc.nat({ max: 70 }) },
+    );
+    const gaps = fc.array(gap, { minLength: 4500, maxLength: 5000, size: 'max' });
+    const jump = fc.oneof(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 3900, max: 4300 }));
+    fc.assert(
+      fc.property(gaps, jump, (dense, by) => {
+        const [window, naive] = [new ReplayWindow(), new NaiveWindow()];
+        let at = 0;
+        for (const step of [...dense, by]) {
+          at += step;
+          if (window.look(at) !== 'fresh') continue;
+          window.take(at);
+          naive.take(at);
+        }
+        for (let n = Math.max(0, at - 4300); n < at + 40; n++) {
+          assert.equal(window.look(n), naive.look(n), `sequence ${n} when ${at} is the highest`);
+        }
+      }),
+      { numRuns: 20 },
+    );
+  });
+
   it('takes each number of a long run once', () => {
     const window = new ReplayWindow();
     for (let n = 0; n < 20_000; n++) {

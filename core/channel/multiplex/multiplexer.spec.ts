@@ -103,6 +103,17 @@ describe('multiplexer', () => {
     await writing;
   });
 
+  it('writes that nobody waited for keep their order, and the end comes last', async () => {
+    const { wire, device } = joined(echo, { window: 8, maxData: 4 });
+    const request = device.request(get);
+    const writes = [1, 2, 3].map((seed) => request.body.write(bytes(10, seed)));
+    const all = Promise.all([...writes, request.body.end()]);
+    const answer = request.response().then(({ body }) => collectBody(body, 100));
+    await pump(wire);
+    await all;
+    assert.deepEqual(Buffer.from(await answer), Buffer.concat([1, 2, 3].map((seed) => bytes(10, seed))));
+  });
+
   it('bodies wait while the transport is full', async () => {
     const { wire, device } = joined(() => new Promise(() => {}));
     const ready = wire.toProxy.fill();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import type { StreamMessage } from './messages.ts';
-import type { Multiplexer } from './multiplexer.ts';
+import type { MultiplexLimits, StreamMessage } from './messages.ts';
+import { type IncomingRequest, Multiplexer } from './multiplexer.ts';
 import { decodeStreamMessage, encodeStreamMessage } from './stream-codec.ts';
 
 /** One direction of a wire in memory: messages wait, encoded, until the test delivers them. */
@@ -73,5 +73,28 @@ export class Wire {
     };
     watch(this.toProxy, this.toDevice);
     watch(this.toDevice, this.toProxy);
+  }
+}
+
+/** Lets every promise that can settle do so. */
+export const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** A device and a proxy on one wire. */
+export function joined(
+  onRequest: (request: IncomingRequest) => Promise<void>,
+  limits: Partial<MultiplexLimits> = {},
+) {
+  const wire = new Wire();
+  const device = new Multiplexer({ role: 'device', send: wire.toProxy.send, limits });
+  const proxy = new Multiplexer({ role: 'proxy', send: wire.toDevice.send, limits, onRequest });
+  wire.connect(device, proxy);
+  return { wire, device, proxy };
+}
+
+/** Delivers everything, alternately, until nobody has anything to say. */
+export async function pump(wire: Wire): Promise<void> {
+  for (;;) {
+    await settle();
+    if (!wire.toProxy.deliver() && !wire.toDevice.deliver()) return;
   }
 }

@@ -1,0 +1,59 @@
+import { request } from 'node:https';
+import type { Jwk } from '#kernel/crypto/assertion.ts';
+
+/** Keys are asked for again after so long, or when an assertion names one that is not known. */
+const maxAgeMs = 300_000;
+const retryMs = 1000;
+
+/** Reads the keys of identity assertions from an edge, as any backend can that has its root. */
+export class JwksReader {
+  readonly #url: string;
+  readonly #ca: Buffer;
+  #held: { keys: readonly Jwk[]; at: number } | undefined;
+  #triedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(url: string, ca: Buffer) {
+    this.#url = url;
+    this.#ca = ca;
+  }
+
+  /** The key set, fresh enough and with the key of that id if the mesh has it. */
+  async keys(kid: string | undefined): Promise<{ keys: readonly Jwk[] }> {
+    const now = performance.now();
+    const held = this.#held;
+    const known = held?.keys.some((key) => key.kid === kid) === true && now - held.at < maxAgeMs;
+    if (!known && now - this.#triedAt >= retryMs) {
+      this.#triedAt = now;
+      this.#held = { keys: await this.#fetch(), at: now };
+    }
+    return { keys: this.#held?.keys ?? [] };
+  }
+
+  async #fetch(): Promise<readonly Jwk[]> {
+    const text = await new Promise<string>((resolve, reject) => {
+      const call = request(
+        this.#url,
+        { method: 'POST', ca: this.#ca, headers: { 'content-type': 'application/json' }, timeout: 3000 },
+        (response) => {
+          let body = '';
+          response.setEncoding('utf8');
+          response.on('data', (piece: string) => {
+            body += piece;
+            if (body.length > 100_000) call.destroy(new Error('the key set is too long'));
+          });
+          response.on('end', () =>
+            response.statusCode === 200
+              ? resolve(body)
+              : reject(new Error(`the edge answered ${response.statusCode}`)),
+          );
+          response.on('error', reject);
+        },
+      );
+      call.on('timeout', () => call.destroy(new Error('the edge did not answer')));
+      call.on('error', reject);
+      call.end('{}');
+    });
+    const { jwksJson } = JSON.parse(text) as { jwksJson: string };
+    return (JSON.parse(jwksJson) as { keys: Jwk[] }).keys;
+  }
+}

@@ -1,0 +1,93 @@
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { SallyportError } from '#core/errors/error.ts';
+
+/** Below 32768, where the system takes the ports of outgoing connections from. */
+const first = 20_000;
+const last = 31_999;
+
+const claims = z.record(z.string(), z.object({ stateDir: z.string(), of: z.string() }));
+type Claims = z.infer<typeof claims>;
+
+export interface PortsOptions {
+  /** Folder that all meshes of this user share. */
+  readonly sharedDir: string;
+  readonly stateDir: string;
+  /** Runs the body under a lock that all of them respect. */
+  readonly locked: <T>(body: () => Promise<T>) => Promise<T>;
+}
+
+/**
+ * Ports for this state folder, by what they are for ("sec-0 mesh"): those it had before, as far as they
+ * are free, else new ones. A claim lasts as long as its state folder, so a mesh that is down keeps its
+ * ports, and two meshes never get the same.
+ * @throws START_FAILED when none is free
+ */
+export function claimPorts(
+  wanted: readonly { readonly of: string; readonly address: string }[],
+  options: PortsOptions,
+): Promise<ReadonlyMap<string, number>> {
+  const { sharedDir, stateDir, locked } = options;
+  return locked(async () => {
+    mkdirSync(sharedDir, { recursive: true, mode: 0o700 });
+    const file = join(sharedDir, 'ports.json');
+    const all = living(readClaims(file));
+    const before = new Map(
+      Object.entries(all).flatMap(([port, claim]) =>
+        claim.stateDir === stateDir ? [[claim.of, Number(port)] as const] : [],
+      ),
+    );
+    for (const port of before.values()) delete all[port];
+    const given = new Map<string, number>();
+    let next = first;
+    for (const { of, address } of wanted) {
+      let port = before.get(of);
+      if (port === undefined || !(await isFree(port, address))) {
+        do port = next++;
+        while (port <= last && (all[port] !== undefined || !(await isFree(port, address))));
+      }
+      if (port > last) {
+        throw new SallyportError('START_FAILED', {
+          message: `no port from ${first} to ${last} is free`,
+          hint: 'stop what uses them, or remove state folders of meshes that are no more',
+        });
+      }
+      all[port] = { stateDir, of };
+      given.set(of, port);
+    }
+    const temporary = `${file}.new`;
+    writeFileSync(temporary, JSON.stringify(all), { mode: 0o600 });
+    renameSync(temporary, file);
+    return given;
+  });
+}
+
+function readClaims(file: string): Claims {
+  try {
+    return claims.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch (error) {
+    // None yet, or damaged: what is in use will be found taken when it is tried.
+    if (error instanceof SyntaxError || error instanceof z.ZodError) return {};
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return {};
+    throw error;
+  }
+}
+
+/** Claims of folders that are gone are nobody's. */
+function living(all: Claims): Claims {
+  return Object.fromEntries(
+    Object.entries(all).filter(
+      ([, { stateDir }]) => statSync(stateDir, { throwIfNoEntry: false }) !== undefined,
+    ),
+  );
+}
+
+function isFree(port: number, address: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ port, host: address, exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}

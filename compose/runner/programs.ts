@@ -1,0 +1,140 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { EnvoyPart } from '#compose/parts/envoy.ts';
+import type { MysqlPart } from '#compose/parts/mysql.ts';
+import {
+  dataDir,
+  logFile,
+  meshTls,
+  podConfigFile,
+  podDir,
+  podRunDir,
+  socketPath,
+} from '#compose/topology/paths.ts';
+import { podsOf, portOf } from '#compose/topology/query.ts';
+import type { Pod, Topology } from '#compose/topology/types.ts';
+import type { MeshModel } from '#envoy/model/schema.ts';
+import { envoyArgs } from '#envoy/write/args.ts';
+import type { Secrets } from './secrets.ts';
+import type { ProgramSpec } from './supervised.ts';
+
+/** What the programs of a mesh are made from. */
+export interface ProgramContext {
+  readonly topology: Topology;
+  readonly model: MeshModel;
+  readonly envoy: EnvoyPart;
+  readonly mysql: MysqlPart;
+  readonly templateDir: string;
+  readonly secrets: Secrets;
+  readonly edgeUrls: readonly string[];
+  readonly publicCa: string;
+  /** Where Node keeps compiled code between starts. */
+  readonly compileCache: string;
+  readonly durability: 'full' | 'relaxed';
+}
+
+const root = join(import.meta.dirname, '..', '..');
+
+/** The main file of each role that runs a process of ours. */
+const mains: Partial<Record<Pod['role'], string>> = {
+  db: 'services/db-agent/main.ts',
+  security: 'services/security/main.ts',
+  proxy: 'services/proxy/main.ts',
+  backend: 'compose/demo/intranet/main.ts',
+};
+
+/** The sidecar of a pod. */
+export function sidecarProgram(ctx: ProgramContext, pod: Pod): ProgramSpec {
+  return {
+    name: `${pod.name} sidecar`,
+    command: ctx.envoy.bin,
+    args: envoyArgs(ctx.model, ctx.topology, pod),
+    env: {},
+    logFile: join(podDir(ctx.topology, pod.name), 'log', 'sidecar.log'),
+  };
+}
+
+/** The process of a pod, with its configuration written; undefined for an edge, which is a sidecar alone. */
+export function processProgram(ctx: ProgramContext, pod: Pod): ProgramSpec | undefined {
+  const main = mains[pod.role];
+  const config = configOf(ctx, pod);
+  if (main === undefined || config === undefined) return undefined;
+  const file = podConfigFile(ctx.topology, pod.name);
+  mkdirSync(podRunDir(ctx.topology, pod.name), { recursive: true, mode: 0o700 });
+  writeFileSync(file, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
+  return {
+    name: `${pod.name} process`,
+    command: process.execPath,
+    args: ['--max-old-space-size=512', join(root, main), '--config', file],
+    // Nothing of this process's environment: neither its secrets nor its NODE_OPTIONS.
+    env: {
+      PATH: process.env.PATH ?? '',
+      ...(process.env.HOME === undefined ? {} : { HOME: process.env.HOME }),
+      NODE_COMPILE_CACHE: ctx.compileCache,
+    },
+    logFile: logFile(ctx.topology, pod.name, 'process'),
+  };
+}
+
+function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
+  const { topology: t, secrets } = ctx;
+  const socket = (name: Parameters<typeof socketPath>[2]): string => socketPath(t, pod.name, name);
+  switch (pod.role) {
+    case 'db':
+      return {
+        pod: pod.name,
+        mysqld: ctx.mysql.mysqld,
+        dataDir: dataDir(t, pod.name),
+        templateDir: ctx.templateDir,
+        runDir: podRunDir(t, pod.name),
+        sockets: { mysqld: socket('mysqld'), agent: socket('agent') },
+        address: pod.address,
+        groupPort: portOf(pod, 'group'),
+        tlsDir: meshTls(t, pod.name).dir,
+        peers: podsOf(t, 'db')
+          .filter((peer) => peer.name !== pod.name)
+          .map((peer) => ({
+            pod: peer.name,
+            address: peer.address,
+            groupPort: portOf(peer, 'group'),
+            agent: { socketPath: socket('out'), host: `${peer.name}.agent` },
+          })),
+        groupName: secrets.groupName,
+        secretsFile: secrets.database,
+        logFile: logFile(t, pod.name, 'mysqld'),
+        durability: ctx.durability,
+      };
+    case 'security':
+      return {
+        pod: pod.name,
+        sockets: {
+          grpc: socket('grpc'),
+          connect: socket('connect'),
+          out: socket('out'),
+          dbRw: socket('db-rw'),
+          dbRo: socket('db-ro'),
+        },
+        peers: podsOf(t, 'security')
+          .map((peer) => peer.name)
+          .filter((name) => name !== pod.name),
+        rootKey: { from: 'file', path: secrets.rootKey },
+        database: { passwordFile: secrets.appPassword, migratePasswordFile: secrets.migratePassword },
+        seedFile: secrets.seed,
+        edgeUrls: ctx.edgeUrls,
+      };
+    case 'proxy':
+      return {
+        pod: pod.name,
+        sockets: { grpc: socket('grpc'), out: socket('out'), backends: socket('backends') },
+        securityPods: podsOf(t, 'security').map((each) => each.name),
+      };
+    case 'backend':
+      return {
+        pod: pod.name,
+        socket: socket('http'),
+        jwks: { url: `${ctx.edgeUrls[0]}/sallyport.keystore.v1.KeyStore/GetJwks`, caFile: ctx.publicCa },
+      };
+    default:
+      return undefined;
+  }
+}

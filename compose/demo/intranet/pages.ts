@@ -27,7 +27,7 @@ export async function answer(
     case '/news':
       return send(response, 200, 'text/html', page('News', '<p>The gate has not closed today.</p>'));
     case '/payroll':
-      return send(response, 200, 'text/html', page('Payroll', `<p>For ${escape(claims.sub)} only.</p>`));
+      return send(response, 200, 'text/html', page('Payroll', `<p>For ${escapeHtml(claims.sub)} only.</p>`));
     case '/whoami':
       return send(
         response,
@@ -69,7 +69,7 @@ function send(response: ServerResponse, status: number, type: string, body: stri
   response.end(body);
 }
 
-const escape = (text: string): string => text.replace(/[&<>"]/g, (char) => `&#${char.charCodeAt(0)};`);
+const escapeHtml = (text: string): string => text.replace(/[&<>"]/g, (char) => `&#${char.charCodeAt(0)};`);
 
 const page = (title: string, body: string): string =>
   `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${title}</title></head>` +
@@ -78,7 +78,7 @@ const page = (title: string, body: string): string =>
 const home = (claims: AssertionClaims): string =>
   page(
     'Intranet',
-    `<p>Hello ${escape(claims.sub)}. You are in: ${claims.groups.map(escape).join(', ')}.</p>` +
+    `<p>Hello ${escapeHtml(claims.sub)}. You are in: ${claims.groups.map(escapeHtml).join(', ')}.</p>` +
       '<ul><li><a href="/news">News</a></li><li><a href="/whoami">Who am I</a></li></ul>',
   );
 

@@ -64,6 +64,8 @@ function manager(ctx: BuildContext, codec: 'AUTO' | 'HTTP3'): Extension {
     filters: edgeFilters(ctx),
     fields: {
       use_remote_address: true,
+      // What serves is nobody's business: no header of Envoy's own, and the process's is removed with the route.
+      server_header_transformation: 'PASS_THROUGH',
       merge_slashes: true,
       path_with_escaped_slashes_action: 'REJECT_REQUEST',
       max_request_headers_kb: Math.floor(edge.max_request_headers / 1024),

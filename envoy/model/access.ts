@@ -46,7 +46,8 @@ const session = service('sallyport.session.v1.SessionService', 'connect', {
   ListSessions: 'repeatable',
   RevokeSessions: 'repeatable',
 });
-const leases = service('sallyport.keystore.v1.KeyStore', 'grpc', { LeaseSessionKey: 'once' });
+// A repeated attach gets an epoch of its own; the one whose answer was lost is never used.
+const leases = service('sallyport.keystore.v1.KeyStore', 'grpc', { LeaseSessionKey: 'repeatable' });
 const keyStore = service('sallyport.keystore.v1.KeyStore', 'connect', {
   GetServerKeys: 'quick',
   GetJwks: 'quick',

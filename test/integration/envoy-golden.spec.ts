@@ -105,7 +105,6 @@ describe('golden files in the real Envoy', function () {
       assert.equal(taken(/^http\..*\.rds\..*\.update_success$/), count(pod, 'rds'), 'routes');
       assert.equal(taken(/^cluster\..*\.update_success$/), count(pod, 'eds'), 'endpoints');
       assert.equal(taken(/^sds\..*\.update_success$/), count(pod, 'sds'), 'secrets');
-      if (process.env.SHOW) console.log(envoy.log());
       assert.doesNotMatch(envoy.log(), /deprecated|Unknown field/i);
       await envoy.stop();
     });

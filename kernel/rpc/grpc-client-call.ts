@@ -4,7 +4,7 @@ import { SallyportError } from '#core/errors/error.ts';
 import { fromWire } from '#core/errors/from-wire.ts';
 import { Status } from '#core/errors/registry.ts';
 import { StatusSchema } from '#gen/google/rpc/status_pb.js';
-import type { CallOptions, GrpcClientOptions } from './grpc-client.ts';
+import type { CallOptions, GrpcClientOptions } from './grpc-client-types.ts';
 import type { RpcObservation, RpcObserver } from './observer.ts';
 
 export interface ClientContext {

@@ -8,8 +8,8 @@ import {
 } from '@bufbuild/protobuf';
 import type { ClientDuplexStream, ClientReadableStream, ClientWritableStream } from '@grpc/grpc-js';
 import { SallyportError } from '#core/errors/error.ts';
-import type { CallOptions, Requests, Responses } from './grpc-client.ts';
 import { ClientCall, type ClientContext } from './grpc-client-call.ts';
+import type { CallOptions, Requests, Responses } from './grpc-client-types.ts';
 import { readMessage } from './validate.ts';
 
 type Init = MessageInitShape<DescMessage>;

@@ -7,10 +7,13 @@ import { adaptToGrpc } from './grpc-adapter.ts';
 import { type HealthState, implementHealth } from './health.ts';
 import { routesByPath } from './implement.ts';
 import { noObserver } from './observer.ts';
-import { Pipeline, type RpcServerOptions } from './pipeline.ts';
+import { Pipeline } from './pipeline.ts';
 import { implementReflection } from './reflection.ts';
+import type { RpcServer, RpcServerOptions } from './server-options.ts';
 import { clearSocket } from './socket-path.ts';
 import { answerUnknownMethods } from './unknown-method.ts';
+
+export type { RpcLog, RpcServer } from './server-options.ts';
 
 export interface GrpcServerOptions extends RpcServerOptions {
   /** Served as grpc.health.v1. */
@@ -21,18 +24,6 @@ export interface GrpcServerOptions extends RpcServerOptions {
   readonly keepaliveMs?: number;
   /** HTTP/2 receive window per stream, in bytes: what one caller may have under way; default 256 KiB. */
   readonly windowBytes?: number;
-}
-
-export interface RpcServer {
-  /** Binds to a Unix socket: an absolute path. @throws SallyportError START_FAILED, CONFIG_INVALID */
-  listen(socketPath: string): Promise<void>;
-  /** Calls in flight. */
-  readonly active: number;
-  /**
-   * Takes no more connections and calls, waits up to `graceMs` for those in flight to end by themselves,
-   * then aborts their signals (callers get UNAVAILABLE), and at last cuts them. Resolves when closed.
-   */
-  close(options: { graceMs: number }): Promise<void>;
 }
 
 /** A gRPC server on grpc-js, for what is called often. Reflection is always on, health if a state is given. */

@@ -9,10 +9,11 @@ import { Relay } from '#gen/sallyport/relay/v1/relay_pb.js';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { createAdmission } from './admission.ts';
 import { createGrpcClient } from './grpc-client.ts';
-import { createGrpcServer, type GrpcServerOptions, type RpcServer } from './grpc-server.ts';
+import { createGrpcServer, type GrpcServerOptions } from './grpc-server.ts';
 import type { CallContext, Handlers } from './handlers.ts';
 import { type Implementation, implement } from './implement.ts';
 import { noObserver, type RpcObserver } from './observer.ts';
+import type { RpcServer } from './server-options.ts';
 import { echoService, keepLog, textOf } from './test-service.ts';
 
 const sessionId = 's'.repeat(60);

@@ -2,32 +2,10 @@ import { create, type Message } from '@bufbuild/protobuf';
 import { SallyportError } from '#core/errors/error.ts';
 import { Status } from '#core/errors/registry.ts';
 import type { Admission } from './admission.ts';
-import type { Implementation, Route } from './implement.ts';
+import type { Route } from './implement.ts';
 import type { RpcObservation, RpcObserver } from './observer.ts';
 import { closing, ended, type ServerCall } from './server-call.ts';
-
-/** The part of a logger that the servers use; a pino logger is one. */
-export interface RpcLog {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
-
-/** What both servers are made of. */
-export interface RpcServerOptions {
-  readonly services: readonly Implementation[];
-  readonly log: RpcLog;
-  /** Bounds the calls in flight; give both servers of a process the same. Default: one of its own. */
-  readonly admission?: Admission;
-  readonly observer?: RpcObserver;
-  /** Name of this pod, told in errors. */
-  readonly pod?: string;
-  /** Bytes; default 4 MiB. Larger requests get TOO_LARGE. */
-  readonly maxRequestBytes?: number;
-  /** For calls that come without `x-request-id`; default crypto.randomUUID. */
-  readonly newRequestId?: () => string;
-}
+import type { RpcLog } from './server-options.ts';
 
 /**
  * What happens to every call at either server, around its handler: admission, observation, and errors

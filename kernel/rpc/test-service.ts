@@ -4,7 +4,7 @@ import {
   FieldDescriptorProto_Label as Label,
   FieldDescriptorProto_Type as Type,
 } from '@bufbuild/protobuf/wkt';
-import type { RpcLog } from './pipeline.ts';
+import type { RpcLog } from './server-options.ts';
 
 /** A service with all four kinds of methods, made at run time, for specs: `message Text { string text = 1; }`. */
 export function echoService(): DescService {

@@ -3,7 +3,7 @@ import { SallyportError } from '#core/errors/error.ts';
 import { Status } from '#core/errors/registry.ts';
 import {
   HeaderValueOption_HeaderAppendAction as Append,
-  type HeaderValueOption,
+  type HeaderValueOptionSchema,
 } from '#gen/envoy/config/core/v3/base_pb.js';
 import type {
   Authorization,

@@ -1,0 +1,99 @@
+import { z } from 'zod';
+import type { DeepReadonly } from '#kernel/config/load-config.ts';
+import { duration, path, podName, socketPath } from '#kernel/config/primitives.ts';
+import { rootKeySchema } from '#kernel/crypto/root-key-providers.ts';
+import { logLevels } from '#kernel/log/logger.ts';
+
+const hour = 3_600_000;
+const day = 24 * hour;
+
+/** Configuration of a security pod; parsed once, at start. */
+export const securityConfig = z.strictObject({
+  pod: podName().describe('Name of this pod.'),
+  sockets: z
+    .strictObject({
+      grpc: socketPath().describe('Made here: hot services, health, reflection.'),
+      connect: socketPath().describe('Made here: rare services.'),
+      out: socketPath().describe("The sidecar's egress for gRPC."),
+      dbRw: socketPath().describe("The sidecar's way to the MySQL primary."),
+      dbRo: socketPath().describe("The sidecar's way to any readable member."),
+    })
+    .describe('Unix sockets.'),
+  rootKey: rootKeySchema.describe('Where the root key comes from.'),
+  database: z
+    .strictObject({
+      user: z.string().min(1).default('sallyport').describe('Account for everything but the schema.'),
+      passwordFile: path().describe('File with its password.'),
+      migrateUser: z.string().min(1).default('migrate').describe('Account that may change the schema.'),
+      migratePasswordFile: path()
+        .optional()
+        .describe('File with its password; given, this pod brings the schema up to date when it starts.'),
+      connections: z.int().min(2).max(100).default(8).describe('Connections at most, to each socket.'),
+    })
+    .describe('MySQL.'),
+  seedFile: path().optional().describe('Users and policy of a new, empty database.'),
+  sessions: z
+    .strictObject({
+      persistence: z
+        .enum(['on', 'off'])
+        .default('on')
+        .describe('off: sessions live in memory only, and their users log in again after their pod dies.'),
+      lifetimeMs: duration({ min: 60_000, max: 30 * day })
+        .default(12 * hour)
+        .describe("A device's session, and each renewal."),
+      peopleLifetimeMs: duration({ min: 60_000, max: 7 * day })
+        .default(8 * hour)
+        .describe("A person's session."),
+      maxLifeMs: duration({ min: 60_000, max: 90 * day })
+        .default(7 * day)
+        .describe('From opening to the end, however often it was renewed; revocations are kept as long.'),
+      maxHeld: z.int().min(100).max(5_000_000).default(200_000).describe('Sessions in memory at most.'),
+      patienceMs: duration({ min: 10, max: 10_000 })
+        .default(250)
+        .describe('How long a login waits for the database before its session is written behind.'),
+    })
+    .prefault({})
+    .describe('Sessions.'),
+  leases: z
+    .strictObject({
+      durationMs: duration({ min: 1000, max: 60_000 })
+        .default(10_000)
+        .describe('Longest lease of a proxy; the same at all pods.'),
+    })
+    .prefault({})
+    .describe('Leases.'),
+  feed: z
+    .strictObject({
+      pollMs: duration({ min: 100, max: 10_000 })
+        .default(1000)
+        .describe('Between two looks at the revocation feed.'),
+      freshMs: duration({ min: 1000, max: 120_000 })
+        .default(20_000)
+        .describe(
+          'A look at the feed is good for so long; longer than a database failover; the same at all pods.',
+        ),
+      silentMs: duration({ min: 2000, max: 600_000 })
+        .default(60_000)
+        .describe('A pod is silent so long after its last heartbeat; the same at all pods.'),
+    })
+    .prefault({})
+    .describe('The revocation feed.'),
+  drain: z
+    .strictObject({
+      noticeMs: duration({ max: 60_000 })
+        .default(1000)
+        .describe('From NOT_SERVING until calls are refused: health checks must see it.'),
+      graceMs: duration({ max: 120_000 }).default(5000).describe('For calls in flight.'),
+    })
+    .prefault({})
+    .describe('How the pod stops.'),
+  edgeUrls: z.array(z.url()).min(1).max(16).describe('Base URLs of the edges, for activation strings.'),
+  proxyUrls: z
+    .array(z.url())
+    .max(16)
+    .default([])
+    .describe('Told to devices; empty: the edges that they know.'),
+  logLevel: z.enum(logLevels).default('info').describe('Least level that is logged.'),
+});
+
+export type SecurityConfig = DeepReadonly<z.output<typeof securityConfig>>;

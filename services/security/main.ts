@@ -1,0 +1,26 @@
+import { parseArgs } from 'node:util';
+import { loadConfig } from '#kernel/config/load-config.ts';
+import { runProcess } from '#kernel/lifecycle/run-process.ts';
+import { createLogger } from '#kernel/log/logger.ts';
+import { securityConfig } from './config.ts';
+import { startCore } from './start-core.ts';
+import { startServers } from './start-servers.ts';
+import { startStorage } from './start-storage.ts';
+
+// node services/security/main.ts --config FILE
+const { values } = parseArgs({ options: { config: { type: 'string' } } });
+const config = loadConfig(securityConfig, {
+  ...(values.config !== undefined && { file: values.config }),
+  env: process.env,
+  envPrefix: 'SALLYPORT_SECURITY_',
+});
+const log = createLogger({ pod: config.pod, level: config.logLevel });
+
+await runProcess(
+  async (life) => {
+    const storage = await startStorage(life, config, log);
+    const core = await startCore(life, config, log, storage);
+    await startServers(life, config, log, storage, core);
+  },
+  { log },
+);

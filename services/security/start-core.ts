@@ -1,0 +1,196 @@
+import type { Lifecycle } from '#kernel/lifecycle/lifecycle.ts';
+import type { Logger } from '#kernel/log/logger.ts';
+import { systemClock } from '#kernel/time/system-clock.ts';
+import { LeaseBook } from './authorize/lease-book.ts';
+import { mysqlPolicies, PolicyStore } from './authorize/policy-store.ts';
+import type { SecurityConfig } from './config.ts';
+import { fleet } from './feed/fleet.ts';
+import { Freshness } from './feed/freshness.ts';
+import { mysqlFeedSource } from './feed/mysql-feed-source.ts';
+import { RevocationFeed } from './feed/revocation-feed.ts';
+import { Membership } from './members/membership.ts';
+import { type Joined, mysqlMembershipStore } from './members/membership-store.ts';
+import { peerClient } from './peer/peer-client.ts';
+import type { Peers } from './peer/peers.ts';
+import { Forwarding } from './session/forwarding.ts';
+import { giveAway } from './session/give-away.ts';
+import { HeldSessions } from './session/held-sessions.ts';
+import { LastSeen } from './session/last-seen.ts';
+import { memoryList } from './session/memory-list.ts';
+import { mysqlSessionStore } from './session/mysql-session-store.ts';
+import { Persister } from './session/persister.ts';
+import type { SessionRecord } from './session/record.ts';
+import { SessionOwner } from './session/session-owner.ts';
+import type { SessionStore } from './session/session-store.ts';
+import type { Storage } from './start-storage.ts';
+import { purge } from './store/purge.ts';
+
+/** What decisions are made from: members, revocation feed, policy, sessions. */
+export interface Core {
+  readonly joined: Joined;
+  readonly freshness: Freshness;
+  readonly feed: RevocationFeed;
+  readonly leaseBook: LeaseBook;
+  readonly membership: Membership;
+  readonly policies: PolicyStore;
+  readonly sessions: SessionOwner;
+  readonly list: Pick<SessionStore, 'list' | 'info'>;
+  /** Sessions that are in no database go to a pod that goes on. */
+  readonly giveSessionsAway: () => Promise<number>;
+}
+
+const sweepEveryMs = 30_000;
+const purgeEveryMs = 600_000;
+
+export async function startCore(
+  life: Lifecycle,
+  config: SecurityConfig,
+  log: Logger,
+  storage: Storage,
+): Promise<Core> {
+  const clock = systemClock;
+  const { pod } = config;
+  const { db, replica, time } = storage;
+  const endProcess = (why: string) => (): void => {
+    log.fatal({ why }, 'this process may not answer any more, so it ends');
+    void life.stop(why).then(() => process.exit(1));
+  };
+
+  const members = mysqlMembershipStore(db);
+  const joined = await life.start('membership', () => members.join(pod));
+  const leaseBook = new LeaseBook(clock, config.leases.durationMs);
+  const freshness = new Freshness(clock, config.feed);
+  const peers = await life.start(
+    'peers',
+    () => peerClient({ self: pod, outSocket: config.sockets.out }),
+    (client) => client.close(),
+  );
+  const policies = new PolicyStore(mysqlPolicies(replica), log);
+  const feed = new RevocationFeed({
+    source: mysqlFeedSource(db, replica),
+    time,
+    freshness,
+    clock,
+    log,
+    era: joined.era,
+    keepMs: config.sessions.maxLifeMs,
+    pollMs: config.feed.pollMs,
+    onNews: ({ policyVersion }) => {
+      policies
+        .refresh(policyVersion)
+        .catch((error) => log.warn({ err: error, policyVersion }, 'the new policy could not be read'));
+    },
+    onEraEnd: endProcess('another era has begun'),
+  });
+  const everybody = fleet({
+    pod,
+    peers,
+    leases: leaseBook,
+    time,
+    clock,
+    log,
+    members: () => feed.members,
+    entriesAfter: (position) => feed.entriesAfter(position),
+    freshMs: config.feed.freshMs,
+    silentMs: config.feed.silentMs,
+    leaseMs: config.leases.durationMs,
+  });
+  const membership = new Membership({
+    pod,
+    store: members,
+    joined,
+    freshness,
+    clock,
+    log,
+    position: () => feed.position,
+    onReplaced: endProcess('another process has the name of this pod'),
+  });
+  await life.start(
+    'heartbeat',
+    () => membership.start(),
+    () => membership.stop(),
+  );
+  await life.start(
+    'revocation feed',
+    () => feed.start(everybody),
+    () => feed.close(),
+  );
+  await policies.refresh(await newestPolicy(storage));
+
+  const parts = startSessions(life, config, log, storage, { joined, feed, peers });
+  return { joined, freshness, feed, leaseBook, membership, policies, ...parts };
+}
+
+function startSessions(
+  life: Lifecycle,
+  config: SecurityConfig,
+  log: Logger,
+  storage: Storage,
+  core: { joined: Joined; feed: RevocationFeed; peers: Peers },
+): Pick<Core, 'sessions' | 'list' | 'giveSessionsAway'> {
+  const clock = systemClock;
+  const { pod, sessions: limits } = config;
+  const { db, replica, time, dataKeys, keyring } = storage;
+  const { joined, feed, peers } = core;
+  const now = (): number => time.now();
+  const held = new HeldSessions(limits.maxHeld);
+  const store = limits.persistence === 'on' ? mysqlSessionStore(db, replica, dataKeys) : undefined;
+  const persister =
+    store &&
+    new Persister({
+      store,
+      clock,
+      random: Math.random,
+      log,
+      onStored: (record) => sessions.stored(record),
+      patienceMs: limits.patienceMs,
+    });
+  const lastSeen = new LastSeen(store, log);
+  const sessions = new SessionOwner({
+    pod,
+    era: joined.era,
+    feed,
+    macKeys: () => keyring.macKeys(),
+    keys: dataKeys,
+    held,
+    forwarding: new Forwarding(clock),
+    persister,
+    store,
+    elsewhere: { peers, members: () => feed.members },
+    now,
+    clock,
+    log,
+    maxLifeMs: limits.maxLifeMs,
+    onSeen: (handle, atMs) => lastSeen.note(handle, atMs),
+  });
+  const sweep = clock.setRepeating(sweepEveryMs, () => {
+    sessions.sweep();
+    void lastSeen.flush();
+  });
+  const purging = clock.setRepeating(purgeEveryMs, () => {
+    purge(db, limits.maxLifeMs).catch((error) => log.warn({ err: error }, 'old rows could not be deleted'));
+  });
+  const unpersisted = (): SessionRecord[] =>
+    persister === undefined ? [...held.values()].map(({ record }) => record) : [...persister.behind.values()];
+  const give = (): Promise<number> =>
+    giveAway({ pod, peers, members: () => feed.members, owner: sessions, now, log }, unpersisted());
+  life.defer('sessions', async () => {
+    sweep.cancel();
+    purging.cancel();
+    await Promise.all([persister?.close(), lastSeen.flush()]);
+    // Those that were opened while the pod drained.
+    await give();
+  });
+  return { sessions, list: store ?? memoryList(held, now), giveSessionsAway: give };
+}
+
+/** The feed's first look tells of it, too, but does not wait until it decides. */
+async function newestPolicy({ db }: Storage): Promise<number> {
+  const row = await db.read((on) =>
+    on
+      .selectFrom('policies')
+      .select(({ fn }) => fn.max('version').as('version'))
+      .executeTakeFirst(),
+  );
+  return Number(row?.version ?? 0);
+}

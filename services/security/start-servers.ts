@@ -1,0 +1,135 @@
+import { Authorization } from '#gen/envoy/service/auth/v3/external_auth_pb.js';
+import { ProxyAuthorize } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
+import { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
+import { PeerService } from '#gen/sallyport/peer/v1/peer_pb.js';
+import { SessionService } from '#gen/sallyport/session/v1/session_pb.js';
+import type { Lifecycle } from '#kernel/lifecycle/lifecycle.ts';
+import type { Logger } from '#kernel/log/logger.ts';
+import { createAdmission } from '#kernel/rpc/admission.ts';
+import { createConnectServer } from '#kernel/rpc/connect-server.ts';
+import { createGrpcServer, type RpcServer } from '#kernel/rpc/grpc-server.ts';
+import { HealthState } from '#kernel/rpc/health.ts';
+import { type Implementation, implement } from '#kernel/rpc/implement.ts';
+import { systemClock } from '#kernel/time/system-clock.ts';
+import { Assertions } from './authorize/assertions.ts';
+import { authorize } from './authorize/authorize.ts';
+import { check } from './authorize/check.ts';
+import { epochs } from './authorize/epochs.ts';
+import { grants } from './authorize/grant.ts';
+import { leaseSessionKey } from './authorize/lease-session-key.ts';
+import { leases } from './authorize/leases.ts';
+import { subjects } from './authorize/subject.ts';
+import { watch } from './authorize/watch.ts';
+import type { SecurityConfig } from './config.ts';
+import { keyStoreService } from './keystore/key-store-service.ts';
+import { peerService } from './peer/peer-service.ts';
+import { sessionService } from './session/session-service.ts';
+import type { Core } from './start-core.ts';
+import type { Storage } from './start-storage.ts';
+import { Throttle } from './throttle/throttle.ts';
+
+const minute = 60_000;
+
+/** Opens the pod's two sockets, and is ready for calls as long as the feed is fresh. */
+export async function startServers(
+  life: Lifecycle,
+  config: SecurityConfig,
+  log: Logger,
+  storage: Storage,
+  core: Core,
+): Promise<void> {
+  const { sockets, drain, pod } = config;
+  const admission = createAdmission();
+  const health = new HealthState();
+  const hot = hotServices(config, log, storage, core);
+  const rare = rareServices(config, storage, core);
+  const close = (server: RpcServer): Promise<void> => server.close({ graceMs: drain.graceMs });
+  const closeMs = drain.graceMs + 5000;
+  const describe = rare.map((each) => each.service);
+  const grpc = createGrpcServer({ services: hot, health, describe, log, admission, pod });
+  const connect = createConnectServer({ services: rare, log, admission, pod });
+  const listening = async (server: RpcServer, socket: string): Promise<RpcServer> => {
+    await server.listen(socket);
+    return server;
+  };
+  await life.start('grpc server', () => listening(grpc, sockets.grpc), close, { closeMs });
+  await life.start('connect server', () => listening(connect, sockets.connect), close, { closeMs });
+
+  const fresh = life.readiness.condition('revocation feed');
+  const look = (): void => fresh.set(core.freshness.fresh, 'it was not read lately');
+  const looking = systemClock.setRepeating(250, look);
+  const stopObserving = life.readiness.observe((ready) => health.set(ready));
+  life.defer('readiness', () => {
+    looking.cancel();
+    stopObserving();
+  });
+  look();
+  await core.membership.become('serving');
+  life.onDrain(
+    'the others to notice',
+    async () => {
+      await core.membership.become('draining');
+      await systemClock.sleep(drain.noticeMs);
+    },
+    { timeoutMs: drain.noticeMs + 10_000 },
+  );
+  life.onDrain('sessions that are in no database', core.giveSessionsAway);
+}
+
+/** Called for every request or attachment: by grpc-js. */
+function hotServices(config: SecurityConfig, log: Logger, storage: Storage, core: Core): Implementation[] {
+  const { pod } = config;
+  const { time, keyring } = storage;
+  const { sessions, feed, policies, leaseBook, joined, freshness } = core;
+  const now = (): number => time.now();
+  const lease = leases({ pod, feed, book: leaseBook, policies, now, leaseMs: config.leases.durationMs });
+  const assertions = new Assertions({ signer: () => keyring.assertionSigner(), now });
+  const grant = grants({ policies, assertions, now });
+  const shown = subjects({ sessions, jwks: () => keyring.jwks(), now });
+  const nextEpoch = epochs(joined.era, joined.incarnation);
+  return [
+    implement(KeyStore, { leaseSessionKey: leaseSessionKey({ sessions, lease, nextEpoch, log }) }),
+    implement(ProxyAuthorize, {
+      ...authorize({ pod, sessions, subjects: shown, grant, lease }),
+      watch: watch({ pod, joined, feed, freshness, policies, book: leaseBook, clock: systemClock, log }),
+    }),
+    implement(Authorization, { check: check({ subjects: shown, grant, log }) }),
+    implement(PeerService, peerService({ sessions, feed, leases: leaseBook })),
+  ];
+}
+
+/** Called rarely, also with Connect and JSON: by connect-node. */
+function rareServices(config: SecurityConfig, storage: Storage, core: Core): Implementation[] {
+  const { pod, edgeUrls, proxyUrls } = config;
+  const { db, replica, time, dataKeys, keyring, credentials } = storage;
+  const { sessions, feed, joined, list } = core;
+  // Its wall time is the database's: what these write is compared by other pods.
+  const clock = time.asClock();
+  const { lifetimeMs, peopleLifetimeMs } = config.sessions;
+  const throttle = (what: string, burst: number, refillMs: number): Throttle =>
+    new Throttle({ what, burst, refillMs }, clock);
+  const shared = { db, replica, dataKeys, keyring, credentials, sessions, feed, clock };
+  return [
+    implement(
+      SessionService,
+      sessionService({
+        enroll: { ...shared, failures: throttle('failed enrolments from this address', 20, minute / 4) },
+        openSession: {
+          ...shared,
+          lifetimeMs,
+          proxyUrls,
+          unsealable: throttle('messages from this address that do not open', 50, minute / 20),
+          wrongPasswords: throttle('wrong passwords from this device', 5, minute / 2),
+        },
+        messages: { sessions, clock, lifetimeMs },
+        people: {
+          ...shared,
+          lifetimeMs: peopleLifetimeMs,
+          failures: throttle('wrong passwords for this user', 5, minute / 2),
+        },
+        queries: { pod, era: joined.era, sessions, list, feed, clock, now: () => time.now() },
+      }),
+    ),
+    implement(KeyStore, keyStoreService({ ...shared, edgeUrls })),
+  ];
+}

@@ -1,0 +1,26 @@
+import { sql } from 'kysely';
+import type { Db } from '#kernel/db/db.ts';
+import { purgeKeys } from '#kernel/db/idempotency.ts';
+import { databaseNow } from './database-now.ts';
+import type { SecurityTables } from './tables.ts';
+
+const dayMs = 86_400_000;
+/** Rows of one table that one call deletes: a long transaction would hold up all others. */
+const limit = 1000;
+
+/**
+ * Deletes what nobody asks for any more: sessions a day after their end, revocations a day after the last
+ * session they could concern, pods that have been gone for an hour, idempotency keys after a week.
+ */
+export async function purge(db: Pick<Db<SecurityTables>, 'read'>, keepMs: number): Promise<void> {
+  await db.read(async (on) => {
+    await sql`delete from sessions where expires_ms < ${databaseNow} - ${dayMs} limit ${sql.lit(limit)}`.execute(
+      on,
+    );
+    await sql`delete from revocations where committed_ms < ${databaseNow} - ${keepMs + dayMs}
+      order by position limit ${sql.lit(limit)}`.execute(on);
+    await sql`delete from members where heartbeat_ms < ${databaseNow} - ${dayMs / 24}
+      limit ${sql.lit(limit)}`.execute(on);
+    await purgeKeys(on, 7 * dayMs, limit);
+  });
+}

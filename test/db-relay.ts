@@ -6,7 +6,7 @@ export interface RelayTarget {
   readonly mysqld: string;
 }
 
-/** One request to an agent; gives the status code, 0 if nobody answers within a second. */
+/** One request to an agent; gives the status code, 0 if nobody answers: a check within 1 s, an order within 30 s. */
 export function askAgent(
   socketPath: string,
   method: 'GET' | 'POST',
@@ -15,7 +15,13 @@ export function askAgent(
 ): Promise<number> {
   return new Promise((resolve) => {
     const call = request(
-      { socketPath, path, method, signal: AbortSignal.timeout(1000), agent: false },
+      {
+        socketPath,
+        path,
+        method,
+        signal: AbortSignal.timeout(method === 'GET' ? 1000 : 30_000),
+        agent: false,
+      },
       (response) => {
         response.resume();
         resolve(response.statusCode ?? 0);

@@ -1,5 +1,6 @@
 import { judge } from '#kernel/db/failures.ts';
 import type { Clock } from '#kernel/time/clock.ts';
+import { withDeadline } from '#kernel/time/deadline.ts';
 import { ensureAccounts } from './accounts.ts';
 import { answers, type Question } from './answers.ts';
 import { type AgentConfig, type AgentSecrets, writeQuorumOf } from './config.ts';
@@ -28,6 +29,8 @@ export interface KeeperOptions {
 const everyMs = 200;
 /** Milliseconds before a step that failed is tried again. */
 const retryMs = 1000;
+/** Milliseconds for STOP GROUP_REPLICATION after a failed membership. */
+const patienceMs = 4000;
 
 /** Keeps mysqld alive and in the group: looks, decides (decide.ts), does one step, looks again. */
 export class Keeper {
@@ -141,7 +144,7 @@ export class Keeper {
         await commands.open();
         return;
       case 'leave':
-        return this.#during('leaving', 'idle', () => commands.leave());
+        return this.#during('leaving', 'idle', () => this.#leave());
       case 'apply':
         return this.#during('applying', 'idle', () => commands.applyRelayLog(local.gtidReceived));
       case 'join':
@@ -149,6 +152,22 @@ export class Keeper {
       case 'bootstrap':
         await this.#during('bootstrapping', 'member', () => commands.bootstrap());
         this.#forced = false;
+    }
+  }
+
+  /**
+   * A member that lost its majority waits 30 s for its group communication to end; it has nothing to lose
+   * by being killed, and is back in two.
+   */
+  async #leave(): Promise<void> {
+    const { commands, mysqld, log, clock } = this.#o;
+    try {
+      await withDeadline(commands.leave(), patienceMs, { what: 'leaving the group', clock });
+    } catch (error) {
+      log('warn', 'mysqld does not get out of its group: killing it', {
+        error: error instanceof Error ? error.message : String(error),
+      });
+      mysqld.signal('SIGKILL');
     }
   }
 

@@ -1,10 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { backoff } from '#kernel/time/backoff.ts';
-import type { Clock } from '#kernel/time/clock.ts';
-import { waitFor } from '#kernel/time/wait-for.ts';
-import type { Log } from './log.ts';
 import {
   commandLineOf,
   isAlive,
@@ -12,6 +8,10 @@ import {
   processIdentity,
   startTimeOf,
 } from '#kernel/lifecycle/process-identity.ts';
+import { backoff } from '#kernel/time/backoff.ts';
+import type { Clock } from '#kernel/time/clock.ts';
+import { waitFor } from '#kernel/time/wait-for.ts';
+import type { Log } from './log.ts';
 
 export interface MysqldOptions {
   readonly bin: string;

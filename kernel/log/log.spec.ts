@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { context, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { describe, it } from 'mocha';
 import { SallyportError } from '#core/errors/error.ts';
 import { ManualClock } from '#kernel/time/manual-clock.ts';
-import { createLogger, flushRepeats, type Logger, type LoggerOptions } from './logger.ts';
+import { createLogger, flushRepeats, type Logger, type LoggerOptions, lostLines } from './logger.ts';
 
 interface Line extends Record<string, unknown> {
   msg: string;
@@ -154,5 +155,14 @@ describe('log', () => {
     assert.equal(lines.at(-1)?.dropped, 2);
     for (let i = 0; i < 5; i++) logger.fatal('the end');
     assert.equal(lines.filter((line) => line.msg === 'the end').length, 5);
+  });
+
+  it('survives a full disk, holding no more than a bound', function () {
+    if (!existsSync('/dev/full')) this.skip();
+    const before = lostLines();
+    const logger = createLogger({ pod: 'p', destination: '/dev/full', repeats: { burst: 10_000 } });
+    for (let i = 0; i < 300; i++) logger.info('x'.repeat(8000));
+    assert.ok(lostLines().failed > before.failed);
+    assert.ok(lostLines().lost > before.lost);
   });
 });

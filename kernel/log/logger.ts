@@ -74,10 +74,31 @@ export function flushRepeats(logger: Logger): void {
 export const silentLogger: Logger = pino({ level: 'silent' });
 
 const fatal = 60;
+const maxHeldBytes = 2 ** 20;
+let failedWrites = 0;
+let lost = 0;
 const limits = new WeakMap<Logger, RepeatLimit>();
 
+/**
+ * A disk that is full must not end the process: lines are held up to 1 MiB, then lost, and counted.
+ * @see lostLines
+ */
 function destinationOf(destination: number | string | DestinationStream): DestinationStream {
-  return typeof destination === 'object' ? destination : pino.destination({ dest: destination, sync: true });
+  if (typeof destination === 'object') return destination;
+  const file = pino.destination({ dest: destination, sync: true, maxLength: maxHeldBytes });
+  file.on('error', () => {
+    // The line stays in the buffer and is written with the next one; only `drop` loses it.
+    failedWrites++;
+  });
+  file.on('drop', () => {
+    lost++;
+  });
+  return file;
+}
+
+/** Log lines of this process that could not be written so far: `failed` writes (tried again), `lost` lines. */
+export function lostLines(): { failed: number; lost: number } {
+  return { failed: failedWrites, lost };
 }
 
 /** pino does not pass the bindings of children through its formatters; they inherit this method. */

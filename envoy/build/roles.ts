@@ -1,6 +1,6 @@
 import { portOf } from '#compose/topology/query.ts';
 import type { PodRole } from '#compose/topology/types.ts';
-import type { ServingRole } from '../model/access.ts';
+import { methodsServedBy, type ServingRole } from '../model/access.ts';
 import type { Cluster, Endpoints, Listener, RouteConfiguration } from '../model/json.ts';
 import { backendTuningOf } from '../model/load.ts';
 import { backendEgressClusters, localCluster, localHttp1, localHttp2, securityClusters } from './clusters.ts';
@@ -40,8 +40,7 @@ type PartBuilder = (ctx: BuildContext) => Part;
 const serving =
   (role: ServingRole): PartBuilder =>
   (ctx) => {
-    const routes = ingressRoutes(role);
-    const rare = JSON.stringify(routes).includes('"connect"');
+    const rare = methodsServedBy(role).some((method) => method.server === 'connect');
     return {
       listeners: [meshIngress(ctx, 'HTTP2', ['h2'], ingressFilters(ctx, role))],
       clusters: [
@@ -49,7 +48,7 @@ const serving =
         ...(rare ? [localCluster(ctx, 'connect', localHttp2(ctx))] : []),
       ],
       endpoints: [],
-      routes: [routes],
+      routes: [ingressRoutes(role)],
     };
   };
 

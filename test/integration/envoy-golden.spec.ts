@@ -23,6 +23,7 @@ import { validateArgs } from '#envoy/write/args.ts';
 import { openPki } from '#kernel/pki/pki.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { envoyBinary, portFinder, type RunningEnvoy, startEnvoy } from '#test/envoy.ts';
+import { startFakeMesh } from '#test/fake-mesh.ts';
 
 /**
  * Every golden file goes through the real Envoy: the bootstrap by --mode validate, and, since that does not
@@ -134,4 +135,27 @@ describe('golden files in the real Envoy', function () {
       assert.equal(stats.get('cluster_manager.active_clusters'), 2);
       await envoy.stop();
     });
+
+  it('takes every knob that is off by default', async () => {
+    const mesh = await startFakeMesh(
+      { security: 1, proxies: 1, edges: 1, db: 0, backends: ['intranet'] },
+      `
+sidecar: {access_log: errors, concurrency: 2}
+retries: {per_try_timeout: 0s}
+edge: {cors_origins: ['https://console.example'], tls_minimum: TLSv1_3}
+backends: {health_path: /healthz, attempts: 0, timeout: 30s}
+telemetry: {endpoint: 'http://127.0.0.1:4318', method_stats: false}
+roles: {proxy: {sidecar: {access_log: all}}}`,
+    );
+    try {
+      for (const [pod, envoy] of mesh.envoys) {
+        const bad = [...(await envoy.stats())].filter(
+          ([name, value]) => value > 0 && /update_(rejected|failure)$/.test(name),
+        );
+        assert.deepEqual(bad, [], `${pod}: ${envoy.log()}`);
+      }
+    } finally {
+      await mesh.close();
+    }
+  });
 });

@@ -1,0 +1,93 @@
+import { readFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { socketPath } from '#compose/topology/paths.ts';
+import { podsOf, portOf } from '#compose/topology/query.ts';
+import type { Pod, Topology } from '#compose/topology/types.ts';
+import { SallyportError } from '#core/errors/error.ts';
+import { Health, HealthCheckResponse_ServingStatus as Serving } from '#gen/grpc/health/v1/health_pb.js';
+import { createGrpcClient } from '#kernel/rpc/grpc-client.ts';
+import { waitFor } from '#kernel/time/wait-for.ts';
+import { askStatus } from '#services/db-agent/peers.ts';
+
+export interface ReadyOptions {
+  readonly topology: Topology;
+  readonly publicCa: string;
+  readonly progress: (line: string) => void;
+  readonly signal: AbortSignal;
+  /** Milliseconds for all of it. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * Resolves once the whole mesh serves, telling tier by tier: the database group complete, security and
+ * proxy pods SERVING, and each edge answering a call that goes through all sidecars.
+ * @throws START_FAILED naming what did not come
+ */
+export async function waitUntilUp(o: ReadyOptions): Promise<void> {
+  const { topology: t, progress } = o;
+  const tiers: readonly [string, readonly Pod[], (pod: Pod) => Promise<boolean>][] = [
+    ['database group is complete', podsOf(t, 'db'), (pod) => isOnline(t, pod)],
+    ['security pods serve', podsOf(t, 'security'), (pod) => isServing(t, pod)],
+    ['proxies serve', podsOf(t, 'proxy'), (pod) => isServing(t, pod)],
+    ['edges let calls through', podsOf(t, 'edge'), (pod) => letsThrough(pod, readFileSync(o.publicCa))],
+  ];
+  await Promise.all(
+    tiers.map(async ([what, pods, isUp]) => {
+      await Promise.all(pods.map((pod) => wait(o, pod, isUp)));
+      if (pods.length > 0) progress(`${what}: ${pods.map((pod) => pod.name).join(', ')}`);
+    }),
+  );
+}
+
+async function wait(o: ReadyOptions, pod: Pod, isUp: (pod: Pod) => Promise<boolean>): Promise<void> {
+  try {
+    await waitFor(() => isUp(pod), {
+      timeoutMs: o.timeoutMs,
+      everyMs: 100,
+      what: `${pod.name} to be ready`,
+      signal: o.signal,
+    });
+  } catch (error) {
+    if (o.signal.aborted) throw error;
+    throw new SallyportError('START_FAILED', {
+      message: SallyportError.from(error).message,
+      hint: `read the logs in ${o.topology.stateDir}/pods/${pod.name}/log`,
+      cause: error,
+    });
+  }
+}
+
+export async function isOnline(t: Topology, pod: Pod): Promise<boolean> {
+  const endpoint = { socketPath: socketPath(t, pod.name, 'agent'), host: 'agent' };
+  return (await askStatus(endpoint, 1000)).state === 'ONLINE';
+}
+
+export async function isServing(t: Topology, pod: Pod): Promise<boolean> {
+  const client = createGrpcClient(Health, {
+    address: `unix:${socketPath(t, pod.name, 'grpc')}`,
+    defaultDeadlineMs: 1000,
+  });
+  try {
+    return (await client.check({})).status === Serving.SERVING;
+  } finally {
+    client.close();
+  }
+}
+
+/** A call that any phone can make, from the outside to a security pod and back. */
+export function letsThrough(pod: Pod, ca: Buffer): Promise<boolean> {
+  const url = `https://${pod.address}:${portOf(pod, 'public')}/sallyport.keystore.v1.KeyStore/GetServerKeys`;
+  return new Promise((resolve) => {
+    const call = request(
+      url,
+      { method: 'POST', ca, headers: { 'content-type': 'application/json' }, timeout: 2000, agent: false },
+      (response) => {
+        response.resume();
+        resolve(response.statusCode === 200);
+      },
+    );
+    call.on('timeout', () => call.destroy());
+    call.on('error', () => resolve(false));
+    call.end('{}');
+  });
+}

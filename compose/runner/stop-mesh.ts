@@ -1,0 +1,34 @@
+import { SallyportError } from '#core/errors/error.ts';
+import { isAlive } from '#kernel/lifecycle/process-identity.ts';
+import { waitFor } from '#kernel/time/wait-for.ts';
+import { endOrphans } from './orphans.ts';
+import { readRunState, writeRunState } from './run-file.ts';
+
+/** Milliseconds for a mesh to stop in order. */
+const stopMs = 90_000;
+
+/**
+ * Stops the mesh of a state folder from another process: asks its runner, or, if that is gone, ends what
+ * it has left behind. Resolves to false when nothing was running.
+ * @throws DEADLINE when it does not stop in time
+ */
+export async function stopMesh(stateDir: string, progress: (line: string) => void): Promise<boolean> {
+  const state = readRunState(stateDir);
+  if (state === undefined || state.state === 'stopped') return false;
+  if (!isAlive(state.runner)) {
+    const ended = await endOrphans(state, progress);
+    writeRunState(stateDir, { ...state, state: 'stopped', processes: [] });
+    return ended.length > 0;
+  }
+  if (state.runner.pid === process.pid) {
+    throw new SallyportError('INTERNAL', { message: 'a runner stops its own mesh by its handle' });
+  }
+  progress(`asking the runner (process ${state.runner.pid}) to stop`);
+  process.kill(state.runner.pid, 'SIGTERM');
+  await waitFor(() => !isAlive(state.runner) || readRunState(stateDir)?.state === 'stopped', {
+    timeoutMs: stopMs,
+    everyMs: 100,
+    what: 'the mesh to stop',
+  });
+  return true;
+}

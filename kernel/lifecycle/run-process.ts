@@ -33,10 +33,13 @@ export async function runProcess(
   const events: ProcessEvents = options.events ?? process;
   const life = new Lifecycle(options);
   const end = Promise.withResolvers<number>();
+  // Without a server or a timer Node would end by itself before anybody asked.
+  const alive = setInterval(() => {}, 2 ** 30);
   let ended = false;
   const exit = (code: number): void => {
     if (ended) return;
     ended = true;
+    clearInterval(alive);
     flushRepeats(log);
     for (const [event, listener] of listeners) events.off(event, listener);
     end.resolve(code);

@@ -119,6 +119,11 @@ describe('pki', () => {
     assert.equal((await pki.ensurePod('p', 'worker', { ...names, dns: ['x', 'y'] })).issued, true);
     await writeFile(join(dir, 'pods/p/tls/current/tls.crt'), 'half a cert');
     assert.equal((await pki.ensurePod('p', 'worker', { ...names, dns: ['x', 'y'] })).issued, true);
+    await writeFile(join(dir, 'pods/p/tls/current/tls.key'), 'half a key');
+    assert.equal((await pki.ensurePod('p', 'worker', { ...names, dns: ['x', 'y'] })).issued, true);
+    assert.equal((await pki.ensureOperator()).dir, join(dir, 'pki/operator/operator'));
+    assert.equal((await pki.ensureOperator()).issued, false);
+    assert.equal((await pki.ensureOperator('operator', true)).issued, true);
     await assert.rejects(pki.ensurePod('../p', 'proxy'), {
       reason: 'CONFIG_INVALID',
     });

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SallyportError } from '#core/errors/error.ts';
@@ -6,7 +6,7 @@ import type { Clock } from '#kernel/time/clock.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
 import { type IssueOptions, issue } from './authority.ts';
 import { Roots } from './roots.ts';
-import { readTls, writeTls } from './tls-folder.ts';
+import { readTls, type TlsFiles, writeTls } from './tls-folder.ts';
 
 export interface PkiOptions {
   /** Trust domain of identities; default `sallyport.internal`. */
@@ -21,6 +21,8 @@ export interface PkiOptions {
 }
 
 export interface CertNames {
+  /** Issue a new one in any case: the key may have been seen. */
+  force?: boolean;
   dns?: readonly string[];
   ips?: readonly string[];
 }
@@ -72,19 +74,29 @@ export class Pki {
     return this.#ensure(dir, this.public, options, false);
   }
 
-  /** The same for a person, `<state>/operator/<name>/current`: a client with role `operator`. */
-  async ensureOperator(name = 'operator'): Promise<Ensured> {
-    const dir = join(this.#stateDir, 'operator', part('operator', name));
+  /** The same for a person, `<state>/pki/operator/<name>/current`: a client with role `operator`. */
+  async ensureOperator(name = 'operator', force = false): Promise<Ensured> {
+    const dir = join(this.#stateDir, 'pki', 'operator', part('operator', name));
     const spiffe = this.identity('operator', name);
-    return this.#ensure(dir, this.mesh, { spiffe, hours: this.#options.leafHours, usages: ['client'] }, true);
+    return this.#ensure(
+      dir,
+      this.mesh,
+      { spiffe, force, hours: this.#options.leafHours, usages: ['client'] },
+      true,
+    );
   }
 
-  async #ensure(dir: string, roots: Roots, options: IssueOptions, withCa: boolean): Promise<Ensured> {
+  async #ensure(
+    dir: string,
+    roots: Roots,
+    options: IssueOptions & { force?: boolean },
+    withCa: boolean,
+  ): Promise<Ensured> {
     const now = this.#options.clock.now();
     const held = await readTls(dir);
     const ca = withCa ? roots.bundle : undefined;
-    if (held && held.ca === ca) {
-      const cert = parseCert(held.cert);
+    if (!options.force && held && held.ca === ca) {
+      const cert = parsePair(held);
       if (cert && isGood(cert, roots.signer.cert, options, now)) {
         return { dir, issued: false, expiresAt: cert.validToDate.getTime() };
       }
@@ -145,11 +157,13 @@ function sameNames(cert: X509Certificate, options: IssueOptions): boolean {
   return wanted.length === held.length && wanted.every((name) => held.includes(name));
 }
 
-function parseCert(text: string): X509Certificate | undefined {
+/** The certificate, if it can be read and the key is its own. */
+function parsePair(files: TlsFiles): X509Certificate | undefined {
   try {
-    return new X509Certificate(text);
+    const cert = new X509Certificate(files.cert);
+    return cert.checkPrivateKey(createPrivateKey(files.key)) ? cert : undefined;
   } catch {
-    // A damaged file is as good as none: the caller makes a new one.
+    // A damaged file is as good as none: the caller makes a new pair.
     return undefined;
   }
 }

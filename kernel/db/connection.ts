@@ -76,7 +76,7 @@ export async function connect<S>(o: ConnectOptions): Promise<Connection<S>> {
     throw error;
   }
   return {
-    kysely: kyselyOn<S>(raw),
+    kysely: kyselyOn<S>((text, parameters) => query(raw, text, parameters)),
     get usable() {
       return usable;
     },
@@ -107,10 +107,13 @@ interface Changed {
 const isChanged = (result: unknown): result is Changed =>
   typeof result === 'object' && result !== null && 'affectedRows' in result;
 
-function kyselyOn<S>(raw: Raw): Kysely<S> {
+/** A Kysely on whatever runs one statement with its values. It has no transactions of its own: see db.tx(). */
+export function kyselyOn<S>(
+  run: (sql: string, parameters: readonly unknown[]) => Promise<unknown>,
+): Kysely<S> {
   const connection: DatabaseConnection = {
     executeQuery: async <R>(compiled: CompiledQuery): Promise<QueryResult<R>> => {
-      const result = await query(raw, compiled.sql, compiled.parameters);
+      const result = await run(compiled.sql, compiled.parameters);
       if (!isChanged(result)) return { rows: Array.isArray(result) ? (result as R[]) : [] };
       return {
         rows: [],

@@ -2,7 +2,7 @@ import { SallyportError } from '#core/errors/error.ts';
 import { backoff } from '#kernel/time/backoff.ts';
 import { elapsed, instant } from '#kernel/time/clock.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
-import type { Connection } from './connection.ts';
+import { type Connection, connect } from './connection.ts';
 import type { CallOptions, Db, DbOptions, TxOptions } from './db.ts';
 import { judge, unavailable } from './failures.ts';
 import { Gate } from './gate.ts';
@@ -11,7 +11,7 @@ import { Pool } from './pool.ts';
 
 /** A client of the primary. Nothing is connected before the first call. */
 export function openDb<S>(options: DbOptions): Db<S> {
-  return open<S>(options, []);
+  return openDbOver(connector<S>(options, []), options);
 }
 
 /**
@@ -19,7 +19,10 @@ export function openDb<S>(options: DbOptions): Db<S> {
  * (`group_replication_consistency=BEFORE`), so it may wait some hundred milliseconds during a failover.
  */
 export function openReplica<S>(options: DbOptions): Pick<Db<S>, 'read' | 'figures' | 'close'> {
-  const { read, figures, close } = open<S>(options, ["set session group_replication_consistency = 'BEFORE'"]);
+  const { read, figures, close } = openDbOver(
+    connector<S>(options, ["set session group_replication_consistency = 'BEFORE'"]),
+    options,
+  );
   return { read, figures, close };
 }
 
@@ -31,18 +34,27 @@ type Outcome<T> =
 
 type Attempt<S, T> = (connection: Connection<S>) => Promise<Outcome<T>>;
 
-function open<S>(options: DbOptions, init: readonly string[]): Db<S> {
+function connector<S>(options: DbOptions, init: readonly string[]): () => Promise<Connection<S>> {
+  return () =>
+    connect<S>({
+      socketPath: options.socketPath,
+      user: options.user,
+      password: options.password,
+      database: options.database ?? 'sallyport',
+      connectTimeoutMs: options.connectTimeoutMs ?? 2000,
+      init,
+    });
+}
+
+/** The same over any way to connect. */
+export function openDbOver<S>(
+  connectOnce: () => Promise<Connection<S>>,
+  options: Omit<DbOptions, 'socketPath' | 'user' | 'password' | 'database' | 'connectTimeoutMs'> = {},
+): Db<S> {
   const clock = options.clock ?? systemClock;
   const random = options.random ?? Math.random;
   const gate = new Gate({ inside: options.connections ?? 8, waiting: options.maxWaiting ?? 1000, clock });
-  const pool = new Pool<S>({
-    socketPath: options.socketPath,
-    user: options.user,
-    password: options.password,
-    database: options.database ?? 'sallyport',
-    connectTimeoutMs: options.connectTimeoutMs ?? 2000,
-    init,
-  });
+  const pool = new Pool<S>(connectOnce);
   let repeated = 0;
 
   /** One run on one connection, which is cut when `stop` is aborted meanwhile. */

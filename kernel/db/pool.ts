@@ -1,30 +1,30 @@
-import { type Connection, type ConnectOptions, connect } from './connection.ts';
+import type { Connection } from './connection.ts';
 
 /**
  * Connections kept between uses, the latest used first. How many there are at once is the gate's business
  * (gate.ts); this keeps only what is good.
  */
 export class Pool<S> {
-  readonly #options: ConnectOptions;
+  readonly #connect: () => Promise<Connection<S>>;
   readonly #idle: Connection<S>[] = [];
   readonly #all = new Set<Connection<S>>();
   #closed = false;
 
-  constructor(options: ConnectOptions) {
-    this.#options = options;
+  constructor(connect: () => Promise<Connection<S>>) {
+    this.#connect = connect;
   }
 
   get open(): number {
     return this.#all.size;
   }
 
-  /** An idle connection, or a new one. @throws as {@link connect} does. */
+  /** An idle connection, or a new one. @throws as connecting does. */
   async take(): Promise<Connection<S>> {
     for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) {
       if (idle.usable) return idle;
       this.#all.delete(idle);
     }
-    const fresh = await connect<S>(this.#options);
+    const fresh = await this.#connect();
     this.#all.add(fresh);
     if (this.#closed) this.drop(fresh, new Error('the database client was closed'));
     return fresh;

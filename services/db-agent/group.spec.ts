@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'mocha';
+import { answers } from './answers.ts';
+import { agentConfig, writeQuorumOf } from './config.ts';
+import { decide, type PeerView } from './decide.ts';
+import { includes, parseGtidSet } from './gtid.ts';
+import { renderMyCnf, serverUuid } from './my-cnf.ts';
+import { toLocalState } from './poll.ts';
+import { type AgentStatus, compareViews } from './status.ts';
+
+const uuid = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
+const gtids = (range: string): string => (range === '' ? '' : `${uuid}:${range}`);
+
+const status = (pod: string, more: Partial<AgentStatus> = {}): AgentStatus => ({
+  pod,
+  serverUuid: `uuid-of-${pod}`,
+  phase: 'idle',
+  state: 'OFFLINE',
+  role: '',
+  majority: false,
+  writable: false,
+  offlineMode: false,
+  view: '',
+  members: [],
+  gtidExecuted: '',
+  gtidReceived: '',
+  fresh: true,
+  ...more,
+});
+const at = (pod: string, range: string): AgentStatus =>
+  status(pod, { gtidExecuted: gtids(range), fresh: false });
+const member = (pod: string, more: Partial<AgentStatus> = {}): AgentStatus =>
+  status(pod, { state: 'ONLINE', phase: 'member', role: 'SECONDARY', majority: true, view: '10:3', ...more });
+const view = (s: AgentStatus): PeerView => ({ pod: s.pod, status: s });
+const silent = (pod: string): PeerView => ({ pod, status: undefined });
+
+/** What each of the pods decides when it sees all the others. */
+const decisions = (all: readonly AgentStatus[]): string[] =>
+  all.map((self) => {
+    const step = decide({ self, peers: all.filter((s) => s !== self).map(view), force: false });
+    return step.do === 'wait' ? `wait for ${step.for}` : step.do;
+  });
+
+describe('GTID sets', () => {
+  it('are compared by what is in them, not by how they are written', () => {
+    const has = (large: string, small: string): boolean => includes(parseGtidSet(large), parseGtidSet(small));
+    assert.ok(has(gtids('1-10'), gtids('1-3:5:7-10')));
+    assert.ok(has(gtids('1-3:4-10'), gtids('2-9').toUpperCase()));
+    assert.ok(has(gtids('1'), ''));
+    assert.ok(!has('', gtids('1')));
+    assert.ok(!has(gtids('1-3:5-10'), gtids('3-5')));
+    assert.ok(!has(gtids('1-10'), 'aaaaaaaa-71ca-11e1-9e33-c80aa9429562:1'));
+    assert.ok(has(`${uuid}:1-5:tag:1-3,\n aaaaaaaa-71ca-11e1-9e33-c80aa9429562:7`, `${uuid}:tag:2`));
+    assert.ok(!has(`${uuid}:1-5`, `${uuid}:tag:2`));
+    assert.throws(() => parseGtidSet('nonsense:?'), RangeError);
+  });
+});
+
+describe('what a db-agent decides', () => {
+  it('a new group is formed by the lowest name, once everybody is seen', () => {
+    assert.deepEqual(decisions([status('db-0'), status('db-1'), status('db-2')]), [
+      'bootstrap',
+      'wait for db-0 to form the group',
+      'wait for db-0 to form the group',
+    ]);
+    const self = status('db-0');
+    const alone = decide({ self, peers: [view(status('db-1')), silent('db-2')], force: false });
+    assert.deepEqual(alone, { do: 'wait', for: 'an answer from the agent of db-2' });
+    assert.deepEqual(decide({ self, peers: [silent('db-1')], force: true }), { do: 'bootstrap' });
+    assert.deepEqual(decide({ self, peers: [], force: false }), { do: 'bootstrap' });
+  });
+
+  it('a group that was down is formed by whoever has everything, never by an empty or older one', () => {
+    assert.deepEqual(decisions([at('db-0', '1-9'), at('db-1', '1-10'), at('db-2', '1-10')]), [
+      'wait for db-1 to form the group',
+      'bootstrap',
+      'wait for db-1 to form the group',
+    ]);
+    assert.equal(decisions([status('db-0'), at('db-1', '1-5'), at('db-2', '1-7')])[2], 'bootstrap');
+    for (const one of decisions([at('db-0', '1-5:7'), at('db-1', '1-6')])) assert.match(one, /an operator/);
+  });
+
+  it('compares only after the relay log has been applied, everywhere', () => {
+    const behind = status('db-0', { gtidExecuted: gtids('1-5'), gtidReceived: gtids('3-10'), fresh: false });
+    assert.deepEqual(decisions([behind, at('db-1', '1-9')]), ['apply', 'wait for db-0 (idle, OFFLINE)']);
+    const busy = status('db-0', { phase: 'bootstrapping' });
+    assert.match(decisions([busy, status('db-1')])[1] ?? '', /db-0 \(bootstrapping/);
+  });
+
+  it('joins wherever a majority lives, but not before its own earlier membership is forgotten', () => {
+    const self = at('db-0', '1-5');
+    assert.deepEqual(decide({ self, peers: [view(member('db-1')), silent('db-2')], force: true }), {
+      do: 'join',
+    });
+    const remembering = member('db-1', {
+      members: [{ id: self.serverUuid, state: 'UNREACHABLE', role: '' }],
+    });
+    assert.equal(decide({ self, peers: [view(remembering)], force: false }).do, 'wait');
+    const cutOff = member('db-1', { majority: false });
+    assert.equal(decide({ self, peers: [view(cutOff)], force: false }).do, 'wait');
+  });
+
+  it('leaves what failed, opens what is back, and else keeps still', () => {
+    const step = (s: AgentStatus): string => decide({ self: s, peers: [], force: false }).do;
+    assert.equal(step(status('db-0', { state: 'ERROR' })), 'leave');
+    assert.equal(step(member('db-0', { offlineMode: true })), 'open');
+    assert.equal(step(member('db-0')), 'nothing');
+    assert.equal(step(status('db-0', { state: 'RECOVERING' })), 'nothing');
+    assert.equal(step(status('db-0', { state: 'DOWN' })), 'nothing');
+  });
+});
+
+describe('what a db-agent answers', () => {
+  const online = (n: number): AgentStatus['members'] =>
+    Array.from({ length: n }, (_, i) => ({ id: String(i), state: 'ONLINE', role: '' }));
+  const primary = member('db-0', { role: 'PRIMARY', writable: true, members: online(3) });
+
+  it('primary: only with the role, the majority, the quorum and the newest view', () => {
+    assert.ok(answers('primary', primary, [member('db-1'), undefined], 2));
+    assert.ok(!answers('primary', primary, [member('db-1', { view: '10:4' })], 2));
+    assert.ok(answers('primary', primary, [status('db-1', { view: '10:4', state: 'ERROR' })], 2));
+    for (const less of [
+      { majority: false },
+      { writable: false },
+      { offlineMode: true },
+      { members: online(1) },
+    ]) {
+      assert.ok(!answers('primary', { ...primary, ...less }, [], 2), JSON.stringify(less));
+    }
+    assert.ok(!answers('primary', member('db-1'), [], 2));
+  });
+
+  it('replica and readable', () => {
+    assert.ok(answers('replica', member('db-1'), [], 2));
+    assert.ok(!answers('replica', primary, [], 2));
+    assert.ok(answers('readable', primary, [], 2));
+    assert.ok(!answers('readable', status('db-0', { state: 'RECOVERING' }), [], 2));
+  });
+
+  it('views are ordered by number, not by text', () => {
+    assert.ok(compareViews('10:9', '10:10') < 0);
+    assert.ok(compareViews('9:99', '10:1') < 0);
+    assert.ok(compareViews('', '1:1') < 0);
+    assert.equal(compareViews('1:1', '1:1'), 0);
+  });
+});
+
+describe('what mysqld is asked and told', () => {
+  it('reads the answer to the poll', () => {
+    const answer = {
+      uuid,
+      ro: 0,
+      off: 0,
+      executed: `${uuid}:1-5,\n${uuid}:7`,
+      received: null,
+      view: '10:3',
+      members: [
+        { id: uuid, state: 'ONLINE', role: 'PRIMARY' },
+        { id: 'b', state: 'RECOVERING', role: 'SECONDARY' },
+        { id: 'c', state: 'UNREACHABLE', role: 'SECONDARY' },
+      ],
+    };
+    const state = toLocalState(answer);
+    assert.equal(state.state, 'ONLINE');
+    assert.equal(state.majority, true);
+    assert.equal(state.gtidExecuted, `${uuid}:1-5,${uuid}:7`);
+    assert.equal(
+      toLocalState({ ...answer, members: [{ id: '', state: 'OFFLINE', role: '' }] }).state,
+      'OFFLINE',
+    );
+  });
+
+  it('writes a my.cnf without secrets, the same for the same configuration', () => {
+    const config = agentConfig.parse({
+      pod: 'db-0',
+      mysqld: '/opt/bin/mysqld',
+      dataDir: '/state/pods/db-0/data',
+      templateDir: '/cache/template',
+      runDir: '/run/db-0',
+      sockets: { mysqld: '/run/db-0/mysqld.sock', agent: '/run/db-0/agent.sock' },
+      address: '10.77.0.1',
+      groupPort: 20_001,
+      tlsDir: '/state/pods/db-0/tls',
+      peers: [1, 2].map((n) => ({
+        pod: `db-${n}`,
+        address: `10.77.0.${n + 1}`,
+        groupPort: 20_001,
+        agent: { socketPath: '/run/db-0/backends.sock', host: `db-${n}.agent` },
+      })),
+      groupName: uuid,
+      secretsFile: '/state/secrets/db.json',
+      logFile: '/state/log',
+    });
+    const text = renderMyCnf(config, { pidFile: '/run/db-0/mysqld.pid', asRoot: false });
+    assert.match(text, /^loose_group_replication_member_expel_timeout=0$/m);
+    assert.match(
+      text,
+      /^loose_group_replication_group_seeds=10.77.0.1:20001,10.77.0.2:20001,10.77.0.3:20001$/m,
+    );
+    assert.match(text, /^ssl_key=\/state\/pods\/db-0\/tls\/current\/tls.key$/m);
+    assert.match(text, /^sync_binlog=1$/m);
+    assert.doesNotMatch(text, /password=|^user=/m);
+    assert.equal(writeQuorumOf(config), 2);
+    assert.match(
+      serverUuid(uuid, 'db-0'),
+      /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/,
+    );
+    assert.notEqual(serverUuid(uuid, 'db-0'), serverUuid(uuid, 'db-1'));
+  });
+});

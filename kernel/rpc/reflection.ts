@@ -9,6 +9,7 @@ import {
 } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { Status } from '#core/errors/registry.ts';
+import { file_google_rpc_error_details } from '#gen/google/rpc/error_details_pb.js';
 import {
   ServerReflection,
   type ServerReflectionRequest,
@@ -27,7 +28,8 @@ export function implementReflection(services: readonly DescService[]): Implement
   const described = [
     ...new Map([...services, ServerReflection].map((each) => [each.typeName, each])).values(),
   ];
-  const files = [...withImports(described.map((each) => each.file))];
+  // The details of errors too: no service mentions them, and a tool that knows them can print them.
+  const files = [...withImports([...described.map((each) => each.file), file_google_rpc_error_details])];
   const book = new ReflectionBook(described, files);
   return ['grpc.reflection.v1', 'grpc.reflection.v1alpha'].map((area) =>
     implement(

@@ -33,8 +33,9 @@ export class ClientCall {
       options.deadlineMs ?? Number.POSITIVE_INFINITY,
     );
     this.grpcOptions = { deadline };
-    // Without a deadline nothing would end the wait for a sidecar that does not come back.
-    this.metadata = new Metadata({ waitForReady: Number.isFinite(deadline) });
+    // A sidecar comes back, so calls wait for it; but without a deadline nothing would end that wait. A
+    // person who calls a distant server rather hears at once what is wrong with the connection.
+    this.metadata = new Metadata({ waitForReady: Number.isFinite(deadline) && !context.options.tls });
     for (const headers of [context.options.metadata, options.headers]) {
       for (const [name, value] of Object.entries(headers ?? {})) this.metadata.set(name, value);
     }

@@ -114,9 +114,6 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
           dbRw: socket('db-rw'),
           dbRo: socket('db-ro'),
         },
-        peers: podsOf(t, 'security')
-          .map((peer) => peer.name)
-          .filter((name) => name !== pod.name),
         rootKey: { from: 'file', path: secrets.rootKey },
         database: { passwordFile: secrets.appPassword, migratePasswordFile: secrets.migratePassword },
         seedFile: secrets.seed,

@@ -1,0 +1,82 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, credentials, Metadata } from '@grpc/grpc-js';
+import { afterEach, beforeEach } from 'mocha';
+import { Relay } from '#gen/sallyport/relay/v1/relay_pb.js';
+import { waitFor } from '#kernel/time/wait-for.ts';
+import { createGrpcClient } from './grpc-client.ts';
+import { createGrpcServer, type GrpcServerOptions } from './grpc-server.ts';
+import type { Handlers } from './handlers.ts';
+import { type Implementation, implement } from './implement.ts';
+import { noObserver, type RpcObserver } from './observer.ts';
+import type { RpcServer } from './server-options.ts';
+import { keepLog } from './test-service.ts';
+
+export const sessionId = 's'.repeat(60);
+export const attach = { sessionId, deviceNonce: new Uint8Array(32), proof: new Uint8Array(32) };
+export const until = (what: string, condition: () => unknown) =>
+  waitFor(condition, { what, timeoutMs: 5000, everyMs: 5 });
+export const relayOf = (handlers: Partial<Handlers<typeof Relay>>) => [implement(Relay, handlers)];
+
+/** A gRPC server and its clients on a Unix socket of their own, for each test of the suite that calls this. */
+export function grpcFixture() {
+  let folder = '';
+  let socket = '';
+  let log = keepLog();
+  const closers: (() => unknown)[] = [];
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'rpc-'));
+    socket = join(folder, 'grpc.sock');
+    log = keepLog();
+  });
+  afterEach(async () => {
+    for (const close of closers.splice(0).reverse()) await close();
+    await rm(folder, { recursive: true });
+  });
+
+  const serve = async (
+    services: readonly Implementation[],
+    more: Partial<GrpcServerOptions> = {},
+  ): Promise<RpcServer> => {
+    const server = createGrpcServer({ services, log, pod: 'sec-0', ...more });
+    await server.listen(socket);
+    closers.push(() => server.close({ graceMs: 0 }));
+    return server;
+  };
+  const relay = (observer: RpcObserver = noObserver) => {
+    const client = createGrpcClient(Relay, {
+      address: `unix:${socket}`,
+      defaultDeadlineMs: 5000,
+      metadata: { 'x-sallyport-route': 'rk' },
+      observer,
+    });
+    closers.push(() => client.close());
+    return client;
+  };
+  const raw = () => {
+    const client = new Client(`unix:${socket}`, credentials.createInsecure());
+    closers.push(() => client.close());
+    return client;
+  };
+  const callRaw = (path: string, bytes: Uint8Array): Promise<{ code: number; metadata: Metadata }> =>
+    new Promise((resolve, reject) => {
+      const same = (value: Buffer): Buffer => value;
+      raw().makeUnaryRequest(path, same, same, Buffer.from(bytes), new Metadata(), {}, (error) =>
+        error ? resolve(error) : reject(new Error('no error came')),
+      );
+    });
+  return {
+    serve,
+    relay,
+    callRaw,
+    /** Runs after the test. */
+    later: (close: () => unknown) => closers.push(close),
+    get address() {
+      return `unix:${socket}`;
+    },
+    get log() {
+      return log;
+    },
+  };
+}

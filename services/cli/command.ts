@@ -1,0 +1,62 @@
+import { resolve } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { CliContext } from './context.ts';
+import { exitCodes, failureOf } from './failure.ts';
+import { createReport, type Outcome, type Report } from './report.ts';
+
+/** Options that every command has. */
+export interface CommonOptions {
+  readonly state?: string;
+  readonly json?: boolean;
+}
+
+/** What a command's own code gets. */
+export interface CommandContext extends CliContext {
+  readonly report: Report;
+  /** Absolute. */
+  readonly stateDir: string;
+}
+
+const defaultState = '.sallyport';
+
+/** Adds what all commands have in common, and runs `body` with it. */
+export function withCommon<O extends CommonOptions>(
+  command: Command,
+  name: string,
+  context: CliContext,
+  end: { code: number },
+  body: (options: O, command: CommandContext, args: readonly string[]) => Promise<Outcome>,
+): Command {
+  return command
+    .addOption(
+      new Option('--state <dir>', `folder of the mesh (default: SALLYPORT_STATE, else ${defaultState})`),
+    )
+    .option('--json', 'end with one JSON object on standard output')
+    .action(async (...given: unknown[]) => {
+      const options = command.opts<O>();
+      const args = given
+        .slice(0, -2)
+        .flat()
+        .filter((arg): arg is string => typeof arg === 'string');
+      const report = createReport(name, options.json === true, context);
+      const stateDir = resolve(context.cwd, options.state ?? context.env.SALLYPORT_STATE ?? defaultState);
+      try {
+        const outcome = await body(options, { ...context, report, stateDir }, args);
+        report.outcome(outcome);
+        end.code = outcome.ok ? exitCodes.ok : exitCodes.failed;
+      } catch (error) {
+        const failure = failureOf(error);
+        report.failure(failure);
+        end.code = failure.exitCode;
+      }
+    });
+}
+
+/** An option's value that is a whole number in a range. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  };
+}

@@ -1,0 +1,77 @@
+import { readFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { isServing, letsThrough } from '#compose/runner/ready.ts';
+import type { RunState } from '#compose/runner/run-file.ts';
+import { type SocketName, socketPath } from '#compose/topology/paths.ts';
+import type { Pod } from '#compose/topology/types.ts';
+import { SallyportError } from '#core/errors/error.ts';
+import { askStatus } from '#services/db-agent/peers.ts';
+
+export interface Health {
+  readonly up: boolean;
+  readonly says: string;
+}
+
+export interface HealthPlaces {
+  readonly stateDir: string;
+  readonly runDir: string;
+  /** File. */
+  readonly publicCa: string;
+}
+
+/** Milliseconds for an answer. */
+const answerMs = 2000;
+
+/** Asks a pod's sidecar and then its process. Never throws: whatever goes wrong is what it says. */
+export async function healthOf(pod: RunState['pods'][number], places: HealthPlaces): Promise<Health> {
+  try {
+    const ready = await statusOf(socketPath(places, pod.name, 'admin'), '/ready');
+    if (ready !== 200) return { up: false, says: `its sidecar is not ready (${ready})` };
+    return await processHealth(pod as Pod, places);
+  } catch (error) {
+    return { up: false, says: wordsOf(error) };
+  }
+}
+
+async function processHealth(pod: Pod, places: HealthPlaces): Promise<Health> {
+  const socket = (name: SocketName): string => socketPath(places, pod.name, name);
+  switch (pod.role) {
+    case 'db': {
+      const { state, role, phase } = await askStatus(
+        { socketPath: socket('agent'), host: 'agent' },
+        answerMs,
+      );
+      return { up: state === 'ONLINE', says: `${state} ${role === '' ? phase : role}` };
+    }
+    case 'edge': {
+      const through = await letsThrough(pod, readFileSync(places.publicCa));
+      return { up: through, says: through ? 'lets calls through' : 'lets no call through' };
+    }
+    case 'backend':
+      // Whatever it answers to somebody without an assertion: it answers.
+      return { up: (await statusOf(socket('http'), '/')) > 0, says: 'answers' };
+    default: {
+      const serving = await isServing({ ...places, mesh: '', trustDomain: '', pods: [] }, pod);
+      return { up: serving, says: serving ? 'SERVING' : 'NOT_SERVING' };
+    }
+  }
+}
+
+function statusOf(socket: string, path: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const call = request({ socketPath: socket, path, timeout: answerMs }, (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    });
+    call.on('timeout', () => call.destroy(new SallyportError('DEADLINE', { message: 'it does not answer' })));
+    call.on('error', reject);
+    call.end();
+  });
+}
+
+function wordsOf(error: unknown): string {
+  if (error instanceof SallyportError) return error.message;
+  if (!(error instanceof Error)) return String(error);
+  const code = 'code' in error ? String(error.code) : '';
+  return code === 'ENOENT' || code === 'ECONNREFUSED' ? 'it does not listen (yet)' : error.message;
+}

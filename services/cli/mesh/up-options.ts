@@ -1,0 +1,31 @@
+import type { MeshOptions } from '#compose/runner/mesh.ts';
+import type { CommonOptions } from '../command.ts';
+
+export interface UpOptions extends CommonOptions {
+  readonly foreground?: boolean;
+  readonly demo?: boolean;
+  readonly once?: boolean;
+  readonly wipe?: boolean;
+  readonly durability: 'full' | 'relaxed';
+  readonly security?: number;
+  readonly proxies?: number;
+  readonly edges?: number;
+  readonly db?: number;
+}
+
+const tiers = ['security', 'proxies', 'edges', 'db'] as const;
+
+/** As the runner takes them. */
+export function meshSettings(o: UpOptions): Pick<MeshOptions, 'sizes' | 'durability'> {
+  const sizes = Object.fromEntries(tiers.flatMap((tier) => (o[tier] === undefined ? [] : [[tier, o[tier]]])));
+  return { durability: o.durability, sizes };
+}
+
+/** As arguments, for the runner in the background. */
+export function settingArguments(o: UpOptions): string[] {
+  return [
+    '--durability',
+    o.durability,
+    ...tiers.flatMap((tier) => (o[tier] === undefined ? [] : [`--${tier}`, String(o[tier])])),
+  ];
+}

@@ -1,0 +1,315 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'mocha';
+import { SallyportError } from '#core/errors/error.ts';
+import { silentLogger } from '#kernel/log/logger.ts';
+import { ManualClock } from '#kernel/time/manual-clock.ts';
+import type { Revocation } from '../feed/feed.ts';
+import { RevocationIndex } from '../feed/revocation-index.ts';
+import type { Member } from '../members/member.ts';
+import type { Peers } from '../peer/peers.ts';
+import { Forwarding } from './forwarding.ts';
+import { HeldSessions } from './held-sessions.ts';
+import { MemorySessionStore } from './memory-session-store.ts';
+import { Persister } from './persister.ts';
+import { handleOf, type SessionRecord } from './record.ts';
+import { SessionOwner } from './session-owner.ts';
+import type { NewSession } from './sessions.ts';
+
+const macKey = new Uint8Array(32).fill(7);
+const routeKey = 'A'.repeat(22);
+const hour = 3_600_000;
+/** Seals nothing; what is sealed is not this spec's business. */
+const keys = {
+  seal: (_: object, bytes: Uint8Array) => bytes,
+  open: async (_: object, bytes: Uint8Array) => bytes,
+};
+
+const wanted = (more: Partial<NewSession> = {}): NewSession => ({
+  routeKey,
+  kind: 'device',
+  user: 'ada',
+  groups: ['staff'],
+  deviceId: 'phone-1',
+  app: undefined,
+  feedPosition: 0,
+  lifetimeMs: hour,
+  build: () => ({ sessionKey: new Uint8Array(32).fill(1), openReply: new Uint8Array([1, 2, 3]) }),
+  ...more,
+});
+
+/** A tier in memory: pods that share a database, a feed and a clock, and call each other directly. */
+function tier(options: { persistence?: boolean; maxHeld?: number } = {}) {
+  const clock = new ManualClock();
+  const store = new MemorySessionStore();
+  const index = new RevocationIndex();
+  const pods = new Map<string, SessionOwner>();
+  const down = new Set<string>();
+  let position = 0;
+  const feed = {
+    get position() {
+      return position;
+    },
+    fresh: true,
+    assertFresh: () => {
+      if (!feed.fresh) throw new SallyportError('STALE');
+    },
+    isRevoked: (record: SessionRecord) => index.isRevoked(record),
+    revokeAndPush: async (entry: Pick<Revocation, 'kind' | 'subject' | 'reason'>) => {
+      position += 1;
+      index.add({ ...entry, position, committedAtMs: clock.now() });
+      return { position, everywhere: false };
+    },
+  };
+  const calls: string[] = [];
+  const peersOf = (self: string): Peers => {
+    const at = (pod: string): SessionOwner => {
+      const owner = pods.get(pod);
+      if (owner === undefined || down.has(pod)) throw new SallyportError('UNAVAILABLE');
+      return owner;
+    };
+    return {
+      handOver: async (pod, id) => {
+        calls.push(`${self}→${pod}`);
+        const given = at(pod).give(id, self);
+        if (given === undefined) return { is: 'unknown' };
+        if ('forwardedTo' in given) return { is: 'forwarded', to: given.forwardedTo };
+        return { is: 'session', session: at(pod).travelling(given.record) };
+      },
+      pushRevocation: async () => 0,
+      pushSessions: async () => 0,
+    };
+  };
+  const members = (): Member[] =>
+    [...pods.keys()].map((pod) => ({
+      pod,
+      incarnation: 1,
+      heartbeatMs: clock.now(),
+      state: 'serving' as const,
+      feedPosition: 0,
+    }));
+  const add = (pod: string) => {
+    const held = new HeldSessions(options.maxHeld ?? 100);
+    const persister =
+      options.persistence === false
+        ? undefined
+        : new Persister({
+            store,
+            clock,
+            random: () => 0,
+            log: silentLogger,
+            onStored: (record) => owner.stored(record),
+          });
+    const owner = new SessionOwner({
+      pod,
+      era: 1,
+      feed,
+      macKeys: () => [macKey],
+      keys,
+      held,
+      forwarding: new Forwarding(clock),
+      persister,
+      store: options.persistence === false ? undefined : store,
+      elsewhere: { peers: peersOf(pod), members },
+      now: () => clock.now(),
+      clock,
+      log: silentLogger,
+      maxLifeMs: 24 * hour,
+    });
+    pods.set(pod, owner);
+    return { owner, held, persister };
+  };
+  return { clock, store, feed, calls, down, pods, add };
+}
+
+/** Moves the clock until the promise has settled. */
+async function during<T>(clock: ManualClock, work: Promise<T>): Promise<T> {
+  let settled = false;
+  const mark = (): void => {
+    settled = true;
+  };
+  work.then(mark, mark);
+  for (let n = 0; n < 1000 && !settled; n++) await clock.advance(n < 20 ? 0 : 10);
+  return work;
+}
+
+describe('the sessions of a pod', () => {
+  it('are stored in the request that opens them, and served from memory', async () => {
+    const { store, add } = tier();
+    const { owner } = add('sec-0');
+    const record = await owner.open(wanted());
+    assert.equal(record.writtenBehind, false);
+    assert.equal(store.rows.size, 1);
+    assert.equal((await owner.get(record.id)).user, 'ada');
+    assert.equal(owner.held(record.id).version, 1);
+    assert.equal(store.loads, 0);
+  });
+
+  it('open although the database cannot commit, and are written behind', async () => {
+    const { clock, store, add } = tier();
+    const { owner, persister } = add('sec-0');
+    store.noPrimary = true;
+    const record = await during(clock, owner.open(wanted()));
+    assert.equal(record.writtenBehind, true);
+    assert.equal(persister?.behind.size, 1);
+    store.noPrimary = false;
+    await clock.advance(5000);
+    assert.equal(store.rows.size, 1);
+    assert.equal(persister?.behind.size, 0);
+    assert.equal(owner.held(record.id).writtenBehind, false);
+  });
+
+  it('open after 250 ms although the database has not answered, and are confirmed when it does', async () => {
+    const { clock, store, add } = tier();
+    const { owner } = add('sec-0');
+    const write = Promise.withResolvers<void>();
+    store.writesWaitFor = write.promise;
+    const start = clock.monotonic();
+    const record = await during(clock, owner.open(wanted()));
+    assert.ok(clock.monotonic() - start <= 260);
+    assert.equal(record.writtenBehind, true);
+    write.resolve();
+    await clock.advance(10);
+    assert.equal(owner.held(record.id).writtenBehind, false);
+  });
+
+  it('are found by the message that opened them, once for callers at the same time', async () => {
+    const { store, add } = tier();
+    const [one, two] = [add('sec-0').owner, add('sec-1').owner];
+    const openHash = new Uint8Array(32).fill(9);
+    const [first, again] = await Promise.all([
+      one.open(wanted({ openHash })),
+      one.open(wanted({ openHash })),
+    ]);
+    assert.equal(first, again);
+    assert.equal((await one.findOpened(openHash))?.id, first.id);
+    // Another pod, at which the repetition arrived: by the database.
+    assert.equal((await two.findOpened(openHash))?.id, first.id);
+    // And if it did not look first, by the unique key.
+    assert.equal((await two.open(wanted({ openHash }))).id, first.id);
+    assert.equal(store.rows.size, 1);
+  });
+
+  it('are loaded once for many callers', async () => {
+    const { store, add } = tier();
+    const { owner } = add('sec-0');
+    const record = await owner.open(wanted());
+    const next = add('sec-1').owner;
+    const found = await Promise.all(Array.from({ length: 50 }, () => next.get(record.id)));
+    assert.ok(found.every((each) => each.id === record.id));
+    assert.equal(store.loads, 1);
+  });
+
+  it('cost nothing when their id was invented', async () => {
+    const { store, calls, add } = tier();
+    const { owner } = add('sec-0');
+    const record = await owner.open(wanted());
+    const forged = `${handleOf(record.id)}.${'A'.repeat(22)}`;
+    await assert.rejects(owner.get(forged), { reason: 'SESSION_UNKNOWN' });
+    await assert.rejects(owner.get('nonsense'), { reason: 'MALFORMED' });
+    assert.deepEqual([store.loads, calls.length], [0, 0]);
+  });
+
+  it('end by the feed: held, loaded, being opened', async () => {
+    const { feed, add } = tier();
+    const { owner } = add('sec-0');
+    const record = await owner.open(wanted());
+    await owner.end(record, 'test', 'COMMITTED');
+    await assert.rejects(owner.get(record.id), { reason: 'SESSION_REVOKED' });
+    // Again, now from the database.
+    await assert.rejects(owner.get(record.id), { reason: 'SESSION_REVOKED' });
+    await assert.rejects(add('sec-1').owner.get(record.id), { reason: 'SESSION_REVOKED' });
+    await feed.revokeAndPush({ kind: 'user', subject: 'ada', reason: '' });
+    await assert.rejects(owner.open(wanted({ feedPosition: 1 })), { reason: 'SESSION_REVOKED' });
+    assert.equal((await owner.open(wanted({ feedPosition: 2 }))).user, 'ada');
+  });
+
+  it('are not served while the feed is stale', async () => {
+    const { feed, add } = tier();
+    const { owner } = add('sec-0');
+    const record = await owner.open(wanted());
+    feed.fresh = false;
+    await assert.rejects(owner.get(record.id), { reason: 'STALE' });
+    assert.throws(() => owner.held(record.id), { reason: 'STALE' });
+    await assert.rejects(owner.open(wanted()), { reason: 'STALE' });
+  });
+
+  it('expire by database time, are renewed up to their longest life, and the renewal is found elsewhere', async () => {
+    const { clock, add } = tier();
+    const { owner } = add('sec-0');
+    const record = await owner.open(wanted());
+    const renewed = await owner.renew(record, clock.now() + 2 * hour);
+    assert.equal(renewed.version, 2);
+    assert.equal(
+      (await owner.renew(renewed, clock.now() + 48 * hour)).expiresAtMs,
+      record.openedAtMs + 24 * hour,
+    );
+    const other = add('sec-1').owner;
+    await clock.advance(3 * hour);
+    assert.equal((await other.get(record.id)).version, 3);
+    await clock.advance(21 * hour);
+    await assert.rejects(owner.get(record.id), { reason: 'SESSION_EXPIRED' });
+    assert.equal(owner.sweep(), 1);
+  });
+
+  it('are handed over by the opener when they are in no database', async () => {
+    const { calls, add } = tier({ persistence: false });
+    const [a, b, c] = [add('sec-0'), add('sec-1'), add('sec-2')];
+    const record = await a.owner.open(wanted());
+    assert.equal((await b.owner.get(record.id)).user, 'ada');
+    assert.equal(a.held.size, 0);
+    assert.deepEqual(calls, ['sec-1→sec-0']);
+    // The opener points to where it went.
+    assert.equal((await c.owner.get(record.id)).user, 'ada');
+    assert.deepEqual(calls.slice(1), ['sec-2→sec-0', 'sec-2→sec-1']);
+    // And back again.
+    assert.equal((await a.owner.get(record.id)).user, 'ada');
+    assert.deepEqual([a.held.size, b.held.size, c.held.size], [1, 0, 0]);
+  });
+
+  it('are not lost with the answer that carried them', async () => {
+    const { add } = tier({ persistence: false });
+    const [a, b] = [add('sec-0'), add('sec-1')];
+    const record = await a.owner.open(wanted());
+    // The first answer gets lost on its way.
+    assert.ok(a.owner.give(record.id, 'sec-1'));
+    assert.equal((await b.owner.get(record.id)).user, 'ada');
+    b.held.delete(handleOf(record.id));
+    // Whoever has it no longer is not believed to: the giver takes it back.
+    assert.equal((await a.owner.get(record.id)).user, 'ada');
+  });
+
+  it('are unknown only when everybody who might have them has said so', async () => {
+    const { clock, store, down, add } = tier();
+    const [a, b] = [add('sec-0'), add('sec-1')];
+    store.noPrimary = true;
+    const record = await during(clock, a.owner.open(wanted()));
+    down.add('sec-0');
+    await assert.rejects(during(clock, b.owner.get(record.id)), { reason: 'UNAVAILABLE' });
+    down.delete('sec-0');
+    assert.equal((await during(clock, b.owner.get(record.id))).user, 'ada');
+    // The taker writes behind what the giver had not stored.
+    assert.equal(b.persister?.behind.size, 1);
+  });
+
+  it('keep the highest version when pushed', async () => {
+    const { add } = tier({ persistence: false });
+    const [a, b] = [add('sec-0').owner, add('sec-1')];
+    const record = await a.open(wanted());
+    const renewed = await a.renew(record, record.expiresAtMs + hour);
+    assert.equal(await b.owner.accept(a.travelling(renewed)), true);
+    assert.equal(await b.owner.accept(a.travelling(record)), false);
+    assert.equal(b.held.get(record.id)?.record.version, 2);
+  });
+
+  it('make room by what can be loaded again, and refuse when there is none', async () => {
+    const persisted = tier({ maxHeld: 2 });
+    const one = persisted.add('sec-0');
+    const first = await one.owner.open(wanted());
+    for (let n = 0; n < 2; n++) await one.owner.open(wanted());
+    assert.equal(one.held.size, 2);
+    assert.equal((await one.owner.get(first.id)).user, 'ada');
+    const memory = tier({ maxHeld: 2, persistence: false }).add('sec-0').owner;
+    for (let n = 0; n < 2; n++) await memory.open(wanted());
+    await assert.rejects(memory.open(wanted()), { reason: 'OVERLOADED' });
+  });
+});

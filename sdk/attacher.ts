@@ -1,0 +1,133 @@
+import { SallyportError } from '../core/errors/error.ts';
+import { attach, type SessionSecrets } from './attach.ts';
+import { callEdges } from './call-edges.ts';
+import { orAborted } from './deadline.ts';
+import type { Edges } from './edges.ts';
+import type { SdkListener } from './events.ts';
+import { ExchangeLink } from './exchange-link.ts';
+import { endsSession } from './failure.ts';
+import type { Link, LinkOwner } from './link.ts';
+import type { Platform } from './platform.ts';
+import { StreamLink } from './stream-link.ts';
+
+/** Where a session is between its proxies. */
+export type AttachState =
+  /** No proxy holds it; the next request attaches. So it begins, and so it is after every loss. */
+  | { readonly at: 'detached' }
+  /** One search goes on for all requests that wait. It ends when none of them waits any more. */
+  | {
+      readonly at: 'attaching';
+      readonly link: Promise<Link>;
+      readonly abandon: AbortController;
+      waiting: number;
+    }
+  /** Requests go over this link. */
+  | { readonly at: 'attached'; readonly link: Link }
+  /** Closed, revoked or expired. Nothing leads out of this. */
+  | { readonly at: 'ended'; readonly error: SallyportError };
+
+export interface AttacherDeps {
+  readonly session: SessionSecrets;
+  /** Through which the proxies are reached. */
+  readonly edges: Edges;
+  readonly platform: Platform;
+  readonly listener: SdkListener | undefined;
+}
+
+/** Keeps a session attached to some proxy, whenever somebody needs it to be. */
+export class Attacher {
+  readonly #deps: AttacherDeps;
+  /** The one in use, and those that a drain has replaced and that finish what they hold. */
+  readonly #links = new Set<Link>();
+  #state: AttachState = { at: 'detached' };
+
+  constructor(deps: AttacherDeps) {
+    this.#deps = deps;
+  }
+
+  get state(): AttachState['at'] {
+    return this.#state.at;
+  }
+
+  /** The link to send over. Rejects with the error that ended the session, or the signal's reason. */
+  async link(signal: AbortSignal): Promise<Link> {
+    if (signal.aborted) throw signal.reason;
+    if (this.#state.at === 'ended') throw this.#state.error;
+    if (this.#state.at === 'attached') return this.#state.link;
+    const attaching = this.#state.at === 'attaching' ? this.#state : this.#attach();
+    attaching.waiting++;
+    try {
+      return await orAborted(attaching.link, signal);
+    } finally {
+      attaching.waiting--;
+      if (attaching.waiting === 0 && this.#state === attaching) {
+        attaching.abandon.abort(new SallyportError('CANCELLED', { message: 'nobody waits any more' }));
+        this.#state = { at: 'detached' };
+      }
+    }
+  }
+
+  /** New requests go elsewhere; what goes on over the link may finish. */
+  retire(link: Link, error: SallyportError): void {
+    if (this.#state.at !== 'attached' || this.#state.link !== link) return;
+    this.#state = { at: 'detached' };
+    this.#deps.listener?.({ type: 'detached', proxy: link.proxy, reason: error.reason });
+  }
+
+  /** The session is over: whatever goes on ends with the error. */
+  end(error: SallyportError): void {
+    const before = this.#state;
+    if (before.at === 'ended') return;
+    this.#state = { at: 'ended', error };
+    if (before.at === 'attaching') before.abandon.abort(error);
+    for (const link of [...this.#links]) link.close(error);
+    this.#deps.listener?.({ type: 'ended', reason: error.reason });
+  }
+
+  #attach(): Extract<AttachState, { at: 'attaching' }> {
+    const abandon = new AbortController();
+    this.#deps.listener?.({ type: 'attaching' });
+    const link = this.#search(abandon.signal);
+    const attaching = { at: 'attaching' as const, link, abandon, waiting: 0 };
+    this.#state = attaching;
+    link.then(
+      (found) => {
+        if (this.#state !== attaching) {
+          found.close(new SallyportError('CANCELLED', { message: 'nobody waits any more' }));
+          return;
+        }
+        this.#state = { at: 'attached', link: found };
+        const { proxy, edge, carrier } = found;
+        this.#deps.listener?.({ type: 'attached', proxy, edge: edge.url, carrier });
+      },
+      (thrown: unknown) => {
+        const error = SallyportError.from(thrown);
+        if (endsSession(error)) this.end(error);
+        else if (this.#state === attaching) this.#state = { at: 'detached' };
+      },
+    );
+    return attaching;
+  }
+
+  async #search(signal: AbortSignal): Promise<Link> {
+    const { edges, platform, session } = this.#deps;
+    const attached = await callEdges(edges, platform, signal, (edge) =>
+      attach(platform, session, edge, signal),
+    );
+    const owner: LinkOwner = {
+      lost: (lost, error) => this.#lost(lost, error),
+      edgeFailed: (edge, error) => edges.failed(edge, error),
+    };
+    const link = attached.edge.streams
+      ? new StreamLink(attached, platform, owner)
+      : new ExchangeLink(attached, platform, owner);
+    this.#links.add(link);
+    return link;
+  }
+
+  #lost(link: Link, error: SallyportError): void {
+    this.#links.delete(link);
+    if (endsSession(error)) this.end(error);
+    this.retire(link, error);
+  }
+}

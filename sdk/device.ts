@@ -1,0 +1,107 @@
+import { SallyportError } from '../core/errors/error.ts';
+import { type ConnectEdge, Edges } from './edges.ts';
+import type { AppInfo, Enrolment } from './enrolment.ts';
+import type { EnrolmentStore } from './enrolment-store.ts';
+import type { SdkListener } from './events.ts';
+import { openSession } from './open-session.ts';
+import { defaultPlatform, type Platform } from './platform.ts';
+import { ServerKeys } from './server-keys.ts';
+import { Session } from './session.ts';
+
+export interface DeviceOptions {
+  readonly app: AppInfo;
+  readonly connect: ConnectEdge;
+  /** Rotations of the shared key are saved here; without one they are lost with the process, and so is the enrolment. */
+  readonly store?: EnrolmentStore;
+  readonly platform?: Platform;
+  readonly listener?: SdkListener;
+}
+
+export interface OpenOptions {
+  readonly user: string;
+  readonly password: string;
+  /** What relative URLs of `fetch` are resolved against, for example "https://intranet.example". */
+  readonly origin?: string;
+  readonly signal?: AbortSignal;
+  /** Milliseconds; default 30,000. */
+  readonly timeoutMs?: number;
+}
+
+/** An enrolled installation, which opens sessions. */
+export class Device {
+  readonly #options: DeviceOptions;
+  readonly #platform: Platform;
+  readonly #edges: Edges;
+  readonly #serverKeys: ServerKeys;
+  #enrolment: Enrolment;
+  /** The tier's clock less this device's, milliseconds, as sealed answers have told it. */
+  #clockOffsetMs = 0;
+
+  constructor(enrolment: Enrolment, options: DeviceOptions) {
+    const platform = options.platform ?? defaultPlatform;
+    const { routeKey, identityDigest } = enrolment;
+    this.#options = options;
+    this.#enrolment = enrolment;
+    this.#platform = platform;
+    this.#edges = new Edges(enrolment.edges, options.connect, platform.random(), options.listener);
+    this.#serverKeys = new ServerKeys({ edges: this.#edges, platform, routeKey, identityDigest });
+  }
+
+  /** The device whose enrolment is in the store. @throws NOT_FOUND when it is not enrolled */
+  static async load(options: DeviceOptions & { readonly store: EnrolmentStore }): Promise<Device> {
+    const enrolment = await options.store.load();
+    if (!enrolment) {
+      throw new SallyportError('NOT_FOUND', {
+        message: 'this installation is not enrolled',
+        hint: 'enrol it with an activation string',
+      });
+    }
+    return new Device(enrolment, options);
+  }
+
+  get enrolment(): Enrolment {
+    return this.#enrolment;
+  }
+
+  /**
+   * Opens a session for a user.
+   * @throws CREDENTIALS_INVALID, THROTTLED, ENROLMENT_REVOKED, CLOCK_SKEW, UNTRUSTED_SERVER, UNAVAILABLE
+   */
+  async open(options: OpenOptions): Promise<Session> {
+    const { app, connect, listener } = this.#options;
+    const platform = this.#platform;
+    const edges = this.#edges;
+    const opened = await openSession(
+      { app, edges, platform, serverKeys: this.#serverKeys, clockOffsetMs: this.#clockOffsetMs },
+      this.#enrolment,
+      options,
+    );
+    this.#clockOffsetMs = opened.clockOffsetMs;
+    await this.#keep(opened.enrolment);
+    const { proxyUrls, secrets, expiresAtMs } = opened;
+    return new Session({
+      secrets,
+      expiresAtMs,
+      edges,
+      proxies: proxyUrls.length === 0 ? edges : new Edges(proxyUrls, connect, platform.random(), listener),
+      platform,
+      listener,
+      origin: options.origin,
+      tierNow: () => platform.now() + this.#clockOffsetMs,
+    });
+  }
+
+  /** Gives the connections up. Close the sessions first. */
+  close(): void {
+    this.#edges.close();
+  }
+
+  /** Saved before it is used: a key that only the tier knows would mean to enrol again. */
+  async #keep(enrolment: Enrolment): Promise<void> {
+    if (enrolment === this.#enrolment) return;
+    const rotated = enrolment.sharedKeyVersion !== this.#enrolment.sharedKeyVersion;
+    await this.#options.store?.save(enrolment);
+    this.#enrolment = enrolment;
+    if (rotated) this.#options.listener?.({ type: 'key-rotated', version: enrolment.sharedKeyVersion });
+  }
+}

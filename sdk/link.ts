@@ -1,0 +1,41 @@
+import type { RequestHead, ResponseHead } from '../core/channel/multiplex/messages.ts';
+import type { SallyportError } from '../core/errors/error.ts';
+import type { BodySource } from './body-source.ts';
+import type { Edge } from './edges.ts';
+
+/** What became of sending a request once. */
+export type Outcome =
+  /** There is an answer. Its body rejects with a SallyportError when it is cut. */
+  | { readonly at: 'answered'; readonly head: ResponseHead; readonly body: AsyncIterable<Uint8Array> }
+  /** Certainly not executed: never sent, or refused behind the seal by a proxy that says so. */
+  | { readonly at: 'refused'; readonly error: SallyportError }
+  /** Behind the seal: the backend may have acted, and there is no whole answer. */
+  | { readonly at: 'failed'; readonly error: SallyportError }
+  /** The connection broke, or an error came in clear, which anybody on the way could have written. */
+  | { readonly at: 'lost'; readonly error: SallyportError };
+
+/** One attachment and the way requests travel under it: a stream of many, or one call each. */
+export interface Link {
+  /** The pod that this device is attached to. */
+  readonly proxy: string;
+  readonly edge: Edge;
+  readonly carrier: 'stream' | 'exchange';
+  /** Why it cannot be used any more; undefined while it can. */
+  readonly lost: SallyportError | undefined;
+  /** `Platform.monotonic` of the last word from the proxy that nobody else could have said. */
+  readonly provenAt: number;
+  /** Has the proxy say something now. Rejects when it does not; then the link is not to be used. */
+  prove(signal: AbortSignal): Promise<void>;
+  /** Sends a request once. Resolves when the head of an answer is there, or none will be. */
+  send(head: RequestHead, body: BodySource, signal: AbortSignal): Promise<Outcome>;
+  /** Ends it and whatever goes on over it; wipes its keys. */
+  close(error: SallyportError): void;
+}
+
+/** Who keeps a link is told what becomes of it. */
+export interface LinkOwner {
+  /** Once; it cannot be used any more. */
+  lost(link: Link, error: SallyportError): void;
+  /** It was not the tier that ended it: the next call had better go through another edge. */
+  edgeFailed(edge: Edge, error: SallyportError): void;
+}

@@ -1,0 +1,32 @@
+import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import type { ConnectEdge } from './edges.ts';
+
+export { fileStore } from './file-store.ts';
+
+export interface NodeEdgeOptions {
+  /** Certificate authorities that edges are checked against, PEM; default: those of Node. */
+  readonly ca?: string | Uint8Array | readonly string[];
+  /** Milliseconds without a byte, while calls are open, before the edge is pinged; default 1,000. */
+  readonly pingIntervalMs?: number;
+  /** Milliseconds that it has to answer; then its calls fail and another edge is tried; default 1,000. */
+  readonly pingTimeoutMs?: number;
+}
+
+/** Edges by gRPC over HTTP/2 and TLS, streams included. */
+export function nodeEdges(options: NodeEdgeOptions = {}): ConnectEdge {
+  const { ca, pingIntervalMs = 1000, pingTimeoutMs = 1000 } = options;
+  return (url) => {
+    const sessionManager = new Http2SessionManager(
+      url,
+      { pingIntervalMs, pingTimeoutMs },
+      ca === undefined
+        ? {}
+        : { ca: typeof ca === 'string' ? ca : ca instanceof Uint8Array ? Buffer.from(ca) : [...ca] },
+    );
+    return {
+      transport: createGrpcTransport({ baseUrl: url, sessionManager }),
+      streams: true,
+      close: () => sessionManager.abort(),
+    };
+  };
+}

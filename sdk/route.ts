@@ -1,0 +1,4 @@
+/** Every call carries it: edges and sidecars hash it onto the pod that owns the device's session. */
+export function routeHeaders(routeKey: string): Record<string, string> {
+  return { 'x-sallyport-route': routeKey };
+}

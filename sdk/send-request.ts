@@ -1,0 +1,87 @@
+import { SallyportError } from '../core/errors/error.ts';
+import type { Attacher } from './attacher.ts';
+import { pauseMs } from './call-edges.ts';
+import { within } from './deadline.ts';
+import type { SdkListener } from './events.ts';
+import { endsSession } from './failure.ts';
+import type { Link, Outcome } from './link.ts';
+import type { Platform } from './platform.ts';
+import { probeTimeoutMs, provenForMs } from './probe.ts';
+import { judge, unknownOutcome } from './repeat.ts';
+import type { PreparedRequest } from './request.ts';
+
+export interface SendDeps {
+  readonly attacher: Attacher;
+  readonly platform: Platform;
+  readonly listener: SdkListener | undefined;
+}
+
+export type Answer = Extract<Outcome, { at: 'answered' }> & { readonly proxy: string };
+
+/** Sends a request until it is answered, as often as `judge` allows and the signal's deadline lasts. */
+export async function sendRequest(
+  deps: SendDeps,
+  request: PreparedRequest,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const { attacher, platform, listener } = deps;
+  let last: SallyportError | undefined;
+  for (let attempt = 0; ; attempt++) {
+    const link = await readyLink(deps, request, signal).catch((thrown: unknown) => {
+      // Why it had to be sent again says more than that there was no time for it.
+      throw signal.aborted && last && !cancelled(signal) ? last : thrown;
+    });
+    const outcome = await link.send(request.head, request.body, signal);
+    if (outcome.at === 'answered') return { ...outcome, proxy: link.proxy };
+    if (signal.aborted) throw outOfTime(request, outcome, signal, last);
+    const verdict = judge(request, outcome);
+    if (outcome.error.reason === 'ATTACH_REQUIRED') attacher.retire(link, outcome.error);
+    if (endsSession(outcome.error)) attacher.end(outcome.error);
+    if (verdict.do === 'throw') throw verdict.error;
+    last = verdict.because;
+    // A lost link is replaced at once: attaching has pauses of its own.
+    const pause =
+      attempt === 0 && link !== undefined && attacher.state === 'detached'
+        ? 0
+        : pauseMs(platform, attempt, last);
+    try {
+      await platform.sleep(pause, signal);
+    } catch {
+      throw cancelled(signal) ? signal.reason : last;
+    }
+    listener?.({ type: 'repeating', requestId: request.id, attempt: attempt + 2, reason: last.reason });
+  }
+}
+
+/** A link that is good enough for the request: for one that cannot be sent twice, one that has just spoken. */
+async function readyLink(deps: SendDeps, request: PreparedRequest, signal: AbortSignal): Promise<Link> {
+  const { attacher, platform } = deps;
+  for (;;) {
+    const link = await attacher.link(signal);
+    const once = !request.idempotent || !request.body.available;
+    if (!once || platform.monotonic() - link.provenAt < provenForMs) return link;
+    try {
+      await within(platform, probeTimeoutMs, 'the proxy’s sign of life', signal, (end) => link.prove(end));
+      return link;
+    } catch (thrown) {
+      if (signal.aborted) throw signal.reason;
+      link.close(SallyportError.from(thrown));
+    }
+  }
+}
+
+function cancelled(signal: AbortSignal): boolean {
+  return SallyportError.from(signal.reason).reason === 'CANCELLED';
+}
+
+function outOfTime(
+  request: PreparedRequest,
+  outcome: Exclude<Outcome, { at: 'answered' }>,
+  signal: AbortSignal,
+  last: SallyportError | undefined,
+): SallyportError {
+  const error = SallyportError.from(signal.reason);
+  if (cancelled(signal)) return error;
+  if (outcome.at !== 'refused' && !request.idempotent) return unknownOutcome(request, error);
+  return last ?? error;
+}

@@ -1,0 +1,168 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { createClient } from '@connectrpc/connect';
+import { wipe } from '../core/channel/bytes.ts';
+import {
+  openSessionReply,
+  type SessionMessageKind,
+  sealSessionRequest,
+} from '../core/channel/session-message.ts';
+import { SallyportError } from '../core/errors/error.ts';
+import {
+  SessionMessageBodySchema,
+  type SessionMessageReplyBody,
+  SessionMessageReplyBodySchema,
+} from '../gen/sallyport/channel/v1/channel_pb.js';
+import { SessionService } from '../gen/sallyport/session/v1/session_pb.js';
+import type { SessionSecrets } from './attach.ts';
+import { Attacher, type AttachState } from './attacher.ts';
+import { callEdges } from './call-edges.ts';
+import { within } from './deadline.ts';
+import type { Edges } from './edges.ts';
+import type { SdkListener } from './events.ts';
+import { endsSession } from './failure.ts';
+import type { Platform } from './platform.ts';
+import { type FetchInit, prepareRequest } from './request.ts';
+import { type SessionResponse, sessionResponse } from './response.ts';
+import { routeHeaders } from './route.ts';
+import { sendRequest } from './send-request.ts';
+
+const defaultTimeoutMs = 30_000;
+const defaultMaxBytes = 64 * 1024 * 1024;
+const tryTimeoutMs = 10_000;
+
+export interface SessionParts {
+  readonly secrets: SessionSecrets;
+  /** Unix milliseconds, by the tier's clock. */
+  readonly expiresAtMs: number;
+  /** Where the security tier is reached. */
+  readonly edges: Edges;
+  /** Where the proxies are reached; may be the same. */
+  readonly proxies: Edges;
+  readonly platform: Platform;
+  readonly listener: SdkListener | undefined;
+  /** What relative URLs are resolved against. */
+  readonly origin: string | undefined;
+  /** The tier's time, Unix milliseconds. */
+  readonly tierNow: () => number;
+}
+
+/** A user's session on this device. It attaches by itself, wherever a proxy lives. */
+export class Session {
+  readonly #parts: SessionParts;
+  readonly #attacher: Attacher;
+  #expiresAtMs: number;
+
+  constructor(parts: SessionParts) {
+    const { secrets, proxies, platform, listener } = parts;
+    this.#parts = parts;
+    this.#expiresAtMs = parts.expiresAtMs;
+    this.#attacher = new Attacher({ session: secrets, edges: proxies, platform, listener });
+  }
+
+  get id(): string {
+    return this.#parts.secrets.sessionId;
+  }
+
+  /** Unix milliseconds, by the tier's clock. */
+  get expiresAtMs(): number {
+    return this.#expiresAtMs;
+  }
+
+  get state(): AttachState['at'] {
+    return this.#attacher.state;
+  }
+
+  /**
+   * Fetches an intranet page. Failures on the way are made good where that is safe (see `repeat.ts`).
+   * A status of 400 or more is an answer, not an error.
+   * @throws UNKNOWN_OUTCOME (with `metadata.requestId`), POLICY_DENIED, SESSION_…, UNAVAILABLE,
+   *   BACKEND_UNAVAILABLE, DEADLINE, CANCELLED, REQUEST_INVALID, TOO_LARGE
+   */
+  async fetch(input: string | URL, init: FetchInit = {}): Promise<SessionResponse> {
+    const { platform, listener, origin } = this.#parts;
+    const request = prepareRequest(platform.crypto, input, init, origin);
+    const deps = { attacher: this.#attacher, platform, listener };
+    const timeoutMs = init.timeoutMs ?? defaultTimeoutMs;
+    const answer = await within(
+      platform,
+      timeoutMs,
+      `${request.head.method} ${request.url}`,
+      init.signal,
+      (signal) => sendRequest(deps, request, signal),
+    );
+    return sessionResponse({
+      url: request.url,
+      requestId: request.id,
+      proxy: answer.proxy,
+      head: answer.head,
+      body: answer.body,
+      maxBytes: init.maxBytes ?? defaultMaxBytes,
+    });
+  }
+
+  /** Attaches now, so that the first request need not wait for it. */
+  async attach(options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<{ proxy: string }> {
+    const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
+    const { proxy } = await within(this.#parts.platform, timeoutMs, 'attaching', options.signal, (signal) =>
+      this.#attacher.link(signal),
+    );
+    return { proxy };
+  }
+
+  /** Moves the session's end into the future. @throws SESSION_…, UNAVAILABLE */
+  async renew(options: { signal?: AbortSignal } = {}): Promise<{ expiresAtMs: number }> {
+    try {
+      const reply = await this.#message('renew', options.signal);
+      this.#expiresAtMs = Number(reply.expiresAtMs);
+      return { expiresAtMs: this.#expiresAtMs };
+    } catch (thrown) {
+      const error = SallyportError.from(thrown);
+      if (endsSession(error)) this.#attacher.end(error);
+      throw error;
+    }
+  }
+
+  /** Ends the session everywhere, and this object whether or not the tier could be told. */
+  async close(options: { signal?: AbortSignal } = {}): Promise<void> {
+    const over = this.#attacher.state === 'ended';
+    this.#attacher.end(new SallyportError('SESSION_REVOKED', { message: 'the session was closed' }));
+    try {
+      if (!over) await this.#message('close', options.signal);
+    } catch (thrown) {
+      const error = SallyportError.from(thrown);
+      // An answer was lost, and the session is over all the same.
+      if (!endsSession(error)) throw error;
+    } finally {
+      wipe(this.#parts.secrets.sessionKey);
+      if (this.#parts.proxies !== this.#parts.edges) this.#parts.proxies.close();
+    }
+  }
+
+  /** Sealed once and sent until it is answered. */
+  async #message(
+    kind: SessionMessageKind,
+    caller: AbortSignal | undefined,
+  ): Promise<SessionMessageReplyBody> {
+    const { platform, edges, secrets, tierNow } = this.#parts;
+    const { sessionId, sessionKey, routeKey } = secrets;
+    const { crypto } = platform;
+    const context = { kind, sessionId, sessionKey };
+    const timeMs = BigInt(Math.round(tierNow()));
+    const plaintext = toBinary(SessionMessageBodySchema, create(SessionMessageBodySchema, { timeMs }));
+    const { nonce, ciphertext } = sealSessionRequest(crypto, context, plaintext);
+    const reply = await within(platform, defaultTimeoutMs, `to ${kind} the session`, caller, (signal) =>
+      callEdges<{ ciphertext: Uint8Array }>(edges, platform, signal, (edge) => {
+        const client = createClient(SessionService, edge.transport);
+        const request = { sealed: { sessionId, nonce, ciphertext } };
+        const options = { signal, timeoutMs: tryTimeoutMs, headers: routeHeaders(routeKey) };
+        return kind === 'renew'
+          ? client.renewSession(request, options)
+          : client.closeSession(request, options);
+      }),
+    );
+    return fromBinary(
+      SessionMessageReplyBodySchema,
+      openSessionReply(crypto, context, nonce, reply.ciphertext),
+    );
+  }
+}

@@ -1,0 +1,161 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { createClient } from '@connectrpc/connect';
+import type { RequestHead } from '../core/channel/multiplex/messages.ts';
+import { Multiplexer, type OutgoingRequest } from '../core/channel/multiplex/multiplexer.ts';
+import { decodeStreamMessage, encodeStreamMessage } from '../core/channel/multiplex/stream-codec.ts';
+import { SallyportError } from '../core/errors/error.ts';
+import { Relay, type StreamRequestSchema } from '../gen/sallyport/relay/v1/relay_pb.js';
+import type { Attached } from './attach.ts';
+import type { BodySource } from './body-source.ts';
+import { clearFailure } from './failure.ts';
+import type { Link, LinkOwner, Outcome } from './link.ts';
+import type { Platform } from './platform.ts';
+import { probe } from './probe.ts';
+import { routeHeaders } from './route.ts';
+import { SendQueue } from './send-queue.ts';
+
+/** A link where all requests share one stream, with bodies of any length under back-pressure. */
+export class StreamLink implements Link {
+  readonly carrier = 'stream';
+  readonly #attached: Attached;
+  readonly #platform: Platform;
+  readonly #owner: LinkOwner;
+  readonly #queue = new SendQueue<MessageInitShape<typeof StreamRequestSchema>>();
+  readonly #multiplexer: Multiplexer;
+  readonly #abort = new AbortController();
+  #lost: SallyportError | undefined;
+  /** The attachment is proven, but not yet that the proxy has taken the stream. */
+  #provenAt = Number.NEGATIVE_INFINITY;
+
+  /** Opens the attachment's one stream. */
+  constructor(attached: Attached, platform: Platform, owner: LinkOwner) {
+    const { sealer, session, epoch } = attached;
+    this.#attached = attached;
+    this.#platform = platform;
+    this.#owner = owner;
+    this.#multiplexer = new Multiplexer({
+      role: 'device',
+      send: (message) => {
+        const { sequence, ciphertext } = sealer.sealStream(encodeStreamMessage(message));
+        return this.#queue.push({
+          kind: { case: 'frame', value: { sequence: BigInt(sequence), ciphertext } },
+        });
+      },
+    });
+    this.#queue.push({ kind: { case: 'open', value: { sessionId: session.sessionId, epoch } } });
+    this.#read().then(
+      () => this.close(new SallyportError('UNAVAILABLE', { message: 'the proxy ended the stream' })),
+      (thrown: unknown) => this.#broken(thrown),
+    );
+  }
+
+  get proxy(): string {
+    return this.#attached.proxy;
+  }
+
+  get edge(): Attached['edge'] {
+    return this.#attached.edge;
+  }
+
+  get lost(): SallyportError | undefined {
+    return this.#lost;
+  }
+
+  get provenAt(): number {
+    return this.#provenAt;
+  }
+
+  async prove(signal: AbortSignal): Promise<void> {
+    const request = this.#begin(probe);
+    // Only because of too many requests under way, whose answers are proof enough.
+    if (request instanceof SallyportError) {
+      if (this.#lost) throw this.#lost;
+      return;
+    }
+    const outcome = await this.#answer(request, signal);
+    if (outcome.at === 'lost') throw outcome.error;
+  }
+
+  async send(head: RequestHead, body: BodySource, signal: AbortSignal): Promise<Outcome> {
+    const request = this.#begin(head);
+    if (request instanceof SallyportError) return { at: 'refused', error: request };
+    startSending(request, body);
+    const outcome = await this.#answer(request, signal);
+    if (outcome.at === 'answered' || body.failure === undefined) return outcome;
+    return { at: 'failed', error: body.failure };
+  }
+
+  close(error: SallyportError): void {
+    if (this.#lost) return;
+    this.#lost = error;
+    this.#multiplexer.close(error);
+    this.#queue.end();
+    this.#abort.abort(error);
+    this.#attached.sealer.wipe();
+    this.#attached.opener.wipe();
+    this.#owner.lost(this, error);
+  }
+
+  #begin(head: RequestHead): OutgoingRequest | SallyportError {
+    try {
+      return this.#multiplexer.request(head);
+    } catch (thrown) {
+      const error = SallyportError.from(thrown);
+      if (error.reason !== 'OVERLOADED') this.close(error);
+      return error;
+    }
+  }
+
+  async #answer(request: OutgoingRequest, signal: AbortSignal): Promise<Outcome> {
+    const giveUp = (): void => request.reset(SallyportError.from(signal.reason));
+    if (signal.aborted) giveUp();
+    else signal.addEventListener('abort', giveUp, { once: true });
+    try {
+      const { head, body } = await request.response();
+      return { at: 'answered', head, body };
+    } catch (thrown) {
+      const error = SallyportError.from(thrown);
+      // The multiplexer passes the very error on that closed it.
+      if (signal.aborted || error === this.#lost) return { at: 'lost', error };
+      return { at: error.metadata.maybeExecuted === 'true' ? 'failed' : 'refused', error };
+    } finally {
+      signal.removeEventListener('abort', giveUp);
+    }
+  }
+
+  async #read(): Promise<void> {
+    const { session, edge, opener } = this.#attached;
+    const responses = createClient(Relay, edge.transport).stream(this.#queue, {
+      signal: this.#abort.signal,
+      headers: routeHeaders(session.routeKey),
+    });
+    for await (const { frame } of responses) {
+      if (this.#lost) return;
+      if (!frame) throw new SallyportError('MALFORMED', { message: 'a message without a frame' });
+      const plaintext = opener.openStream(frame.sequence, frame.ciphertext);
+      this.#provenAt = this.#platform.monotonic();
+      this.#multiplexer.receive(decodeStreamMessage(plaintext));
+    }
+  }
+
+  #broken(thrown: unknown): void {
+    const { from, error } = clearFailure(thrown);
+    if (from === 'connection') this.#owner.edgeFailed(this.edge, error);
+    // What this side found wrong was changed on its way, or comes from a proxy that is out of order.
+    const ours = thrown instanceof SallyportError;
+    this.close(ours ? new SallyportError('UNAVAILABLE', { message: error.message, cause: error }) : error);
+  }
+}
+
+/** The body goes its way while the answer is awaited, and after: an answer may come before its end. */
+function startSending(request: OutgoingRequest, body: BodySource): void {
+  sendAll(request, body).catch((thrown: unknown) => {
+    // Whoever waits for the answer is told why there is none; nothing happens if the request is over.
+    request.reset(SallyportError.from(thrown));
+  });
+}
+
+async function sendAll(request: OutgoingRequest, body: BodySource): Promise<void> {
+  for await (const chunk of body.open()) await request.body.write(chunk);
+  await request.body.end();
+}

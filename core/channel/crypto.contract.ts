@@ -50,7 +50,7 @@ export function channelCryptoContract(name: string, crypto: ChannelCrypto): void
       assert.ok(opened);
       assert.equal(hex(opened), hex(text));
       for (const bit of [0, 8 * text.length, 8 * sealed.length - 1]) {
-        const changed = sealed.slice();
+        const changed = Uint8Array.from(sealed);
         changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
         assert.equal(crypto.aead.open(key, nonce, aad, changed), null);
       }

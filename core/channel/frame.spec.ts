@@ -45,7 +45,7 @@ describe('frames', () => {
     fc.assert(
       fc.property(fc.nat(), fc.nat({ max: 2 ** 47 }), (at, elsewhere) => {
         const { sequence, ciphertext } = sealer.sealRequest(text);
-        const changed = ciphertext.slice();
+        const changed = Uint8Array.from(ciphertext);
         const bit = at % (8 * changed.length);
         changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
         assert.throws(() => opener.openRequest(sequence, changed), refused('UNSEALABLE'));

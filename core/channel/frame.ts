@@ -34,7 +34,7 @@ export class FrameSealer {
   constructor(crypto: ChannelCrypto, direction: FrameDirection, firstSequence = 0) {
     this.#crypto = crypto;
     this.#header = new FrameHeader(direction.sessionId, direction.epoch);
-    this.#key = direction.key.slice();
+    this.#key = Uint8Array.from(direction.key);
     this.#next = firstSequence;
   }
 
@@ -88,7 +88,7 @@ export class FrameOpener {
   constructor(crypto: ChannelCrypto, direction: FrameDirection) {
     this.#crypto = crypto;
     this.#header = new FrameHeader(direction.sessionId, direction.epoch);
-    this.#key = direction.key.slice();
+    this.#key = Uint8Array.from(direction.key);
   }
 
   /** An Exchange request. */

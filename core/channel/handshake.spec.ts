@@ -31,7 +31,7 @@ const refused = (reason: string) => (thrown: unknown) =>
   thrown instanceof SallyportError && thrown.reason === reason;
 
 function flip(bytes: Uint8Array, at: number): Uint8Array {
-  const changed = bytes.slice();
+  const changed = Uint8Array.from(bytes);
   const bit = at % (bytes.length * 8);
   changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
   return changed;
@@ -87,7 +87,7 @@ describe('open session', () => {
     const sharedKey = device.randomBytes(32);
     const routeKey = 'AAAAAAAAAAAAAAAAAAAAAA';
     const to = { ...name, publicKey: pair.publicKey, routeKey, sharedKey };
-    const attempt = await sealOpenSession(device, to, (share) => share.slice());
+    const attempt = await sealOpenSession(device, to, (share) => Uint8Array.from(share));
     return { attempt, sharedKey, recipient };
   }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { DeepReadonly } from '#kernel/config/load-config.ts';
 
 const absolute = z.string().startsWith('/', 'must be an absolute path');
 const socket = absolute.max(99, 'Unix socket paths stay below 100 bytes');
@@ -48,7 +49,7 @@ export const agentConfig = z.object({
     .optional()
     .meta({ about: 'ONLINE members without which nothing is written; default: most of the configured pods' }),
 });
-export type AgentConfig = z.infer<typeof agentConfig>;
+export type AgentConfig = DeepReadonly<z.infer<typeof agentConfig>>;
 
 /** Passwords, the same on every pod of the group: accounts travel with a clone. */
 export const agentSecrets = z.object({

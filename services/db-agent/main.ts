@@ -1,20 +1,14 @@
 /** The db-agent of one pod: `node services/db-agent/main.ts --config FILE`. */
-import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { pino } from 'pino';
-import { z } from 'zod';
 import { SallyportError } from '#core/errors/error.ts';
+import { loadConfig } from '#kernel/config/load-config.ts';
+import { createLogger, flushRepeats } from '#kernel/log/logger.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
 import { type Agent, startAgent } from './agent.ts';
-import { type AgentConfig, agentConfig } from './config.ts';
+import { agentConfig } from './config.ts';
 
-async function readConfig(file: string | undefined): Promise<AgentConfig> {
-  if (file === undefined) throw new SallyportError('CONFIG_INVALID', { message: 'say --config FILE' });
-  const parsed = agentConfig.safeParse(JSON.parse(await readFile(file, 'utf8')));
-  if (parsed.success) return parsed.data;
-  throw new SallyportError('CONFIG_INVALID', { message: `${file}: ${z.prettifyError(parsed.error)}` });
-}
-
+// It ends by an order over HTTP as well as by a signal, and takes up to 40 s for either: hence no
+// Lifecycle, whose parts close within seconds and by a signal alone.
 let agent: Agent | undefined;
 let stopWanted = false;
 const stop = (): void => {
@@ -23,22 +17,21 @@ const stop = (): void => {
 };
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop);
 
-const logger = pino({
-  base: null,
-  timestamp: pino.stdTimeFunctions.isoTime,
-  formatters: { level: (level) => ({ level }) },
-});
+let logger = createLogger({ pod: 'db-agent' });
 try {
-  const config = await readConfig(parseArgs({ options: { config: { type: 'string' } } }).values.config);
-  const named = logger.child({ pod: config.pod });
+  const file = parseArgs({ options: { config: { type: 'string' } } }).values.config;
+  if (file === undefined) throw new SallyportError('CONFIG_INVALID', { message: 'say --config FILE' });
+  const config = loadConfig(agentConfig, { file });
+  logger = createLogger({ pod: config.pod });
   agent = await startAgent(config, {
-    log: (level, message, fields = {}) => named[level](fields, message),
+    log: (level, message, fields = {}) => logger[level](fields, message),
     clock: systemClock,
     random: Math.random,
   });
   if (stopWanted) agent.stop(true);
   await agent.ended;
-} catch (error) {
-  logger.fatal({ err: error }, 'the db-agent cannot go on');
+} catch (err) {
+  logger.fatal({ err }, 'the db-agent cannot go on');
   process.exitCode = 1;
 }
+flushRepeats(logger);

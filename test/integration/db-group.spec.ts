@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { sql } from 'kysely';
-import { after, before, describe, it } from 'mocha';
+import { after, afterEach, before, describe, it } from 'mocha';
+import { connect } from '#kernel/db/connection.ts';
 import type { Db } from '#kernel/db/db.ts';
 import { migrate } from '#kernel/db/migrate.ts';
 import { kernelMigrations } from '#kernel/db/migrations.ts';
@@ -79,6 +82,16 @@ describe('the database group', function () {
   after(async () => {
     await db?.close();
     await group?.close();
+  });
+
+  /** What a failure needs to be understood. */
+  afterEach(async function () {
+    if (this.currentTest?.state !== 'failed') return;
+    for (const node of group.nodes) {
+      console.error(JSON.stringify(await node.status().catch((error: unknown) => String(error))));
+      console.error((await readFile(join(node.dir, 'agent.log'), 'utf8')).split('\n').slice(-15).join('\n'));
+      console.error((await readFile(join(node.dir, 'mysqld.log'), 'utf8')).split('\n').slice(-25).join('\n'));
+    }
   });
 
   it('forms from nothing', async () => {
@@ -254,6 +267,59 @@ describe('the database group', function () {
       await group.online(3, 120_000);
     });
     await assertNothingLost();
+  });
+
+  it('a primary that stood still for a while is put in its place when it wakes', async () => {
+    const old = await group.primary();
+    const pid = old.mysqldPid();
+    assert.ok(pid);
+    await writeDuring(async () => {
+      process.kill(pid, 'SIGSTOP');
+      try {
+        await waitFor(async () => (await group.primary()).pod !== old.pod, {
+          timeoutMs: 60_000,
+          what: 'a primary',
+        });
+      } finally {
+        process.kill(pid, 'SIGCONT');
+      }
+      await group.online();
+    });
+    await waitFor(async () => !(await old.status()).offlineMode, {
+      timeoutMs: 30_000,
+      what: 'the end of offline_mode',
+    });
+    assert.equal((await old.status()).role, 'SECONDARY');
+    await assertNothingLost();
+  });
+
+  it('a node that lost its disk gets the data back, by a clone where the logs are gone', async () => {
+    const primary = await group.primary();
+    const lost = group.nodes.find((node) => node !== primary) ?? primary;
+    for (const node of group.nodes) {
+      const root = await connect({
+        socketPath: node.mysqldSocket,
+        user: 'root',
+        password: group.passwords.root,
+        connectTimeoutMs: 5000,
+      });
+      await root.run('flush binary logs');
+      await root.run('purge binary logs before now() + interval 1 day');
+      root.cut(new Error('done'));
+    }
+    await lost.killAgent();
+    await lost.killMysqld();
+    await rm(join(lost.dir, 'data'), { recursive: true });
+    lost.startAgent();
+    await group.online();
+    const there = openDb<Tables>({
+      socketPath: lost.mysqldSocket,
+      user: 'sallyport',
+      password: group.passwords.app,
+    });
+    const rows = await there.read((on) => on.selectFrom('notes').select('id').execute());
+    assert.ok(rows.length >= acknowledged.size);
+    await there.close();
   });
 
   it('a planned stop moves the primary and ends both processes; a restart rejoins', async () => {

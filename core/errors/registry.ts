@@ -78,7 +78,7 @@ export const registry = define({
   CALLER_NOT_ALLOWED: [
     'PERMISSION_DENIED',
     'this caller may not use this method',
-    'see the roles in envoy/mesh.yaml',
+    'envoy/model/access.ts says which role may use what',
   ],
   NOT_FOUND: ['NOT_FOUND', 'there is no such thing', 'list what there is'],
   ALREADY_EXISTS: ['ALREADY_EXISTS', 'it exists already', 'choose another name, or change the one there is'],
@@ -215,7 +215,7 @@ export const registry = define({
   ROOT_KEY_UNAVAILABLE: [
     'UNAVAILABLE',
     'the root key provider did not give the key',
-    'check keys.root in the configuration',
+    'check rootKey in the configuration of the security pod',
   ],
   SEALED_ROW_DAMAGED: [
     'DATA_LOSS',

@@ -93,6 +93,21 @@ export const securityConfig = z.strictObject({
     .max(16)
     .default([])
     .describe('Told to devices; empty: the edges that they know.'),
+  telemetry: z
+    .strictObject({
+      endpoint: z.url().optional().describe('OTLP/HTTP collector for traces and metrics.'),
+      sampleRatio: z
+        .number()
+        .min(0)
+        .max(1)
+        .optional()
+        .describe('Share of traces that begin here and are kept.'),
+      prometheusSocket: socketPath()
+        .optional()
+        .describe('Unix socket that serves metrics as Prometheus text.'),
+    })
+    .prefault({})
+    .describe('Off unless an endpoint or a socket is given.'),
   logLevel: z.enum(logLevels).default('info').describe('Least level that is logged.'),
 });
 

@@ -1,5 +1,7 @@
 import type { Lifecycle } from '#kernel/lifecycle/lifecycle.ts';
 import type { Logger } from '#kernel/log/logger.ts';
+import type { RpcObserver } from '#kernel/rpc/observer.ts';
+import { gauge } from '#kernel/telemetry/metrics.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
 import { LeaseBook } from './authorize/lease-book.ts';
 import { mysqlPolicies, PolicyStore } from './authorize/policy-store.ts';
@@ -47,6 +49,7 @@ export async function startCore(
   config: SecurityConfig,
   log: Logger,
   storage: Storage,
+  observer: RpcObserver,
 ): Promise<Core> {
   const clock = systemClock;
   const { pod } = config;
@@ -62,7 +65,7 @@ export async function startCore(
   const freshness = new Freshness(clock, config.feed);
   const peers = await life.start(
     'peers',
-    () => peerClient({ self: pod, outSocket: config.sockets.out }),
+    () => peerClient({ self: pod, outSocket: config.sockets.out, observer }),
     (client) => client.close(),
   );
   const policies = new PolicyStore(mysqlPolicies(replica), log);
@@ -146,6 +149,13 @@ function startSessions(
       patienceMs: limits.patienceMs,
     });
   const lastSeen = new LastSeen(store, log);
+  const unit = '{session}';
+  gauge('sallyport.session.held', { unit, description: 'Sessions in memory.' }, () => held.size);
+  gauge(
+    'sallyport.session.behind',
+    { unit, description: 'Sessions that wait for the database.' },
+    () => persister?.behind.size ?? 0,
+  );
   const sessions = new SessionOwner({
     pod,
     era: joined.era,

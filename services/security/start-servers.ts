@@ -10,6 +10,7 @@ import { createConnectServer } from '#kernel/rpc/connect-server.ts';
 import { createGrpcServer, type RpcServer } from '#kernel/rpc/grpc-server.ts';
 import { HealthState } from '#kernel/rpc/health.ts';
 import { type Implementation, implement } from '#kernel/rpc/implement.ts';
+import type { RpcObserver } from '#kernel/rpc/observer.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
 import { Assertions } from './authorize/assertions.ts';
 import { authorize } from './authorize/authorize.ts';
@@ -37,6 +38,7 @@ export async function startServers(
   log: Logger,
   storage: Storage,
   core: Core,
+  observer: RpcObserver,
 ): Promise<void> {
   const { sockets, drain, pod } = config;
   const admission = createAdmission();
@@ -46,8 +48,8 @@ export async function startServers(
   const close = (server: RpcServer): Promise<void> => server.close({ graceMs: drain.graceMs });
   const closeMs = drain.graceMs + 5000;
   const describe = rare.map((each) => each.service);
-  const grpc = createGrpcServer({ services: hot, health, describe, log, admission, pod });
-  const connect = createConnectServer({ services: rare, log, admission, pod });
+  const grpc = createGrpcServer({ services: hot, health, describe, log, admission, observer, pod });
+  const connect = createConnectServer({ services: rare, log, admission, observer, pod });
   const listening = async (server: RpcServer, socket: string): Promise<RpcServer> => {
     await server.listen(socket);
     return server;
@@ -84,7 +86,7 @@ function hotServices(config: SecurityConfig, log: Logger, storage: Storage, core
   const now = (): number => time.now();
   const lease = leases({ pod, feed, book: leaseBook, policies, now, leaseMs: config.leases.durationMs });
   const assertions = new Assertions({ signer: () => keyring.assertionSigner(), now });
-  const grant = grants({ policies, assertions, now });
+  const grant = grants({ policies, assertions, feed, now });
   const shown = subjects({ sessions, jwks: () => keyring.jwks(), now });
   const nextEpoch = epochs(joined.era, joined.incarnation);
   return [

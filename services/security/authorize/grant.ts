@@ -3,6 +3,8 @@ import { decide } from '#core/policy/decide.ts';
 import type { RequestFacts, SessionFacts } from '#core/policy/facts.ts';
 import { resolveResource } from '#core/policy/resolve-resource.ts';
 import type { Grant } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
+import type { Feed } from '../feed/feed.ts';
+import { counts } from '../metrics.ts';
 import type { SessionRecord } from '../session/record.ts';
 import type { Assertions } from './assertions.ts';
 import { sessionFacts } from './facts.ts';
@@ -11,6 +13,7 @@ import type { PolicyStore } from './policy-store.ts';
 export interface GrantDeps {
   readonly policies: Pick<PolicyStore, 'current'>;
   readonly assertions: Pick<Assertions, 'of'>;
+  readonly feed: Pick<Feed, 'assertFresh' | 'isRevoked'>;
   /** Database time. */
   readonly now: () => number;
 }
@@ -21,7 +24,7 @@ export type WireGrant = Omit<Grant, '$typeName'>;
 export type MakeGrant = (record: SessionRecord, request: RequestFacts) => Promise<WireGrant>;
 
 export function grants(deps: GrantDeps): MakeGrant {
-  const { policies, assertions, now } = deps;
+  const { policies, assertions, feed, now } = deps;
   // Frozen facts of a record: what they may do is remembered with them (core/policy/facts.ts).
   const facts = new WeakMap<SessionRecord, SessionFacts>();
   return async (record, request) => {
@@ -30,7 +33,11 @@ export function grants(deps: GrantDeps): MakeGrant {
     facts.set(record, session);
     const resource = resolveResource(policy, request);
     const grant = decide(session, session.app, resource, request, policy, now());
+    counts.decisions.add(1, { reason: grant.reason });
     const assertion = grant.allow && resource ? await assertions.of(record, resource.audience) : undefined;
+    // Signing may have taken long, or the process been stopped: this is the last look before the answer.
+    feed.assertFresh();
+    if (feed.isRevoked(record)) throw new SallyportError('SESSION_REVOKED');
     return {
       allow: grant.allow,
       reason: grant.reason,

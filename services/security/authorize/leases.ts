@@ -1,6 +1,7 @@
 import { SallyportError } from '#core/errors/error.ts';
 import type { Lease } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
 import type { Feed } from '../feed/feed.ts';
+import { counts } from '../metrics.ts';
 import type { SessionRecord } from '../session/record.ts';
 import { wireFacts } from './facts.ts';
 import type { LeaseBook } from './lease-book.ts';
@@ -32,6 +33,7 @@ export function leases(deps: LeasesDeps): GiveLease {
     const left = record.expiresAtMs - now();
     if (left <= 0) throw new SallyportError('SESSION_EXPIRED');
     book.given(proxy);
+    counts.leases.add();
     return {
       durationMs: Math.min(leaseMs, Math.floor(left)),
       facts: wireFacts(record),

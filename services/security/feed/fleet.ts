@@ -2,6 +2,7 @@ import type { Logger } from '#kernel/log/logger.ts';
 import { type Clock, elapsed, type Instant } from '#kernel/time/clock.ts';
 import type { LeaseBook } from '../authorize/lease-book.ts';
 import { livingPeers, type Member } from '../members/member.ts';
+import { fleetWait } from '../metrics.ts';
 import type { Peers } from '../peer/peers.ts';
 import type { DatabaseTime } from './database-time.ts';
 import type { Revocation } from './feed.ts';
@@ -96,7 +97,9 @@ export function fleet(deps: FleetDeps): Fleet {
         leases.settled(position),
         ...others.map((member) => settleMember(member, position, committed)),
       ]);
-      log.info({ position, ms: Math.round(elapsed(clock, committed)) }, 'a revocation has reached everybody');
+      const ms = Math.round(elapsed(clock, committed));
+      fleetWait.record(ms / 1000);
+      log.info({ position, ms }, 'a revocation has reached everybody');
     },
   };
 }

@@ -2,6 +2,7 @@ import { SallyportError } from '#core/errors/error.ts';
 import type { Logger } from '#kernel/log/logger.ts';
 import { type Clock, type Instant, instant, type Timer } from '#kernel/time/clock.ts';
 import type { Member } from '../members/member.ts';
+import { counts } from '../metrics.ts';
 import type { Revocable } from '../session/record.ts';
 import type { DatabaseTime } from './database-time.ts';
 import type { Feed, FeedTransaction, NewRevocation, Revocation, RevokeResult, RevokeWait } from './feed.ts';
@@ -226,6 +227,7 @@ export class RevocationFeed implements Feed {
         });
       }
       this.#index.add(entry);
+      counts.revocations.add(1, { kind: entry.kind });
       this.#position = entry.position;
       this.#recent.push(entry);
     }

@@ -3,6 +3,7 @@ import type { Logger } from '#kernel/log/logger.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { withDeadline } from '#kernel/time/deadline.ts';
 import { livingPeers, type Member } from '../members/member.ts';
+import { counts } from '../metrics.ts';
 import type { Peers } from '../peer/peers.ts';
 import { handleOf, type SessionRecord } from './record.ts';
 import { openRecord, type RecordKeys } from './seal-record.ts';
@@ -52,7 +53,10 @@ export async function findElsewhere(
       const record = await deps.store.load(handle, timeoutMs);
       stored = record?.id === wanted.id ? record : undefined;
       // One that has expired may have been renewed, and the renewal be written behind.
-      if (stored !== undefined && stored.expiresAtMs > deps.now()) return stored;
+      if (stored !== undefined && stored.expiresAtMs > deps.now()) {
+        counts.found.add(1, { at: 'database' });
+        return stored;
+      }
     } catch (error) {
       if (SallyportError.from(error).status !== 'UNAVAILABLE') throw error;
       databaseFault = error;
@@ -60,7 +64,10 @@ export async function findElsewhere(
     }
   }
   const { record, unanswered } = await askPeers(deps, wanted);
-  if (record !== undefined && record.version > (stored?.version ?? 0)) return record;
+  if (record !== undefined && record.version > (stored?.version ?? 0)) {
+    counts.found.add(1, { at: 'peer' });
+    return record;
+  }
   if (stored !== undefined) return stored;
   if (databaseFault !== undefined || unanswered.length > 0) {
     throw new SallyportError('UNAVAILABLE', {

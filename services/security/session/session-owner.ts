@@ -1,44 +1,20 @@
 import { SallyportError } from '#core/errors/error.ts';
-import { checkSessionIdMac, mintSessionId, parseSessionId } from '#core/ids/session-id.ts';
+import { mintSessionId, parseSessionId } from '#core/ids/session-id.ts';
 import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
-import type { Logger } from '#kernel/log/logger.ts';
-import type { Clock } from '#kernel/time/clock.ts';
 import { withDeadline } from '#kernel/time/deadline.ts';
-import type { Feed, RevokeWait } from '../feed/feed.ts';
+import type { RevokeWait } from '../feed/feed.ts';
+import { counts } from '../metrics.ts';
 import type { TravellingSession } from '../peer/peers.ts';
-import { type FindElsewhereDeps, findElsewhere } from './find-elsewhere.ts';
-import type { Forwarding } from './forwarding.ts';
-import type { Held, HeldSessions } from './held-sessions.ts';
+import { findElsewhere } from './find-elsewhere.ts';
+import type { Held } from './held-sessions.ts';
+import { OpenedMessages, repeatMs } from './opened-messages.ts';
 import type { Persister } from './persister.ts';
 import { handleOf, type SessionRecord } from './record.ts';
-import { openRecord, type RecordKeys, sealRecord } from './seal-record.ts';
-import type { SessionStore } from './session-store.ts';
+import { openRecord, sealRecord } from './seal-record.ts';
+import { checkLive, checkMac } from './session-checks.ts';
+import type { SessionOwnerDeps } from './session-owner-deps.ts';
 import type { NewSession, Sessions } from './sessions.ts';
 
-export interface SessionOwnerDeps {
-  readonly pod: string;
-  readonly era: number;
-  readonly feed: Pick<Feed, 'position' | 'assertFresh' | 'isRevoked' | 'revokeAndPush'>;
-  readonly macKeys: () => readonly Uint8Array[];
-  readonly keys: RecordKeys;
-  readonly held: HeldSessions;
-  readonly forwarding: Forwarding;
-  /** Undefined with `sessions.persistence: off`. */
-  readonly persister: Persister | undefined;
-  readonly store: SessionStore | undefined;
-  readonly elsewhere: Pick<FindElsewhereDeps, 'peers' | 'members' | 'handOverMs'>;
-  /** Database time. */
-  readonly now: () => number;
-  readonly clock: Clock;
-  readonly log: Logger;
-  /** Milliseconds after its opening at which a session ends, however often it was renewed. */
-  readonly maxLifeMs: number;
-  /** It was used at this database time. */
-  readonly onSeen?: (handle: string, atMs: number) => void;
-}
-
-/** Milliseconds for which a repeated OpenSession message gets the same answer. */
-const repeatMs = 300_000;
 /** Milliseconds for looking a session up. */
 const loadMs = 2000;
 /** Look-ups under way at once. */
@@ -48,28 +24,27 @@ const maxLoads = 10_000;
 export class SessionOwner implements Sessions {
   readonly #deps: SessionOwnerDeps;
   readonly #loads = new Map<string, Promise<SessionRecord>>();
-  /** Sessions by the message that opened (or is opening) them: hexadecimal hash to session. */
-  readonly #opened = new Map<string, { at: number; session: Promise<SessionRecord> }>();
+  readonly #opened: OpenedMessages;
 
   constructor(deps: SessionOwnerDeps) {
     this.#deps = deps;
+    this.#opened = new OpenedMessages(deps.clock);
   }
 
   open(session: NewSession): Promise<SessionRecord> {
     const { openHash } = session;
     if (openHash === undefined) return this.#open(session);
-    const key = Buffer.from(openHash).toString('hex');
-    const known = this.#opened.get(key);
-    if (known !== undefined) return known.session;
+    const known = this.#opened.find(openHash);
+    if (known !== undefined) return known;
     const opening = this.#open(session);
-    this.#remember(key, opening);
+    this.#opened.remember(openHash, opening);
     return opening;
   }
 
   async findOpened(openHash: Uint8Array): Promise<SessionRecord | undefined> {
     const { store, now, log } = this.#deps;
-    const known = this.#opened.get(Buffer.from(openHash).toString('hex'));
-    if (known !== undefined && this.#deps.clock.monotonic() - known.at < repeatMs) return known.session;
+    const known = this.#opened.find(openHash);
+    if (known !== undefined) return known;
     try {
       const record = await store?.findOpened(openHash, loadMs);
       if (record === undefined || now() - record.openedAtMs > repeatMs) return undefined;
@@ -89,7 +64,7 @@ export class SessionOwner implements Sessions {
       feed.assertFresh();
       return this.#admit(held);
     }
-    this.#checkMac(id);
+    checkMac(id, this.#deps.macKeys());
     feed.assertFresh();
     const load = this.#load(id);
     const deadlineMs = options.deadlineMs ?? loadMs;
@@ -113,7 +88,7 @@ export class SessionOwner implements Sessions {
     const record = held?.record ?? (await this.#deps.store?.load(handle, loadMs));
     if (record === undefined) throw new SallyportError('SESSION_UNKNOWN');
     this.#deps.feed.assertFresh();
-    this.#check(record);
+    checkLive(record, this.#deps);
     return record;
   }
 
@@ -144,7 +119,7 @@ export class SessionOwner implements Sessions {
   /** Gives a session to `to`, which owns it now; or says to whom it went. */
   give(id: string, to: string): { record: SessionRecord } | { forwardedTo: string } | undefined {
     const { held, forwarding, log } = this.#deps;
-    this.#checkMac(id);
+    checkMac(id, this.#deps.macKeys());
     const handle = handleOf(id);
     const mine = held.get(id);
     if (mine !== undefined) {
@@ -161,7 +136,7 @@ export class SessionOwner implements Sessions {
 
   /** Takes a session that another pod pushes; false when what is held is as new, or it is over. */
   async accept(session: TravellingSession): Promise<boolean> {
-    this.#checkMac(session.sessionId);
+    checkMac(session.sessionId, this.#deps.macKeys());
     const handle = handleOf(session.sessionId);
     const known = this.#deps.held.byHandle(handle)?.record;
     if (known !== undefined && known.version >= session.version) return false;
@@ -188,13 +163,9 @@ export class SessionOwner implements Sessions {
 
   /** Drops what is over. Returns how many went. */
   sweep(): number {
-    const { held, feed, now, clock } = this.#deps;
+    const { held, feed, now } = this.#deps;
     const nowMs = now();
-    const oldest = clock.monotonic() - repeatMs;
-    for (const [key, opened] of this.#opened) {
-      if (opened.at >= oldest) break;
-      this.#opened.delete(key);
-    }
+    this.#opened.forget();
     return held.sweep(({ record }) => record.expiresAtMs <= nowMs || feed.isRevoked(record));
   }
 
@@ -243,7 +214,9 @@ export class SessionOwner implements Sessions {
     // Its user may have been revoked since the credentials were read.
     if (opened === undefined) throw new SallyportError('UNAVAILABLE', { retryAfterMs: 100 });
     this.#admit(opened);
-    log.info({ session: id, kind, writtenBehind: opened.record.writtenBehind }, 'a session was opened');
+    const { writtenBehind } = opened.record;
+    counts.opened.add(1, { kind, written_behind: writtenBehind });
+    log.info({ session: id, kind, writtenBehind }, 'a session was opened');
     return opened.record;
   }
 
@@ -286,7 +259,7 @@ export class SessionOwner implements Sessions {
 
   /** Holds a record that came from elsewhere, if it is still good. */
   #welcome(record: SessionRecord): SessionRecord {
-    this.#check(record);
+    checkLive(record, this.#deps);
     const held = this.#hold(record);
     if (held.record.writtenBehind) this.#deps.persister?.writeBehind(held.record);
     return this.#admit(held);
@@ -308,7 +281,7 @@ export class SessionOwner implements Sessions {
     const { position } = this.#deps.feed;
     if (held.checkedAt !== position || held.record.expiresAtMs <= this.#deps.now()) {
       try {
-        this.#check(held.record);
+        checkLive(held.record, this.#deps);
       } catch (error) {
         this.#deps.held.delete(handleOf(held.record.id));
         throw error;
@@ -316,31 +289,5 @@ export class SessionOwner implements Sessions {
       held.checkedAt = position;
     }
     return held.record;
-  }
-
-  #check(record: SessionRecord): void {
-    if (record.era !== this.#deps.era) {
-      throw new SallyportError('SESSION_UNKNOWN', { message: 'the session is of an era that is over' });
-    }
-    if (this.#deps.feed.isRevoked(record)) throw new SallyportError('SESSION_REVOKED');
-    if (record.expiresAtMs <= this.#deps.now()) throw new SallyportError('SESSION_EXPIRED');
-  }
-
-  /** Cheap, and before every look-up: whoever invents ids learns nothing and costs nothing. */
-  #checkMac(id: string): void {
-    if (!checkSessionIdMac(channelCrypto, parseSessionId(id), this.#deps.macKeys())) {
-      throw new SallyportError('SESSION_UNKNOWN');
-    }
-  }
-
-  #remember(key: string, session: Promise<SessionRecord>): void {
-    this.#opened.set(key, { at: this.#deps.clock.monotonic(), session });
-    // One that failed may be tried again.
-    session.catch(() => this.#opened.delete(key));
-    if (this.#opened.size <= 10_000) return;
-    for (const oldest of this.#opened.keys()) {
-      this.#opened.delete(oldest);
-      break;
-    }
   }
 }

@@ -1,0 +1,71 @@
+import { join } from 'node:path';
+import type { DescService } from '@bufbuild/protobuf';
+import type { RunState } from '#compose/runner/run-file.ts';
+import { pkiDir } from '#compose/topology/paths.ts';
+import { SallyportError } from '#core/errors/error.ts';
+import { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
+import { readTls } from '#kernel/pki/tls-folder.ts';
+import type { ClientTls } from '#kernel/rpc/client-tls.ts';
+import { createGrpcClient, type GrpcClient } from '#kernel/rpc/grpc-client.ts';
+
+/** Where an operator's tool finds the mesh. */
+export interface OperatorPlaces {
+  readonly stateDir: string;
+  readonly pods: RunState['pods'];
+}
+
+/** One pod may be failing over; the next one is asked after so many milliseconds. */
+const tryMs = 10_000;
+
+/**
+ * Calls a service of the security tier with the operator's certificate, pod by pod until one answers: the
+ * tools have no sidecar that would look for a healthy one. Only for what may be done twice.
+ * @throws MESH_NOT_RUNNING without a certificate; the pods' own error; UNAVAILABLE when none answers
+ */
+export async function askSecurity<S extends DescService, T>(
+  places: OperatorPlaces,
+  service: S,
+  call: (client: GrpcClient<S>) => Promise<T>,
+): Promise<T> {
+  const tls = await operatorTls(places.stateDir);
+  let last = new SallyportError('UNAVAILABLE', { message: 'this mesh has no security pod' });
+  for (const { role, address, ports } of places.pods) {
+    if (role !== 'security') continue;
+    const client = createGrpcClient(service, {
+      address: `${address}:${ports.mesh}`,
+      tls,
+      defaultDeadlineMs: tryMs,
+    });
+    try {
+      return await call(client);
+    } catch (thrown) {
+      last = SallyportError.from(thrown);
+      if (last.status !== 'UNAVAILABLE' && last.status !== 'DEADLINE_EXCEEDED') throw last;
+    } finally {
+      client.close();
+    }
+  }
+  throw last;
+}
+
+/** A new activation string for a user's device. Whoever has it can enrol, once, within the hour. */
+export async function createActivation(
+  places: OperatorPlaces,
+  request: { readonly user: string; readonly appId: string; readonly signal?: AbortSignal },
+): Promise<string> {
+  const { user, appId, signal } = request;
+  const { activation } = await askSecurity(places, KeyStore, (keyStore) =>
+    keyStore.createActivation({ user, appId, ttlSeconds: 3600 }, { signal }),
+  );
+  return activation;
+}
+
+async function operatorTls(stateDir: string): Promise<ClientTls> {
+  const dir = join(pkiDir({ stateDir }), 'operator', 'operator');
+  const files = await readTls(dir);
+  if (files?.ca === undefined) {
+    throw new SallyportError('MESH_NOT_RUNNING', { message: `there is no operator's certificate in ${dir}` });
+  }
+  const { cert, key, ca } = files;
+  return { cert: Buffer.from(cert), key: Buffer.from(key), ca: Buffer.from(ca), serverRole: 'security' };
+}

@@ -40,6 +40,8 @@ export interface FakeMesh {
   startProcess(pod: string): Promise<void>;
   /** Renders every pod anew, without new calls for these pods. */
   drain(pods: ReadonlySet<string>): Promise<void>;
+  /** Writes every sidecar's configuration again, with the certificates that there are now. */
+  rewrite(): Promise<void>;
   socket(pod: string, name: SocketName): string;
   close(): Promise<void>;
 }
@@ -78,6 +80,11 @@ export async function startFakeMesh(
     for (const socket of pod ? (socketsOf[pod.role] ?? []) : [])
       await process.listen(name, socket, socketPath(topology, name, socket), db.get(name));
   };
+  let draining: ReadonlySet<string> = new Set();
+  const rewrite = async () => {
+    for (const pod of topology.pods)
+      await writePod(topology, renderPod(model, topology, pod.name, { draining }));
+  };
   const close = async () => {
     await Promise.all([...envoys.values()].map((envoy) => envoy.stop()));
     await Promise.all([...processes.values()].map((process) => process.close()));
@@ -108,10 +115,11 @@ export async function startFakeMesh(
     db,
     startProcess,
     stopProcess: async (pod) => processes.get(pod)?.close(),
-    drain: async (draining) => {
-      for (const pod of topology.pods)
-        await writePod(topology, renderPod(model, topology, pod.name, { draining }));
+    drain: (pods) => {
+      draining = pods;
+      return rewrite();
     },
+    rewrite,
     socket: (pod, name) => socketPath(topology, pod, name),
     close,
   };

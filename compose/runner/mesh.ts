@@ -14,11 +14,12 @@ import type { Topology } from '#compose/topology/types.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { renderMesh } from '#envoy/build/render.ts';
 import { loadMesh, loadPatches } from '#envoy/model/load.ts';
-import { writePod } from '#envoy/write/write.ts';
 import { isAlive, startTimeOf } from '#kernel/lifecycle/process-identity.ts';
-import { openPki, type Pki } from '#kernel/pki/pki.ts';
+import { openPki } from '#kernel/pki/pki.ts';
 import type { Clock, Timer } from '#kernel/time/clock.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
+import { renewCertificates } from './certificates.ts';
+import { checkInotify } from './inotify.ts';
 import { pssMib } from './memory.ts';
 import { end, endOrphans, livingProcesses, type NamedProcess } from './orphans.ts';
 import { claimPorts } from './ports.ts';
@@ -153,7 +154,6 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     progress(`Envoy ${envoy.version} (${envoy.source}), MySQL ${mysql.version} (${mysql.source})`);
     const topology = await placePods(options, { stateDir, runDir }, parts, uid);
     const pki = await openPki(stateDir);
-    await issueCertificates(pki, topology);
     const edgeUrls = podsOf(topology, 'edge').map((pod) => `https://${pod.address}:${portOf(pod, 'public')}`);
     const secrets = await ensureSecrets(stateDir, {
       user: demoUser,
@@ -162,9 +162,9 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     const model = loadMesh();
     for (const pod of topology.pods)
       mkdirSync(podRunDir(topology, pod.name), { recursive: true, mode: 0o700 });
-    for (const rendered of renderMesh(model, topology, { patches: loadPatches() })) {
-      await writePod(topology, rendered);
-    }
+    const sidecars = renderMesh(model, topology, { patches: loadPatches() });
+    await renewCertificates(pki, topology, sidecars);
+    checkInotify(sidecars);
     save({
       edgeUrls,
       pods: topology.pods.map((pod) => ({ ...pod, ports: { ...pod.ports } })) as RunState['pods'],
@@ -205,7 +205,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       });
     await waitUp();
     renewals = (options.clock ?? systemClock).setRepeating(certificateCheckMs, () => {
-      issueCertificates(pki, topology).catch((error: unknown) =>
+      renewCertificates(pki, topology, sidecars).catch((error: unknown) =>
         progress(`certificates could not be renewed: ${String(error)}`),
       );
     });
@@ -249,14 +249,6 @@ async function placePods(
     locked: (body) => withLock(join(sharedDir, 'ports.lock'), 'choosing ports', parts, body),
   });
   return draw((pod, port) => given.get(`${pod} ${port}`) ?? 0);
-}
-
-async function issueCertificates(pki: Pki, topology: Topology): Promise<void> {
-  for (const { name, role, address } of topology.pods) {
-    await pki.ensurePod(name, role, { ips: [address] });
-    if (role === 'edge') await pki.ensurePublic(name, { dns: ['localhost'], ips: [address] });
-  }
-  await pki.ensureOperator();
 }
 
 function handle(

@@ -19,7 +19,7 @@ export const podCluster = (pod: string): string => `security-pod/${pod}`;
 /** Name of the cluster of a named backend. */
 export const backendCluster = (name: string): string => `backend/${name}`;
 
-/** What every cluster of other pods has: endpoints from a file, mutual TLS with exactly the peer meant. */
+/** What every cluster of other pods has: mutual TLS with exactly the peer meant. Its endpoints join it in inline.ts. */
 export const remote = (
   ctx: BuildContext,
   name: string,
@@ -28,8 +28,7 @@ export const remote = (
   fields: JsonObject,
 ): Cluster =>
   cluster(name, {
-    type: 'EDS',
-    eds_cluster_config: { eds_config: fileSource(ctx, 'eds', name) },
+    type: 'STATIC',
     connect_timeout: ctx.tuning.connections.connect_timeout,
     per_connection_buffer_limit_bytes: ctx.tuning.sidecar.buffer_limit,
     // Without it a pod that was taken out but is healthy would stay in rotation.
@@ -70,9 +69,14 @@ const lbConfig = (panic: number): JsonObject => ({
   common_lb_config: { update_merge_window: '0s', healthy_panic_threshold: { value: panic } },
 });
 
-/** All pods of a serving role: the owner of a route key by Maglev, or any pod. */
+/**
+ * All pods of a serving role: the owner of a route key by Maglev, or any pod. These tiers scale and drain
+ * while calls are in flight, so their endpoints come from a file of their own: the cluster stays as it is.
+ */
 export const tierCluster = (ctx: BuildContext, role: ServingRole): Cluster =>
   remote(ctx, role, { prefix: rolePrefix(ctx.topology, role) }, ['h2'], {
+    type: 'EDS',
+    eds_cluster_config: { eds_config: fileSource(ctx, 'eds', role) },
     ...maglev(ctx),
     ...lbConfig(ctx.tuning.health.panic_threshold),
     ...grpcHealthChecks(ctx),

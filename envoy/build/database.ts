@@ -69,13 +69,27 @@ export const dbPodListeners = (ctx: BuildContext): Listener[] => [
     meshChain(
       ctx,
       ['http/1.1'],
-      [httpManager(ctx, { name: 'agent', codec: 'HTTP1', inbound: true, filters: dbAgentFilters(ctx) })],
+      [
+        httpManager(ctx, {
+          name: 'agent',
+          codec: 'HTTP1',
+          inbound: true,
+          routes: 'inline',
+          filters: dbAgentFilters(ctx),
+        }),
+      ],
     ),
   ]),
   listener(ctx, 'out', pipe(ctx, 'out'), [
     {
       filters: [
-        httpManager(ctx, { name: 'out', codec: 'HTTP1', inbound: false, filters: egressFilters(ctx) }),
+        httpManager(ctx, {
+          name: 'out',
+          codec: 'HTTP1',
+          inbound: false,
+          routes: 'inline',
+          filters: egressFilters(ctx),
+        }),
       ],
     },
   ]),

@@ -61,6 +61,7 @@ function manager(ctx: BuildContext, codec: 'AUTO' | 'HTTP3'): Extension {
     name: 'public',
     codec,
     inbound: false,
+    routes: 'file',
     filters: edgeFilters(ctx),
     fields: {
       use_remote_address: true,

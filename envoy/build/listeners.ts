@@ -53,10 +53,15 @@ export interface ManagerOptions {
   /** True if it faces other sidecars: their identity is then passed on in x-forwarded-client-cert. */
   readonly inbound: boolean;
   readonly filters: readonly Extension[];
+  /**
+   * Where its routes are. In a `file` of their own they change without the listener being touched; others
+   * stand in the listener, to which they are joined in inline.ts.
+   */
+  readonly routes: 'file' | 'inline';
   readonly fields?: JsonObject;
 }
 
-/** An HTTP connection manager that reads its routes from a file; streams may be quiet for as long as they like. */
+/** An HTTP connection manager; streams may be quiet for as long as they like. */
 export const httpManager = (ctx: BuildContext, o: ManagerOptions): Extension =>
   extension(
     'envoy.filters.network.http_connection_manager',
@@ -64,7 +69,9 @@ export const httpManager = (ctx: BuildContext, o: ManagerOptions): Extension =>
     {
       stat_prefix: o.name,
       codec_type: o.codec,
-      rds: { route_config_name: o.name, config_source: fileSource(ctx, 'rds', o.name) },
+      ...(o.routes === 'file'
+        ? { rds: { route_config_name: o.name, config_source: fileSource(ctx, 'rds', o.name) } }
+        : { route_config: { name: o.name } }),
       drain_timeout: ctx.tuning.sidecar.drain_time,
       // No address is trusted for being near.
       internal_address_config: { cidr_ranges: [] },

@@ -1,12 +1,13 @@
 import type { XdsType } from '#compose/topology/paths.ts';
 import type { Topology } from '#compose/topology/types.ts';
 import { SallyportError } from '#core/errors/error.ts';
-import type { Json, JsonObject } from '../model/json.ts';
+import type { Cluster, Json, JsonObject, Listener } from '../model/json.ts';
 import { applyPatch, type Patch, type PatchableType, patchMatches } from '../model/patch.ts';
 import type { MeshModel } from '../model/schema.ts';
 import { bootstrap } from './bootstrap.ts';
 import { tracingClusters } from './clusters.ts';
 import { buildContext } from './context.ts';
+import { joinInline } from './inline.ts';
 import { partsOfRole } from './roles.ts';
 import { secrets } from './tls.ts';
 
@@ -51,21 +52,29 @@ export function renderPod(
     }
     return { name, body: result as JsonObject };
   };
-  const clusters = [...parts.flatMap((part) => part.clusters), ...tracingClusters(ctx)];
+  // Endpoints and routes are patched under their own names first, wherever they will stand then.
+  const joined = joinInline({
+    endpoints: parts
+      .flatMap((part) => part.endpoints)
+      .map((r) => patched('ClusterLoadAssignment', r.cluster_name, r)),
+    routes: parts.flatMap((part) => part.routes).map((r) => patched('RouteConfiguration', r.name, r)),
+    clusters: [...parts.flatMap((part) => part.clusters), ...tracingClusters(ctx)].map(resource),
+    listeners: parts.flatMap((part) => part.listeners).map(resource),
+  });
   return {
     pod: podName,
     bootstrap: patched('Bootstrap', podName, bootstrap(ctx)).body,
     xds: {
       sds: secrets(ctx).map((r) => patched('Secret', r.name, r)),
-      eds: parts
-        .flatMap((part) => part.endpoints)
-        .map((r) => patched('ClusterLoadAssignment', r.cluster_name, r)),
-      cds: clusters.map((r) => patched('Cluster', r.name, r)),
-      rds: parts.flatMap((part) => part.routes).map((r) => patched('RouteConfiguration', r.name, r)),
-      lds: parts.flatMap((part) => part.listeners).map((r) => patched('Listener', r.name, r)),
+      eds: joined.endpoints,
+      cds: joined.clusters.map((r) => patched('Cluster', r.name, r.body)),
+      rds: joined.routes,
+      lds: joined.listeners.map((r) => patched('Listener', r.name, r.body)),
     },
   };
 }
+
+const resource = (body: Cluster | Listener): RenderedResource => ({ name: body.name, body });
 
 /** Every pod's configuration; CONFIG_INVALID if a patch fits nowhere. */
 export function renderMesh(model: MeshModel, topology: Topology, o: RenderOptions = {}): RenderedPod[] {

@@ -72,7 +72,13 @@ const securityEgress: PartBuilder = (ctx) => ({
     listener(ctx, 'out', pipe(ctx, 'out'), [
       {
         filters: [
-          httpManager(ctx, { name: 'out', codec: 'HTTP2', inbound: false, filters: egressFilters(ctx) }),
+          httpManager(ctx, {
+            name: 'out',
+            codec: 'HTTP2',
+            inbound: false,
+            routes: 'file',
+            filters: egressFilters(ctx),
+          }),
         ],
       },
     ]),
@@ -88,7 +94,13 @@ const backendsEgress: PartBuilder = (ctx) => ({
     listener(ctx, 'backends', pipe(ctx, 'backends'), [
       {
         filters: [
-          httpManager(ctx, { name: 'backends', codec: 'AUTO', inbound: false, filters: plainFilters() }),
+          httpManager(ctx, {
+            name: 'backends',
+            codec: 'AUTO',
+            inbound: false,
+            routes: 'inline',
+            filters: plainFilters(),
+          }),
         ],
       },
     ]),
@@ -127,7 +139,9 @@ const meshIngress = (
   filters: Parameters<typeof httpManager>[1]['filters'],
 ): Listener =>
   listener(ctx, 'mesh', socket(ctx.pod, portOf(ctx.pod, 'mesh')), [
-    meshChain(ctx, alpn, [httpManager(ctx, { name: 'mesh', codec, inbound: true, filters })]),
+    meshChain(ctx, alpn, [
+      httpManager(ctx, { name: 'mesh', codec, inbound: true, routes: 'inline', filters }),
+    ]),
   ]);
 
 /** What the sidecar of each role consists of. */

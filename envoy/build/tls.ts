@@ -5,32 +5,25 @@ import type { BuildContext } from './context.ts';
 
 const tlsPackage = 'envoy.extensions.transport_sockets.tls.v3';
 const meshCert = 'mesh-cert';
-const meshCa = 'mesh-ca';
 const publicCert = 'public-cert';
 
 /** Whom a certificate must name: one identity, or any that begins so. */
 export type PeerIdentity = { readonly exact: string } | { readonly prefix: string };
 
-/** The secrets a pod's sidecar reads: files in a folder whose symlink `current` is swapped on rotation. */
+/**
+ * The secrets a pod's sidecar reads. They name files; what these hold takes their place when the configuration
+ * is written (write/inline-files.ts), so one rename replaces key and certificate together.
+ */
 export function secrets({ topology, pod }: BuildContext): Secret[] {
-  const mesh = meshTls(topology, pod.name);
   return [
-    certificate(meshCert, mesh),
-    named(`${tlsPackage}.Secret`, meshCa, {
-      validation_context: {
-        watched_directory: { path: mesh.dir },
-        trusted_ca: { filename: mesh.ca },
-      },
-    }),
+    certificate(meshCert, meshTls(topology, pod.name)),
     ...(pod.role === 'edge' ? [certificate(publicCert, publicTls(topology, pod.name))] : []),
   ];
 }
 
-// Key and certificate change together in one symlink swap, which is why the folder is watched, not the files.
 const certificate = (name: string, files: TlsFolder): Secret =>
   named(`${tlsPackage}.Secret`, name, {
     tls_certificate: {
-      watched_directory: { path: files.dir },
       certificate_chain: { filename: files.cert },
       private_key: { filename: files.key },
     },
@@ -52,11 +45,9 @@ const meshContext = (ctx: BuildContext, peer: PeerIdentity, alpn: readonly strin
   ...(alpn.length > 0 ? { alpn_protocols: alpn } : {}),
   tls_params: meshParams(ctx),
   tls_certificate_sds_secret_configs: [sds(ctx, meshCert)],
-  combined_validation_context: {
-    default_validation_context: {
-      match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { ...peer } }],
-    },
-    validation_context_sds_secret_config: sds(ctx, meshCa),
+  validation_context: {
+    trusted_ca: { filename: meshTls(ctx.topology, ctx.pod.name).ca },
+    match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { ...peer } }],
   },
 });
 

@@ -42,6 +42,22 @@ export const extension = (name: string, message: string, fields: JsonObject = {}
   typed_config: typed(message, fields),
 });
 
+/**
+ * A copy in which every field, at any depth, for which `replace` gives a value holds that value; what was
+ * given is not looked into.
+ */
+export function withFields(value: Json, replace: (field: string, value: Json) => Json | undefined): Json {
+  if (Array.isArray(value)) {
+    const items: readonly Json[] = value;
+    return items.map((item) => withFields(item, replace));
+  }
+  if (!isObject(value)) return value;
+  const fields = Object.entries(value as Record<string, Json>);
+  return Object.fromEntries(
+    fields.map(([field, old]) => [field, replace(field, old) ?? withFields(old, replace)]),
+  );
+}
+
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

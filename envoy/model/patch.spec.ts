@@ -41,6 +41,27 @@ describe('patches', () => {
     assert.doesNotMatch(JSON.stringify(body('proxy-0', 'lds', 'out')), /gate/);
   });
 
+  it('reach endpoints and routes wherever they stand, before the cluster or listener that holds them', () => {
+    const patches = parse(`
+- match: {type: ClusterLoadAssignment, name: 'backend/*'}
+  merge: {policy: {overprovisioning_factor: 200}}
+- match: {type: ClusterLoadAssignment, name: security}
+  merge: {policy: {overprovisioning_factor: 300}}
+- match: {type: Cluster, name: backend/payroll}
+  at: [load_assignment, policy]
+  merge: {overprovisioning_factor: 400}
+- match: {type: RouteConfiguration, name: backends}
+  merge: {max_direct_response_body_size_bytes: 10}
+`);
+    const { xds } = renderPod(model, topology, 'proxy-0', { patches });
+    const text = (type: 'cds' | 'eds' | 'lds', name: string) =>
+      JSON.stringify(xds[type].find((r) => r.name === name)?.body);
+    assert.match(text('cds', 'backend/intranet'), /"overprovisioning_factor":200/);
+    assert.match(text('cds', 'backend/payroll'), /"overprovisioning_factor":400/);
+    assert.match(text('eds', 'security'), /"overprovisioning_factor":300/);
+    assert.match(text('lds', 'backends'), /"max_direct_response_body_size_bytes":10/);
+  });
+
   it('that fit nothing, lead nowhere or are written wrongly are errors', () => {
     const render = (text: string) => renderMesh(model, topology, { patches: parse(text) });
     assert.throws(() => render('- {match: {type: Cluster, name: nope}, merge: {}}'), /nothing matches/);

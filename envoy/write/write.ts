@@ -4,6 +4,7 @@ import { bootstrapFile, envoyDir, type Folders, xdsDir, xdsFile, xdsTypes } from
 import type { RenderedPod, RenderedResource } from '../build/render.ts';
 import type { JsonObject } from '../model/json.ts';
 import { configFiles, response, typeOf } from './files.ts';
+import { inlineFiles } from './inline-files.ts';
 
 export interface WriteOptions {
   /**
@@ -27,12 +28,17 @@ export interface Written {
  * content differs. A running Envoy takes it in an order that never leaves a route without its cluster or a
  * cluster without its endpoints: secrets and endpoints, then clusters (the old ones too), then listeners and
  * routes, then clusters without the old ones, then files that nobody reads any more go.
+ *
+ * Certificates and keys are read and written along, so it is called again once a new one was issued; then
+ * nothing but the secret changes, and connections stay. New roots change clusters and listeners.
+ * @throws CONFIG_INVALID if a certificate cannot be read; then nothing was written.
  */
 export async function writePod(
   folders: Folders,
-  rendered: RenderedPod,
+  named: RenderedPod,
   { settle = async () => {} }: WriteOptions = {},
 ): Promise<Written> {
+  const rendered = inlineFiles(named);
   const { pod } = rendered;
   const root = envoyDir(folders, pod);
   for (const type of xdsTypes) mkdirSync(xdsDir(folders, pod, type), { recursive: true, mode: 0o700 });

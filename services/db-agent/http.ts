@@ -21,6 +21,7 @@ const stopBody = z.object({ handover: z.boolean().default(true) });
 /**
  * The agent's HTTP on its Unix socket.
  * GET /primary, /replica, /readable, /live: 200 or 503, for health checks; /status: JSON (status.ts).
+ * A primary's /readable carries `x-envoy-degraded`.
  * POST /stop {"handover": bool}, /handover, /bootstrap: orders; through a sidecar only for operators.
  * @throws if another agent answers on the socket already.
  */
@@ -54,6 +55,8 @@ async function handle(o: HttpOptions, request: IncomingMessage, response: Server
     case 'GET /replica':
       return check(keeper.answers('replica'));
     case 'GET /readable':
+      // Envoy reads from a host that says so only while no other will do.
+      if (keeper.answers('primary')) response.setHeader('x-envoy-degraded', 'true');
       return check(keeper.answers('readable'));
     case 'GET /live':
       return reply(response, 200, { ok: true });

@@ -40,6 +40,8 @@ export class Attacher {
   /** The one in use, and those that a drain has replaced and that finish what they hold. */
   readonly #links = new Set<Link>();
   #state: AttachState = { at: 'detached' };
+  /** What the search that goes on has met last. */
+  #trouble: SallyportError | undefined;
 
   constructor(deps: AttacherDeps) {
     this.#deps = deps;
@@ -49,7 +51,7 @@ export class Attacher {
     return this.#state.at;
   }
 
-  /** The link to send over. Rejects with the error that ended the session, or the signal's reason. */
+  /** The link to send over. Rejects with the error that ended the session, that stands in the way, or CANCELLED. */
   async link(signal: AbortSignal): Promise<Link> {
     if (signal.aborted) throw signal.reason;
     if (this.#state.at === 'ended') throw this.#state.error;
@@ -58,6 +60,10 @@ export class Attacher {
     attaching.waiting++;
     try {
       return await orAborted(attaching.link, signal);
+    } catch (thrown) {
+      // Why there is no proxy says more than that the time is over.
+      const late = SallyportError.from(thrown).reason === 'DEADLINE';
+      throw late && this.#trouble ? this.#trouble : thrown;
     } finally {
       attaching.waiting--;
       if (attaching.waiting === 0 && this.#state === attaching) {
@@ -111,8 +117,15 @@ export class Attacher {
 
   async #search(signal: AbortSignal): Promise<Link> {
     const { edges, platform, session } = this.#deps;
-    const attached = await callEdges(edges, platform, signal, (edge) =>
-      attach(platform, session, edge, signal),
+    this.#trouble = undefined;
+    const attached = await callEdges(
+      edges,
+      platform,
+      signal,
+      (edge) => attach(platform, session, edge, signal),
+      (error) => {
+        this.#trouble = error;
+      },
     );
     const owner: LinkOwner = {
       lost: (lost, error) => this.#lost(lost, error),

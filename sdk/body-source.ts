@@ -26,10 +26,15 @@ export class BodySource {
     return this.#init instanceof Uint8Array ? this.#init.length : undefined;
   }
 
-  /** Whether it can be sent (again). */
-  get available(): boolean {
+  /** Whether it can be had as often as one likes. */
+  get replayable(): boolean {
     const init = this.#init;
-    return !this.#taken || init === undefined || init instanceof Uint8Array || typeof init === 'function';
+    return init === undefined || init instanceof Uint8Array || typeof init === 'function';
+  }
+
+  /** Whether it can be sent (again) now. */
+  get available(): boolean {
+    return !this.#taken || this.replayable;
   }
 
   /** From the beginning. */

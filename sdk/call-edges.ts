@@ -26,6 +26,7 @@ export async function callEdges<T>(
   platform: Platform,
   signal: AbortSignal,
   call: (edge: Edge) => Promise<T>,
+  onFailure?: (error: SallyportError) => void,
 ): Promise<T> {
   let last: SallyportError | undefined;
   let unanswered = 0;
@@ -42,6 +43,7 @@ export async function callEdges<T>(
         unanswered++;
       } else if (!isTransient(error)) throw error;
       last = error;
+      onFailure?.(error);
       if (from === 'connection' && unanswered % edges.count !== 0) continue;
       try {
         await platform.sleep(pauseMs(platform, attempt, error), signal);

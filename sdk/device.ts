@@ -5,6 +5,7 @@ import type { EnrolmentStore } from './enrolment-store.ts';
 import type { SdkListener } from './events.ts';
 import { openSession } from './open-session.ts';
 import { defaultPlatform, type Platform } from './platform.ts';
+import { decodeSession, encodeSession, type SavedSession } from './saved-session.ts';
 import { ServerKeys } from './server-keys.ts';
 import { Session } from './session.ts';
 
@@ -33,6 +34,8 @@ export class Device {
   readonly #platform: Platform;
   readonly #edges: Edges;
   readonly #serverKeys: ServerKeys;
+  /** What `save` needs of the sessions that were opened here. */
+  readonly #saveable = new WeakMap<Session, Omit<SavedSession, 'expiresAtMs' | 'clockOffsetMs'>>();
   #enrolment: Enrolment;
   /** The tier's clock less this device's, milliseconds, as sealed answers have told it. */
   #clockOffsetMs = 0;
@@ -68,27 +71,61 @@ export class Device {
    * @throws CREDENTIALS_INVALID, THROTTLED, ENROLMENT_REVOKED, CLOCK_SKEW, UNTRUSTED_SERVER, UNAVAILABLE
    */
   async open(options: OpenOptions): Promise<Session> {
-    const { app, connect, listener } = this.#options;
-    const platform = this.#platform;
-    const edges = this.#edges;
     const opened = await openSession(
-      { app, edges, platform, serverKeys: this.#serverKeys, clockOffsetMs: this.#clockOffsetMs },
+      {
+        app: this.#options.app,
+        edges: this.#edges,
+        platform: this.#platform,
+        serverKeys: this.#serverKeys,
+        clockOffsetMs: this.#clockOffsetMs,
+      },
       this.#enrolment,
       options,
     );
     this.#clockOffsetMs = opened.clockOffsetMs;
     await this.#keep(opened.enrolment);
     const { proxyUrls, secrets, expiresAtMs } = opened;
-    return new Session({
-      secrets,
+    const { sessionId, sessionKey } = secrets;
+    return this.#session({ sessionId, sessionKey, expiresAtMs, proxyUrls }, options.origin);
+  }
+
+  /**
+   * A session of this device as text, with which `resume` goes on in another process: the system may end an
+   * app at any time. It holds the session key, so keep it as safe as the enrolment.
+   */
+  save(session: Session): string {
+    const saveable = this.#saveable.get(session);
+    if (!saveable)
+      throw new SallyportError('NOT_FOUND', { message: 'this device did not open that session' });
+    const { expiresAtMs } = session;
+    return encodeSession({ ...saveable, expiresAtMs, clockOffsetMs: this.#clockOffsetMs });
+  }
+
+  /** Goes on with a saved session. Whether it still lives, the first request tells. @throws MALFORMED */
+  resume(saved: string, options: Pick<OpenOptions, 'origin'> = {}): Session {
+    const { clockOffsetMs, ...session } = decodeSession(saved);
+    this.#clockOffsetMs = clockOffsetMs;
+    return this.#session(session, options.origin);
+  }
+
+  #session(saved: Omit<SavedSession, 'clockOffsetMs'>, origin: string | undefined): Session {
+    const { connect, listener } = this.#options;
+    const platform = this.#platform;
+    const edges = this.#edges;
+    const { sessionId, sessionKey, proxyUrls, expiresAtMs } = saved;
+    const session = new Session({
+      secrets: { sessionId, sessionKey, routeKey: this.#enrolment.routeKey },
       expiresAtMs,
       edges,
       proxies: proxyUrls.length === 0 ? edges : new Edges(proxyUrls, connect, platform.random(), listener),
       platform,
       listener,
-      origin: options.origin,
+      origin,
       tierNow: () => platform.now() + this.#clockOffsetMs,
     });
+    // The same bytes as the session's own: closing it wipes them here too.
+    this.#saveable.set(session, { sessionId, sessionKey, proxyUrls });
+    return session;
   }
 
   /** Gives the connections up. Close the sessions first. */

@@ -29,12 +29,14 @@ export interface ResponseParts {
   readonly proxy: string;
   readonly head: ResponseHead;
   readonly body: AsyncIterable<Uint8Array>;
+  /** Wakes whoever waits for the next piece of the body. */
+  readonly cancel: () => void;
   readonly maxBytes: number;
 }
 
 export function sessionResponse(parts: ResponseParts): SessionResponse {
   const { status } = parts.head;
-  const body = streamOf(parts.body);
+  const body = streamOf(parts);
   const bytes = (): Promise<Uint8Array> => readAll(body, parts.maxBytes);
   const text = async (): Promise<string> => new TextDecoder().decode(await bytes());
   return {
@@ -63,7 +65,7 @@ export function headersOf(head: ResponseHead): Headers {
   return headers;
 }
 
-function streamOf(body: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
+function streamOf({ body, cancel }: ResponseParts): ReadableStream<Uint8Array> {
   const pieces = body[Symbol.asyncIterator]();
   return new ReadableStream<Uint8Array>(
     {
@@ -73,6 +75,8 @@ function streamOf(body: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
         else controller.enqueue(value);
       },
       cancel: async () => {
+        // A piece that is being waited for would keep `return` waiting too.
+        cancel();
         await pieces.return?.();
       },
     },

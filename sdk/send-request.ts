@@ -40,10 +40,7 @@ export async function sendRequest(
     if (verdict.do === 'throw') throw verdict.error;
     last = verdict.because;
     // A lost link is replaced at once: attaching has pauses of its own.
-    const pause =
-      attempt === 0 && link !== undefined && attacher.state === 'detached'
-        ? 0
-        : pauseMs(platform, attempt, last);
+    const pause = attempt === 0 && attacher.state === 'detached' ? 0 : pauseMs(platform, attempt, last);
     try {
       await platform.sleep(pause, signal);
     } catch {
@@ -58,7 +55,7 @@ async function readyLink(deps: SendDeps, request: PreparedRequest, signal: Abort
   const { attacher, platform } = deps;
   for (;;) {
     const link = await attacher.link(signal);
-    const once = !request.idempotent || !request.body.available;
+    const once = !request.idempotent || !request.body.replayable;
     if (!once || platform.monotonic() - link.provenAt < provenForMs) return link;
     try {
       await within(platform, probeTimeoutMs, 'the proxy’s sign of life', signal, (end) => link.prove(end));

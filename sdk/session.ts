@@ -21,10 +21,11 @@ import type { Edges } from './edges.ts';
 import type { SdkListener } from './events.ts';
 import { endsSession } from './failure.ts';
 import type { Platform } from './platform.ts';
-import { type FetchInit, prepareRequest } from './request.ts';
+import { type FetchInit, type PreparedRequest, prepareRequest } from './request.ts';
 import { type SessionResponse, sessionResponse } from './response.ts';
+import { resumableBody } from './resumable-body.ts';
 import { routeHeaders } from './route.ts';
-import { sendRequest } from './send-request.ts';
+import { type Answer, sendRequest } from './send-request.ts';
 
 const defaultTimeoutMs = 30_000;
 const defaultMaxBytes = 64 * 1024 * 1024;
@@ -83,19 +84,18 @@ export class Session {
     const request = prepareRequest(platform.crypto, input, init, origin);
     const deps = { attacher: this.#attacher, platform, listener };
     const timeoutMs = init.timeoutMs ?? defaultTimeoutMs;
-    const answer = await within(
-      platform,
-      timeoutMs,
-      `${request.head.method} ${request.url}`,
-      init.signal,
-      (signal) => sendRequest(deps, request, signal),
-    );
+    const what = `${request.head.method} ${request.url}`;
+    const send = (again: PreparedRequest, caller: AbortSignal | undefined): Promise<Answer> =>
+      within(platform, timeoutMs, what, caller, (signal) => sendRequest(deps, again, signal));
+    const answer = await send(request, init.signal);
+    const given = givenUp(init.signal);
     return sessionResponse({
       url: request.url,
       requestId: request.id,
       proxy: answer.proxy,
       head: answer.head,
-      body: answer.body,
+      body: resumableBody({ platform, listener, send }, request, answer, given.signal),
+      cancel: given.cancel,
       maxBytes: init.maxBytes ?? defaultMaxBytes,
     });
   }
@@ -165,4 +165,13 @@ export class Session {
       openSessionReply(crypto, context, nonce, reply.ciphertext),
     );
   }
+}
+
+/** Aborted, with CANCELLED, by the caller's signal or by whoever reads the body. */
+function givenUp(caller: AbortSignal | undefined): { signal: AbortSignal; cancel: () => void } {
+  const end = new AbortController();
+  const cancel = (): void => end.abort(new SallyportError('CANCELLED', { cause: caller?.reason }));
+  if (caller?.aborted) cancel();
+  else caller?.addEventListener('abort', cancel, { once: true, signal: end.signal });
+  return { signal: end.signal, cancel };
 }

@@ -42,7 +42,7 @@ export class StreamLink implements Link {
         });
       },
     });
-    this.#queue.push({ kind: { case: 'open', value: { sessionId: session.sessionId, epoch } } });
+    void this.#queue.push({ kind: { case: 'open', value: { sessionId: session.sessionId, epoch } } });
     this.#read().then(
       () => this.close(new SallyportError('UNAVAILABLE', { message: 'the proxy ended the stream' })),
       (thrown: unknown) => this.#broken(thrown),

@@ -1,0 +1,68 @@
+import type { Header, ResponseHead } from '../core/channel/multiplex/messages.ts';
+import { eventResumption } from './event-resumption.ts';
+import type { PreparedRequest } from './request.ts';
+import { headersOf } from './response.ts';
+
+/** How the body of one answer goes on after it was cut. */
+export interface Resumption {
+  /** Takes what has arrived; gives what may be passed on by now. */
+  take(chunk: Uint8Array): Uint8Array;
+  /** The body has ended: what is left of it, or undefined when it is shorter than it should be. */
+  end(): Uint8Array | undefined;
+  /** Fields to ask for the rest with; undefined when there is no way. Forgets what was not passed on. */
+  ask(): Header[] | undefined;
+  /** Whether that answer goes on where this one was cut, or tells that there was nothing left. */
+  accept(head: ResponseHead): 'goes-on' | 'complete' | 'other';
+  /** For events: bytes passed on, or id of the last event. */
+  readonly position: number | string;
+}
+
+const nothing = new Uint8Array();
+
+/** RFC 9110 section 14 and the HTML standard's event streams: only whole answers to plain GETs resume. */
+export function resumptionOf(request: PreparedRequest, head: ResponseHead): Resumption {
+  const headers = headersOf(head);
+  const plain = request.head.method === 'GET' && head.status === 200;
+  if (plain && headers.get('content-type')?.startsWith('text/event-stream')) return eventResumption();
+  const asksForPart = request.head.headers.some(({ name }) => name === 'range');
+  const etag = headers.get('etag');
+  const strong = etag !== null && /^"[^"]*"$/.test(etag);
+  const ranges = headers.get('accept-ranges')?.toLowerCase() === 'bytes';
+  const bodiless = request.head.method === 'HEAD' || head.status === 204 || head.status === 304;
+  const length = bodiless ? undefined : lengthOf(headers);
+  return byteResumption(length, plain && strong && ranges && !asksForPart ? etag : undefined);
+}
+
+function lengthOf(headers: Headers): number | undefined {
+  const length = headers.get('content-length');
+  return length !== null && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
+}
+
+/** Counts bytes; with a strong validator the rest can be asked for by Range and If-Range. */
+function byteResumption(length: number | undefined, etag: string | undefined): Resumption {
+  let received = 0;
+  return {
+    get position() {
+      return received;
+    },
+    take: (chunk) => {
+      received += chunk.length;
+      return chunk;
+    },
+    end: () => (length !== undefined && received < length ? undefined : nothing),
+    ask: () => {
+      if (etag === undefined) return undefined;
+      return [
+        { name: 'range', value: `bytes=${received}-` },
+        { name: 'if-range', value: etag },
+      ];
+    },
+    accept: (head) => {
+      const headers = headersOf(head);
+      const range = headers.get('content-range') ?? '';
+      if (head.status === 416) return range === `bytes */${received}` ? 'complete' : 'other';
+      const same = headers.get('etag') === null || headers.get('etag') === etag;
+      return head.status === 206 && same && range.startsWith(`bytes ${received}-`) ? 'goes-on' : 'other';
+    },
+  };
+}

@@ -36,6 +36,8 @@ export class Device {
   readonly #serverKeys: ServerKeys;
   /** What `save` needs of the sessions that were opened here. */
   readonly #saveable = new WeakMap<Session, Omit<SavedSession, 'expiresAtMs' | 'clockOffsetMs'>>();
+  /** Ways to the proxies that its sessions had to themselves. */
+  readonly #proxies = new Set<Edges>();
   #enrolment: Enrolment;
   /** The tier's clock less this device's, milliseconds, as sealed answers have told it. */
   #clockOffsetMs = 0;
@@ -113,11 +115,14 @@ export class Device {
     const platform = this.#platform;
     const edges = this.#edges;
     const { sessionId, sessionKey, proxyUrls, expiresAtMs } = saved;
+    const proxies =
+      proxyUrls.length === 0 ? edges : new Edges(proxyUrls, connect, platform.random(), listener);
+    if (proxies !== edges) this.#proxies.add(proxies);
     const session = new Session({
       secrets: { sessionId, sessionKey, routeKey: this.#enrolment.routeKey },
       expiresAtMs,
       edges,
-      proxies: proxyUrls.length === 0 ? edges : new Edges(proxyUrls, connect, platform.random(), listener),
+      proxies,
       platform,
       listener,
       origin,
@@ -128,9 +133,11 @@ export class Device {
     return session;
   }
 
-  /** Gives the connections up. Close the sessions first. */
+  /** Gives the connections up. Sessions that were not closed before live on, and can be resumed if saved. */
   close(): void {
     this.#edges.close();
+    for (const proxies of this.#proxies) proxies.close();
+    this.#proxies.clear();
   }
 
   /** Saved before it is used: a key that only the tier knows would mean to enrol again. */

@@ -36,6 +36,8 @@ export function createGrpcClient<S extends DescService>(
     'grpc.service_config_disable_resolution': 1,
     'grpc.enable_retries': 0,
     'grpc.enable_channelz': 0,
+    // Pods are called by address, which TLS does not take for a name (RFC 6066 section 3).
+    ...(options.tls && { 'grpc.ssl_target_name_override': 'sallyport.internal' }),
   });
   const context = { client, options, observer: options.observer ?? noObserver };
   const methods = service.methods.map((method) => [method.localName, methodOf(method, context)] as const);

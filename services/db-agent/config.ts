@@ -9,45 +9,54 @@ const password = z.string().min(16).max(128);
 
 /** How to reach another pod's agent: HTTP over a Unix socket, which is the sidecar's in a mesh. */
 const agentEndpoint = z.object({
-  socketPath: socket,
-  /** Host header, by which the sidecar routes: `db-1.agent`. */
-  host: z.string().default('agent'),
+  socketPath: socket.describe("Where it is reached; in a mesh the sidecar's `out.sock`."),
+  host: z.string().default('agent').describe('Host header, by which the sidecar routes: `db-1.agent`.'),
 });
 export type AgentEndpoint = z.infer<typeof agentEndpoint>;
 
 export const agentConfig = z.object({
-  pod: podName,
-  mysqld: absolute.meta({ about: 'the mysqld to run: 8.4 or later with group_replication and clone' }),
-  dataDir: absolute,
-  templateDir: absolute.meta({ about: 'an initialised data directory without GTIDs, copied at first start' }),
-  runDir: absolute.meta({ about: 'short path for what lives as long as the processes' }),
-  sockets: z.object({ mysqld: socket, agent: socket }),
-  address: z.union([z.ipv4(), z.ipv6()]),
-  groupPort: port,
-  tlsDir: absolute.meta({ about: 'holds current/{tls.crt,tls.key,ca.crt}; a swap of current is noticed' }),
+  pod: podName.describe('Name of this pod.'),
+  mysqld: absolute.describe('The mysqld to run: 8.4 or later with group_replication and clone.'),
+  dataDir: absolute.describe("MySQL's data directory; my.cnf is written beside it."),
+  templateDir: absolute.describe('An initialised data directory without GTIDs, copied at first start.'),
+  runDir: absolute.describe('Short path for what lives as long as the processes.'),
+  sockets: z.object({
+    mysqld: socket.describe('Made by mysqld.'),
+    agent: socket.describe('Where the agent serves HTTP.'),
+  }),
+  address: z.union([z.ipv4(), z.ipv6()]).describe('IP address on which mysqld listens.'),
+  groupPort: port.describe("mysqld's own port, for SQL and group traffic."),
+  tlsDir: absolute.describe('Holds current/{tls.crt,tls.key,ca.crt}; a swap of current is noticed.'),
   peers: z
-    .array(z.object({ pod: podName, address: z.string(), groupPort: port, agent: agentEndpoint }))
+    .array(
+      z.object({
+        pod: podName.describe('Name of another db pod; all others of the group are listed.'),
+        address: z.string().describe('Its IP address.'),
+        groupPort: port.describe("Its mysqld's port."),
+        agent: agentEndpoint,
+      }),
+    )
     .max(8)
-    .meta({ about: 'all other db pods of the group' }),
-  groupName: z.guid().meta({ about: 'name of the group; also the source of its GTIDs' }),
-  secretsFile: absolute.meta({ about: 'JSON, mode 0600: passwords of root, recovery, app, migrate, agent' }),
-  logFile: absolute.meta({ about: "mysqld's error log" }),
-  bufferPoolMb: z.int().min(32).max(1_048_576).default(64),
-  maxConnections: z.int().min(20).max(10_000).default(200),
+    .describe('All other db pods of the group.'),
+  groupName: z.guid().describe('Name of the group; also the source of its GTIDs.'),
+  secretsFile: absolute.describe('JSON, mode 0600: passwords of root, recovery, app, migrate, agent.'),
+  logFile: absolute.describe("mysqld's error log."),
+  bufferPoolMb: z.int().min(32).max(1_048_576).default(64).describe('innodb_buffer_pool_size, in MiB.'),
+  maxConnections: z.int().min(20).max(10_000).default(200).describe('max_connections of mysqld.'),
   durability: z
     .enum(['full', 'relaxed'])
     .default('full')
-    .meta({ about: 'full: every commit is on disk; relaxed: survives killed processes, not lost power' }),
+    .describe('full: every commit is on disk; relaxed: survives killed processes, not lost power.'),
   bootstrap: z
     .enum(['auto', 'force'])
     .default('auto')
-    .meta({ about: 'force: an empty node forms the group without having seen every peer' }),
+    .describe('force: an empty node forms the group without having seen every peer.'),
   writeQuorum: z
     .int()
     .min(1)
     .max(9)
     .optional()
-    .meta({ about: 'ONLINE members without which nothing is written; default: most of the configured pods' }),
+    .describe('ONLINE members without which nothing is written; default: most of the configured pods.'),
 });
 export type AgentConfig = DeepReadonly<z.infer<typeof agentConfig>>;
 

@@ -1,11 +1,13 @@
+import { sql } from 'kysely';
 import { judge } from '#kernel/db/failures.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { withDeadline } from '#kernel/time/deadline.ts';
-import { ensureAccounts } from './accounts.ts';
+import { ensureAccounts, users } from './accounts.ts';
 import { answers, type Question } from './answers.ts';
 import { type AgentConfig, type AgentSecrets, writeQuorumOf } from './config.ts';
 import { decide, type Step } from './decide.ts';
 import type { GroupCommands } from './group-commands.ts';
+import { type LocalDb, onLocal } from './local-sql.ts';
 import type { Log } from './log.ts';
 import { loop } from './loop.ts';
 import { serverUuid } from './my-cnf.ts';
@@ -31,6 +33,11 @@ const everyMs = 200;
 const retryMs = 1000;
 /** Milliseconds for STOP GROUP_REPLICATION after a failed membership. */
 const patienceMs = 4000;
+/** Milliseconds of silence after which mysqld is asked for the last time, and for which it may think about that. */
+const silentMs = 20_000;
+const lastChanceMs = 10_000;
+
+const ping = (db: LocalDb): Promise<unknown> => sql`do 1`.execute(db);
 
 /** Keeps mysqld alive and in the group: looks, decides (decide.ts), does one step, looks again. */
 export class Keeper {
@@ -43,6 +50,7 @@ export class Keeper {
   #error: string | undefined;
   #forced = false;
   #notBefore = 0;
+  #answeredAt = 0;
   #settledAfter = Number.NEGATIVE_INFINITY;
 
   constructor(options: KeeperOptions) {
@@ -100,7 +108,9 @@ export class Keeper {
       if (this.#accountsFor !== this.#o.mysqld.pid) await this.#makeAccounts();
       const local = poll.latest;
       // An answer from before the last step would have it taken twice.
-      if (!local || poll.askedAt < this.#settledAfter) return;
+      if (!local) return await this.#doubt();
+      this.#answeredAt = clock.monotonic();
+      if (poll.askedAt < this.#settledAfter) return;
       await this.#take(this.#decide(local), local);
       this.#error = undefined;
     } catch (error) {
@@ -122,8 +132,36 @@ export class Keeper {
     this.#to('starting');
     if (await ensureAccounts(config.sockets.mysqld, secrets)) log('info', 'made the accounts');
     this.#accountsFor = pid;
+    this.#answeredAt = this.#o.clock.monotonic();
     // What the poll has may still be the word of an earlier mysqld.
     this.#settledAfter = this.#o.clock.monotonic();
+  }
+
+  /**
+   * A mysqld that lives but has not answered for long hangs. The group has expelled it by then; as long as
+   * it hangs it can neither rejoin nor be counted when the group has to be formed anew.
+   */
+  async #doubt(): Promise<void> {
+    const { config, secrets, mysqld, clock, log } = this.#o;
+    if (clock.monotonic() - this.#answeredAt < silentMs) return;
+    const account = { socketPath: config.sockets.mysqld, user: users.agent, password: secrets.agent };
+    try {
+      await withDeadline(
+        onLocal(account, lastChanceMs, 'asking mysqld for the last time', ping),
+        lastChanceMs,
+        {
+          what: 'asking mysqld for the last time',
+          clock,
+        },
+      );
+      this.#answeredAt = clock.monotonic();
+    } catch (error) {
+      if (this.#stop.signal.aborted) return;
+      log('error', 'mysqld hangs: killing it', {
+        error: error instanceof Error ? error.message : String(error),
+      });
+      mysqld.signal('SIGKILL');
+    }
   }
 
   #decide(local: LocalState): Step {
@@ -174,7 +212,7 @@ export class Keeper {
   async #during(phase: Phase, then: Phase, run: () => Promise<void>): Promise<void> {
     this.#to(phase);
     await run();
-    this.#settledAfter = this.#o.clock.monotonic();
+    this.#settledAfter = this.#answeredAt = this.#o.clock.monotonic();
     this.#to(then);
   }
 

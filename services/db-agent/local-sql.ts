@@ -25,7 +25,7 @@ export async function onLocal<T>(
   what: string,
   work: (db: LocalDb) => Promise<T>,
 ): Promise<T> {
-  const connection = await openLocal(account);
+  const connection = await openLocal(account, Math.min(ms, 10_000));
   try {
     return await withDeadline(work(connection.kysely), ms, { what });
   } finally {

@@ -135,6 +135,7 @@ export class FakeProxy {
     const held = this.#find(first.value.kind.value.epoch);
     if (held.streamed) throw new SallyportError('ATTACH_REQUIRED');
     held.streamed = true;
+    const { death } = this;
     const queue = new SendQueue<MessageInitShape<typeof StreamResponseSchema>>();
     const multiplexer = new Multiplexer({
       role: 'proxy',
@@ -142,7 +143,7 @@ export class FakeProxy {
         const { sequence, ciphertext } = held.sealer.sealStream(encodeStreamMessage(message));
         return queue.push({ frame: { sequence: BigInt(sequence), ciphertext } });
       },
-      onRequest: (request) => this.#handle(request),
+      onRequest: (request) => (death.aborted ? new Promise(() => {}) : this.#handle(request)),
     });
     this.#multiplexers.add(multiplexer);
     let failure: unknown;

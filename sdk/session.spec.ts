@@ -1,0 +1,300 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'mocha';
+import { SallyportError } from '../core/errors/error.ts';
+import type { Backend } from './test/fake-proxy.ts';
+import { answer, gate, opened, reasonIs } from './test/opened.ts';
+
+/** Counts what was executed, by method and path. */
+function counting(backend: Backend): { executed: string[]; backend: Backend } {
+  const executed: string[] = [];
+  return {
+    executed,
+    backend: (head, body) => {
+      executed.push(`${head.method} ${head.path}`);
+      return backend(head, body);
+    },
+  };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const end = Date.now() + 5000;
+  while (!condition()) {
+    assert.ok(Date.now() < end, 'it did not come about in time');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+const echo: Backend = async (head, body) => {
+  let length = 0;
+  for await (const chunk of body) length += chunk.length;
+  return answer(200, `${head.method} ${head.path} ${length}`, { 'x-authority': head.authority });
+};
+
+/** Fails so many times, then echoes. */
+function failing(times: number, error: () => SallyportError): Backend {
+  let left = times;
+  return (head, body) => (left-- > 0 ? Promise.reject(error()) : echo(head, body));
+}
+
+for (const carrier of ['stream', 'exchange'] as const) {
+  const streams = carrier === 'stream';
+
+  describe(`Session over ${carrier}`, () => {
+    it('fetches', async () => {
+      const { session, events } = await opened(echo, streams);
+      const response = await session.fetch('/a?b=c', { method: 'POST', body: 'four' });
+      assert.equal(await response.text(), 'POST /a?b=c 4');
+      assert.equal(response.headers.get('x-authority'), 'intranet.example');
+      assert.equal(response.proxy, 'proxy-0');
+      assert.deepEqual(events.slice(0, 2), [
+        { type: 'attaching' },
+        { type: 'attached', proxy: 'proxy-0', edge: 'https://edge-0', carrier },
+      ]);
+    });
+
+    it('does not notice that a proxy dies between requests, nor does a POST', async () => {
+      const { executed, backend } = counting(echo);
+      const { mesh, session } = await opened(backend, streams);
+      await (await session.fetch('/1')).text();
+      mesh.failOver();
+      assert.equal((await session.fetch('/2')).proxy, 'proxy-1');
+      mesh.failOver();
+      const post = (): Promise<unknown> => session.fetch('/3', { method: 'POST', body: 'x' });
+      if (streams) {
+        await until(() => session.state === 'detached');
+        await post();
+        assert.deepEqual(executed, ['GET /1', 'GET /2', 'POST /3']);
+      } else {
+        // One call each: that the frame was not taken is told in clear only, which is no proof.
+        await assert.rejects(post(), reasonIs('UNKNOWN_OUTCOME'));
+        assert.deepEqual(executed, ['GET /1', 'GET /2']);
+      }
+    });
+
+    it('sends a GET again when the proxy dies under it', async () => {
+      const { passed: arrived, open: arrive } = gate();
+      let first = true;
+      const { mesh, session, events } = await opened((head, body) => {
+        if (!first) return echo(head, body);
+        first = false;
+        arrive();
+        return new Promise(() => {});
+      }, streams);
+      const fetching = session.fetch('/');
+      await arrived;
+      mesh.failOver();
+      assert.equal((await fetching).proxy, 'proxy-1');
+      assert.ok(events.some(({ type }) => type === 'repeating'));
+    });
+
+    it('does not send a POST again that was in flight, and says which', async () => {
+      const { passed: arrived, open: arrive } = gate();
+      const { executed, backend } = counting(() => {
+        arrive();
+        return new Promise(() => {});
+      });
+      const { mesh, session } = await opened(backend, streams);
+      const fetching = session.fetch('/pay', { method: 'POST', body: '1' });
+      await arrived;
+      mesh.failOver();
+      await assert.rejects(fetching, (error: unknown) => {
+        assert.ok(error instanceof SallyportError);
+        assert.equal(error.reason, 'UNKNOWN_OUTCOME');
+        assert.match(error.metadata.requestId ?? '', /^[\w-]{22}$/);
+        return true;
+      });
+      assert.deepEqual(executed, ['POST /pay']);
+    });
+
+    it('sends a POST with an Idempotency-Key again', async () => {
+      const { executed, backend } = counting(
+        failing(1, () => new SallyportError('BACKEND_FAILED', { metadata: { maybeExecuted: 'true' } })),
+      );
+      const { session } = await opened(backend, streams);
+      await session.fetch('/pay', { method: 'POST', body: '1', idempotencyKey: 'k' });
+      assert.deepEqual(executed, ['POST /pay', 'POST /pay']);
+    });
+
+    it('sends a POST again that was refused behind the seal, with its body', async () => {
+      const refusals = failing(2, () => new SallyportError('BACKEND_UNAVAILABLE', { retryAfterMs: 5 }));
+      const { session } = await opened(refusals, streams);
+      const response = await session.fetch('/pay', { method: 'POST', body: 'twelve bytes' });
+      assert.equal(await response.text(), 'POST /pay 12');
+    });
+
+    it('does not send a POST again that a backend may have carried out', async () => {
+      const { executed, backend } = counting(
+        failing(1, () => new SallyportError('BACKEND_FAILED', { metadata: { maybeExecuted: 'true' } })),
+      );
+      const { session } = await opened(backend, streams);
+      await assert.rejects(session.fetch('/pay', { method: 'POST' }), reasonIs('UNKNOWN_OUTCOME'));
+      assert.equal(executed.length, 1);
+    });
+
+    it('tells refusals for good at once', async () => {
+      const { executed, backend } = counting(failing(1, () => new SallyportError('POLICY_DENIED')));
+      const { session } = await opened(backend, streams);
+      await assert.rejects(session.fetch('/'), reasonIs('POLICY_DENIED'));
+      assert.equal(executed.length, 1);
+    });
+
+    it('changes the edge when one dies, under requests too', async () => {
+      const { passed: arrived, open: arrive } = gate();
+      let first = true;
+      const { mesh, session } = await opened((head, body) => {
+        if (!first) return echo(head, body);
+        first = false;
+        arrive();
+        return new Promise(() => {});
+      }, streams);
+      const fetching = session.fetch('/');
+      await arrived;
+      mesh.edge('https://edge-0').kill();
+      assert.equal(await (await fetching).text(), 'GET / 0');
+      mesh.edge('https://edge-0').down = false;
+      mesh.edge('https://edge-1').kill();
+      assert.equal(await (await session.fetch('/')).text(), 'GET / 0');
+    });
+
+    it('lets many requests that wait share one attach', async () => {
+      const { mesh, session } = await opened(echo, streams);
+      const fetchAll = () =>
+        Promise.all(Array.from({ length: 40 }, async (_, at) => (await session.fetch(`/${at}`)).text()));
+      assert.equal((await fetchAll()).length, 40);
+      mesh.failOver();
+      const texts = await fetchAll();
+      assert.deepEqual(
+        texts,
+        Array.from({ length: 40 }, (_, at) => `GET /${at} 0`),
+      );
+      assert.deepEqual(
+        mesh.proxies.map(({ attaches }) => attaches),
+        [1, 1],
+      );
+    });
+
+    it('attaches again when a proxy has forgotten it', async () => {
+      const { mesh, session } = await opened(echo, streams);
+      await session.attach();
+      mesh.proxy.restart();
+      assert.equal((await session.fetch('/')).status, 200);
+      assert.equal(mesh.proxy.attaches, 2);
+    });
+
+    it('ends with the session', async () => {
+      const { mesh, session } = await opened(echo, streams);
+      await session.fetch('/');
+      const held = mesh.tier.sessions.get(session.id);
+      assert.ok(held);
+      held.ended = new SallyportError('SESSION_REVOKED');
+      mesh.failOver();
+      await assert.rejects(session.fetch('/'), reasonIs('SESSION_REVOKED'));
+      assert.equal(session.state, 'ended');
+      await assert.rejects(session.fetch('/'), reasonIs('SESSION_REVOKED'));
+    });
+
+    it('keeps to the deadline and says what stood in the way', async () => {
+      const { mesh, session } = await opened(echo, streams);
+      for (const url of mesh.urls) mesh.edge(url).kill();
+      await assert.rejects(session.fetch('/', { timeoutMs: 150 }), reasonIs('UNAVAILABLE'));
+    });
+
+    it('gives a request up with its signal', async () => {
+      const { passed: arrived, open: arrive } = gate();
+      const { session } = await opened(() => {
+        arrive();
+        return new Promise(() => {});
+      }, streams);
+      const stop = new AbortController();
+      const fetching = session.fetch('/', { signal: stop.signal });
+      await arrived;
+      stop.abort();
+      await assert.rejects(fetching, reasonIs('CANCELLED'));
+    });
+
+    it('tells UNKNOWN_OUTCOME when the deadline comes over a POST', async () => {
+      const { session } = await opened(() => new Promise(() => {}), streams);
+      const fetching = session.fetch('/', { method: 'POST', timeoutMs: 100 });
+      await assert.rejects(fetching, reasonIs('UNKNOWN_OUTCOME'));
+      await assert.rejects(session.fetch('/', { timeoutMs: 100 }), reasonIs('DEADLINE'));
+    });
+
+    it('renews and closes, also when answers are lost', async () => {
+      const { mesh, session } = await opened(echo, streams);
+      const before = session.expiresAtMs;
+      mesh.loseAnswers.set('renewSession', 1);
+      await session.renew();
+      assert.ok(session.expiresAtMs > before);
+      mesh.loseAnswers.set('closeSession', 1);
+      await session.close();
+      assert.equal(mesh.tier.sessions.get(session.id)?.ended?.reason, 'SESSION_REVOKED');
+      await assert.rejects(session.fetch('/'), reasonIs('SESSION_REVOKED'));
+    });
+
+    it('refuses what is no request', async () => {
+      const { session } = await opened(echo, streams);
+      await assert.rejects(session.fetch('ftp://x/'), reasonIs('REQUEST_INVALID'));
+      await assert.rejects(session.fetch('/', { headers: { 'a b': 'c' } }), reasonIs('REQUEST_INVALID'));
+    });
+  });
+}
+
+describe('Session, where the carriers differ', () => {
+  it('does not believe an edge that says, in clear, that a POST was not taken', async () => {
+    const { executed, backend } = counting(echo);
+    const { mesh, session } = await opened(backend, false);
+    mesh.replaceAnswers.set('exchange', new SallyportError('ATTACH_REQUIRED'));
+    await assert.rejects(session.fetch('/pay', { method: 'POST' }), reasonIs('UNKNOWN_OUTCOME'));
+    assert.deepEqual(executed, ['POST /pay']);
+  });
+
+  it('moves to another proxy when one drains, and lets what goes on there finish', async () => {
+    const { passed: finish, open: letFinish } = gate();
+    const { mesh, session } = await opened(async (head, body) => {
+      if (head.path === '/slow') await finish;
+      return echo(head, body);
+    }, true);
+    await session.fetch('/');
+    const slow = session.fetch('/slow', { method: 'POST' });
+    await session.fetch('/');
+    mesh.proxy.drain();
+    mesh.routed = 1;
+    assert.equal((await session.fetch('/next', { method: 'POST' })).proxy, 'proxy-1');
+    letFinish();
+    assert.equal((await slow).proxy, 'proxy-0');
+  });
+
+  it('has a body of more than 1 MiB refused without streams', async () => {
+    const { session } = await opened(echo, false);
+    const body = new Uint8Array(1_048_577);
+    await assert.rejects(session.fetch('/', { method: 'PUT', body }), reasonIs('TOO_LARGE'));
+  });
+
+  it('sends and receives long bodies over the stream', async () => {
+    const size = 3_000_000;
+    const { session } = await opened(
+      async (_head, body) => ({ head: { status: 200, headers: [] }, body }),
+      true,
+    );
+    const sent = Uint8Array.from({ length: size }, (_, at) => at % 251);
+    const parts = async function* () {
+      for (let at = 0; at < size; at += 100_000) yield sent.subarray(at, at + 100_000);
+    };
+    const response = await session.fetch('/', { method: 'PUT', body: parts() });
+    assert.deepEqual(Buffer.from(await response.bytes()).equals(Buffer.from(sent)), true);
+  });
+
+  it('tells that the app’s own stream failed', async () => {
+    const { session } = await opened(echo, true);
+    const broken = async function* (): AsyncGenerator<Uint8Array> {
+      yield new Uint8Array(10);
+      throw new Error('disk');
+    };
+    const fetching = session.fetch('/', { method: 'PUT', body: broken() });
+    await assert.rejects(fetching, (error: unknown) => {
+      return (
+        error instanceof SallyportError && error.reason === 'CANCELLED' && error.message.includes('body')
+      );
+    });
+  });
+});

@@ -40,8 +40,8 @@ export interface FakeMesh {
   startProcess(pod: string): Promise<void>;
   /** Renders every pod anew, without new calls for these pods. */
   drain(pods: ReadonlySet<string>): Promise<void>;
-  /** Writes every sidecar's configuration again, with the certificates that there are now. */
-  rewrite(): Promise<void>;
+  /** Writes every sidecar's configuration again, with the certificates that there are now; gives `<pod>/<file>` of each new file. */
+  rewrite(): Promise<readonly string[]>;
   socket(pod: string, name: SocketName): string;
   close(): Promise<void>;
 }
@@ -82,8 +82,12 @@ export async function startFakeMesh(
   };
   let draining: ReadonlySet<string> = new Set();
   const rewrite = async () => {
-    for (const pod of topology.pods)
-      await writePod(topology, renderPod(model, topology, pod.name, { draining }));
+    const files: string[] = [];
+    for (const { name } of topology.pods) {
+      const { changed } = await writePod(topology, renderPod(model, topology, name, { draining }));
+      files.push(...changed.map((file) => `${name}/${file}`));
+    }
+    return files;
   };
   const close = async () => {
     await Promise.all([...envoys.values()].map((envoy) => envoy.stop()));
@@ -115,9 +119,9 @@ export async function startFakeMesh(
     db,
     startProcess,
     stopProcess: async (pod) => processes.get(pod)?.close(),
-    drain: (pods) => {
+    drain: async (pods) => {
       draining = pods;
-      return rewrite();
+      await rewrite();
     },
     rewrite,
     socket: (pod, name) => socketPath(topology, pod, name),

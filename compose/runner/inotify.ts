@@ -37,13 +37,16 @@ export function inotifyInUse(proc: string, uid: number): number {
   const processes = readdirSync(proc).filter((name) => /^\d+$/.test(name));
   return processes
     .filter((pid) => readIfAllowed(() => statSync(join(proc, pid)).uid) === uid)
-    .reduce((sum, pid) => sum + inotifyOf(join(proc, pid, 'fd')), 0);
+    .reduce((sum, pid) => sum + inotifyOf(pid, proc), 0);
 }
 
-const inotifyOf = (folder: string): number =>
-  (readIfAllowed(() => readdirSync(folder)) ?? []).filter(
+/** How many one process holds. */
+export function inotifyOf(pid: number | string, proc = '/proc'): number {
+  const folder = join(proc, `${pid}`, 'fd');
+  return (readIfAllowed(() => readdirSync(folder)) ?? []).filter(
     (fd) => readIfAllowed(() => readlinkSync(join(folder, fd))) === 'anon_inode:inotify',
   ).length;
+}
 
 /** What `read` gives, or undefined: processes end while they are looked at, and some are not for us to see. */
 function readIfAllowed<T>(read: () => T): T | undefined {

@@ -14,12 +14,17 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'mocha';
+import { inotifyOf } from '#compose/runner/inotify.ts';
 import { envoyDir, podRunDir, type XdsType, xdsFile } from '#compose/topology/paths.ts';
 import { podNamed } from '#compose/topology/query.ts';
 import type { Pod } from '#compose/topology/types.ts';
+import { renderPod } from '#envoy/build/render.ts';
+import { watchedFiles } from '#envoy/build/watched-files.ts';
 import { goldenFolders, goldenPods, goldenTopology } from '#envoy/golden-topology.ts';
+import type { JsonObject } from '#envoy/model/json.ts';
 import { loadMesh } from '#envoy/model/load.ts';
 import { validateArgs } from '#envoy/write/args.ts';
+import { inlineFilesIn } from '#envoy/write/inline-files.ts';
 import { openPki } from '#kernel/pki/pki.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { envoyBinary, portFinder, type RunningEnvoy, startEnvoy } from '#test/envoy.ts';
@@ -56,7 +61,7 @@ describe('golden files in the real Envoy', function () {
     rmSync(dir, { recursive: true, force: true });
   });
 
-  // The fixed folders and ports of the golden files give way to folders and ports of this run.
+  // The fixed folders and ports of the golden files give way to those of this run, certificates are put in.
   async function unpack(role: string, pod: string): Promise<void> {
     const target = envoyDir(folders, pod);
     cpSync(join(golden, role), target, { recursive: true });
@@ -71,7 +76,7 @@ describe('golden files in the real Envoy', function () {
       for (const [, port] of text.matchAll(/"port_value": (\d+)/g))
         if (port !== undefined && !ports.has(port)) ports.set(port, await findPort());
       text = text.replaceAll(/"port_value": (\d+)/g, (_, port: string) => `"port_value": ${ports.get(port)}`);
-      writeFileSync(file, text);
+      writeFileSync(file, JSON.stringify(inlineFilesIn(JSON.parse(text) as JsonObject), null, 2));
     }
   }
 
@@ -107,6 +112,8 @@ describe('golden files in the real Envoy', function () {
       assert.equal(taken(/^cluster\..*\.update_success$/), count(pod, 'eds'), 'endpoints');
       assert.equal(taken(/^sds\..*\.update_success$/), count(pod, 'sds'), 'secrets');
       assert.doesNotMatch(envoy.log(), /deprecated|Unknown field/i);
+      if (process.platform === 'linux')
+        assert.equal(inotifyOf(envoy.pid), watchedFiles(renderPod(model, topology, pod)).size, 'inotify');
       await envoy.stop();
     });
 

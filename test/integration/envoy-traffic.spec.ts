@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { get, type IncomingMessage } from 'node:http';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { connect as connectTls } from 'node:tls';
 import { after, before, describe, it } from 'mocha';
 import { podNamed, portOf } from '#compose/topology/query.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
@@ -83,39 +82,6 @@ describe('calls through real sidecars', function () {
     );
     assert.equal((await operator.call(`${sessions}/ListSessions`)).seen?.socket, 'connect');
     assert.equal((await operator.call(`${keyStore}/LeaseSessionKey`)).grpcStatus, denied);
-  });
-
-  it('go on over a certificate that was changed while everything runs', async () => {
-    const pod = podNamed(mesh.topology, 'sec-1');
-    const { dir } = await mesh.pki.ensureOperator('watcher');
-    const file = (name: string) => readFileSync(join(dir, 'current', name));
-    const shown = () =>
-      new Promise<string>((resolve, reject) => {
-        const tls = connectTls(
-          {
-            host: pod.address,
-            port: portOf(pod, 'mesh'),
-            ca: file('ca.crt'),
-            cert: file('tls.crt'),
-            key: file('tls.key'),
-          },
-          () => {
-            resolve(tls.getPeerCertificate().serialNumber);
-            tls.destroy();
-          },
-        ).on('error', reject);
-      });
-    const old = await shown();
-    assert.ok(
-      (await mesh.pki.ensurePod('sec-1', 'security', { ips: [pod.address], dns: ['renamed'] })).issued,
-    );
-    await waitFor(async () => (await shown()) !== old, {
-      timeoutMs: 10_000,
-      everyMs: 20,
-      what: 'the new certificate to be shown',
-    });
-    const out = keep(Probe.overSocket(mesh.socket('proxy-1', 'out')));
-    assert.equal((await out.call(`${keyStore}/GetJwks`, { 'x-sallyport-pod': 'sec-1' })).seen?.pod, 'sec-1');
   });
 
   it('of phones reach what is listed, without inner headers, and nothing else', async () => {

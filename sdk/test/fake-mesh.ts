@@ -1,4 +1,9 @@
-import { createRouterTransport, type Interceptor, type StreamResponse } from '@connectrpc/connect';
+import {
+  type ConnectRouter,
+  createRouterTransport,
+  type Interceptor,
+  type StreamResponse,
+} from '@connectrpc/connect';
 import { KeyStore } from '../../gen/sallyport/keystore/v1/key_store_pb.js';
 import { Relay } from '../../gen/sallyport/relay/v1/relay_pb.js';
 import { SessionService } from '../../gen/sallyport/session/v1/session_pb.js';
@@ -6,6 +11,24 @@ import type { ConnectEdge } from '../edges.ts';
 import { type Backend, FakeProxy } from './fake-proxy.ts';
 import { FakeTier } from './fake-tier.ts';
 import { connectionLost, wireError } from './wire-error.ts';
+
+/** Server side: errors as the tier sends them. */
+const asOnTheWire: Interceptor = (next) => async (request) => {
+  try {
+    const response = await next(request);
+    return response.stream ? { ...response, message: translated(response.message) } : response;
+  } catch (thrown) {
+    throw wireError(thrown);
+  }
+};
+
+async function* translated<T>(messages: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* messages;
+  } catch (thrown) {
+    throw wireError(thrown);
+  }
+}
 
 class FakeEdge {
   /** Refuses and breaks everything while it is down. */
@@ -67,24 +90,27 @@ export class FakeMesh {
     before.restart();
   }
 
+  /** What an edge serves; also over a real port. */
+  routes(router: ConnectRouter): void {
+    router.service(KeyStore, this.tier.keyStore);
+    router.service(SessionService, this.tier.sessionService);
+    router.service(Relay, {
+      attach: (request, context) => this.proxy.relay.attach(request, context),
+      exchange: (request, context) => this.proxy.relay.exchange(request, context),
+      stream: (requests, context) => this.proxy.relay.stream(requests, context),
+    });
+  }
+
+  /** For whoever serves the routes: errors as the tier sends them. */
+  readonly onTheWire = { interceptors: [asOnTheWire] };
+
   connect(streams: boolean): ConnectEdge {
     return (url) => ({
       streams,
-      transport: createRouterTransport(
-        (router) => {
-          router.service(KeyStore, this.tier.keyStore);
-          router.service(SessionService, this.tier.sessionService);
-          router.service(Relay, {
-            attach: (request, context) => this.proxy.relay.attach(request, context),
-            exchange: (request, context) => this.proxy.relay.exchange(request, context),
-            stream: (requests, context) => this.proxy.relay.stream(requests, context),
-          });
-        },
-        {
-          transport: { interceptors: [this.#onTheWay(this.edge(url))] },
-          router: { interceptors: [asOnTheWire] },
-        },
-      ),
+      transport: createRouterTransport((router) => this.routes(router), {
+        transport: { interceptors: [this.#onTheWay(this.edge(url))] },
+        router: this.onTheWire,
+      }),
     });
   }
 
@@ -108,24 +134,6 @@ export class FakeMesh {
       }
       return response.stream ? breakable(response, broken) : response;
     };
-  }
-}
-
-/** Server side: errors as the tier sends them. */
-const asOnTheWire: Interceptor = (next) => async (request) => {
-  try {
-    const response = await next(request);
-    return response.stream ? { ...response, message: translated(response.message) } : response;
-  } catch (thrown) {
-    throw wireError(thrown);
-  }
-};
-
-async function* translated<T>(messages: AsyncIterable<T>): AsyncGenerator<T> {
-  try {
-    yield* messages;
-  } catch (thrown) {
-    throw wireError(thrown);
   }
 }
 

@@ -66,7 +66,7 @@ export const dataDir = (f: Folders, pod: string): string => join(podDir(f, pod),
 
 /** A pair of folder and the symlink `current` in it, which rotation swaps in one rename. */
 export interface TlsFolder {
-  /** What Envoy watches: the folder in which `current` is swapped. */
+  /** The folder in which `current` is swapped. Sidecars read copies, which envoy/write makes. */
   readonly dir: string;
   readonly cert: string;
   readonly key: string;

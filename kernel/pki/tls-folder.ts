@@ -17,7 +17,7 @@ const versionName = /^v\d{6,}$/;
 
 /**
  * Writes `files` as a new version below `dir` and swaps the symlink `dir/current` to it by one rename:
- * a reader sees certificate and key of the same version, always. Envoy watches `dir` for that rename.
+ * a reader sees certificate and key of the same version, always. Sidecars see it once envoy/write has run again.
  * The last three versions are kept, for readers that are just opening an older one.
  * At most three writers at a time.
  * @returns the version's name.

@@ -11,17 +11,7 @@ import { defaultPlatform, type Platform } from '#sdk/platform.ts';
 import type { FetchInit } from '#sdk/request.ts';
 import type { SessionResponse } from '#sdk/response.ts';
 import type { Session } from '#sdk/session.ts';
-
-/** The app that the demo's policy knows (`policy.yaml`). */
-export const demoApp: AppInfo = {
-  platform: process.platform,
-  appId: 'com.example.field',
-  version: '1.2.0',
-  posture: { rooted: 'false' },
-};
-
-/** The host that the demo's policy names. */
-export const demoOrigin = 'https://intranet.example';
+import { demoApp, demoOrigin } from './app.ts';
 
 /** The SDK on Node, with native cryptography. */
 export const phonePlatform: Platform = { ...defaultPlatform, crypto: channelCrypto };

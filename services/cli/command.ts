@@ -17,7 +17,7 @@ export interface CommandContext extends CliContext {
   readonly stateDir: string;
 }
 
-const defaultState = '.sallyport';
+export const defaultState = '.sallyport';
 
 /** Adds what all commands have in common, and runs `body` with it. */
 export function withCommon<O extends CommonOptions>(

@@ -12,6 +12,8 @@ export interface CliContext {
   readonly clock: Clock;
   /** Standard output: what was asked for. */
   readonly out: (text: string) => void;
+  /** The same for bytes; resolves when more may be written. @throws EPIPE when nobody reads it any more */
+  readonly outBytes: (data: Uint8Array) => Promise<void>;
   /** Standard error: errors, and with --json everything that is meant for people. */
   readonly err: (text: string) => void;
 }

@@ -6,14 +6,16 @@ import { SallyportError } from '#core/errors/error.ts';
 import { isAlive } from '#kernel/lifecycle/process-identity.ts';
 
 /** What a process that does not own the mesh can know of it. */
-export type MeshFacts = Pick<Mesh, 'stateDir' | 'edgeUrls' | 'publicCa' | 'demo'> & {
+export interface MeshFacts extends Pick<Mesh, 'stateDir' | 'edgeUrls' | 'publicCa' | 'demo'> {
+  readonly pods: RunState['pods'];
   readonly state: RunState;
-};
+}
 
 export function meshOfState(stateDir: string, state: RunState): MeshFacts {
   return {
     stateDir,
     state,
+    pods: state.pods,
     edgeUrls: state.edgeUrls,
     publicCa: state.publicCa,
     demo: { user: 'anna', passwordFile: join(secretsDir({ stateDir }), 'demo-password') },

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { demoApp } from '#compose/demo/app.ts';
 import { type Phone, startPhone, tellEvent } from '#compose/demo/phone.ts';
 import type { Mesh } from '#compose/runner/mesh.ts';
 import type { NamedProcess } from '#compose/runner/orphans.ts';
@@ -8,6 +9,7 @@ import { isAlive } from '#kernel/lifecycle/process-identity.ts';
 import type { CommandContext } from '../command.ts';
 import { createActivation } from '../operator.ts';
 import type { Figure, Outcome } from '../report.ts';
+import { runningMesh } from './mesh-of-state.ts';
 import { type Reading, readPages } from './read-pages.ts';
 import { startHere } from './up-foreground.ts';
 import type { UpOptions } from './up-options.ts';
@@ -56,10 +58,11 @@ async function measure(options: UpOptions, command: CommandContext): Promise<Fig
 
 async function tryIt(mesh: Mesh, command: CommandContext): Promise<Figure[]> {
   const { report, signal, clock } = command;
-  const activation = await createActivation(
-    { stateDir: mesh.stateDir, pods: mesh.topology.pods.map((pod) => ({ ...pod, ports: ports(pod.ports) })) },
-    { user: mesh.demo.user, appId: 'com.example.field', signal },
-  );
+  const activation = await createActivation(runningMesh(mesh.stateDir), {
+    user: mesh.demo.user,
+    appId: demoApp.appId,
+    signal,
+  });
   const phone = await startPhone({
     publicCa: mesh.publicCa,
     activation,
@@ -112,11 +115,6 @@ async function readWhileKilled(mesh: Mesh, phone: Phone, command: CommandContext
   for (const failure of done.failures.slice(0, 5)) report.progress(`phone: ${failure}`);
   return killed ? done : { ...done, failures: [...done.failures, `${phone.owner} could not be killed`] };
 }
-
-const ports = (of: Readonly<Record<string, number | undefined>>): Record<string, number> =>
-  Object.fromEntries(
-    Object.entries(of).flatMap(([name, port]) => (port === undefined ? [] : [[name, port]])),
-  );
 
 const atMost = (name: string, value: number, unit: string, goal: number): Figure => ({
   name,

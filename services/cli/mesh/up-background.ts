@@ -7,7 +7,6 @@ import type { CommandContext } from '../command.ts';
 import { ToldError } from '../failure.ts';
 import type { Outcome } from '../report.ts';
 import { runDemo } from './demo.ts';
-import { meshOfState } from './mesh-of-state.ts';
 import { settingArguments, type UpOptions } from './up-options.ts';
 import { tellWhatToTry } from './what-to-try.ts';
 import { refuseIfRunning } from './wipe.ts';
@@ -20,12 +19,11 @@ const lookMs = 100;
 
 /** Starts a runner that outlives this process, shows what it says until the mesh is up, and returns. */
 export async function upInBackground(options: UpOptions, command: CommandContext): Promise<Outcome> {
-  const { report, stateDir } = command;
+  const { stateDir } = command;
   refuseIfRunning(stateDir);
   const state = await startRunner(options, command);
-  const mesh = meshOfState(stateDir, state);
-  if (options.demo) await runDemo(mesh, command);
-  tellWhatToTry(mesh, report.say);
+  const owner = options.demo === true ? await runDemo(command) : undefined;
+  tellWhatToTry(command, owner);
   return { ok: true, items: { state: stateDir, runner: state.runner.pid, edgeUrls: state.edgeUrls } };
 }
 

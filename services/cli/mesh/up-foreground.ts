@@ -13,8 +13,8 @@ export async function upInForeground(options: UpOptions, command: CommandContext
   const mesh = await startHere(options, command);
   try {
     report.progress('the mesh is up');
-    if (options.demo) await runDemo(mesh, command);
-    tellWhatToTry(mesh, report.say);
+    const owner = options.demo === true ? await runDemo(command) : undefined;
+    tellWhatToTry(command, owner);
     await interrupted(signal);
   } finally {
     await mesh.stop();

@@ -30,7 +30,8 @@ export class Probe {
     return new Probe(connect(url, tls));
   }
 
-  call(path: string, headers: Record<string, string> = {}): Promise<Answer> {
+  /** Resolves when the call has ended; rejects when it was cut, or nothing came for `silenceMs`. */
+  call(path: string, headers: Record<string, string> = {}, silenceMs = 10_000): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const stream = this.#session.request({
         ':method': 'POST',
@@ -42,7 +43,7 @@ export class Probe {
       let head: Record<string, string | string[] | undefined> = {};
       let trailers: Record<string, string | string[] | undefined> = {};
       let body = '';
-      stream.setTimeout(10_000, () => stream.destroy(new Error(`${path}: no answer in 10 s`)));
+      stream.setTimeout(silenceMs, () => stream.destroy(new Error(`${path}: no answer in ${silenceMs} ms`)));
       stream.on('response', (h) => {
         head = Object.fromEntries(Object.entries(h).map(([k, v]) => [k, typeof v === 'number' ? `${v}` : v]));
       });

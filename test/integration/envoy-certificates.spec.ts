@@ -57,7 +57,11 @@ describe('calls while certificates are replaced', function () {
       });
     const out = keep(Probe.overSocket(mesh.socket('proxy-1', 'out')));
     const phone = edge();
-    const stream = out.call('/sallyport.authorize.v1.ProxyAuthorize/Watch', { 'x-sallyport-pod': 'sec-1' });
+    const stream = out.call(
+      '/sallyport.authorize.v1.ProxyAuthorize/Watch',
+      { 'x-sallyport-pod': 'sec-1' },
+      60_000,
+    );
     const watching = stream.then(
       () => 'ended',
       () => 'cut',

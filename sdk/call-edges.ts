@@ -42,6 +42,8 @@ export async function callEdges<T>(
         edges.failed(edge, error);
         unanswered++;
       } else if (!isTransient(error)) throw error;
+      // An edge may be the last to know which pods are there.
+      else if (attempt >= 2) edges.failed(edge, error);
       last = error;
       onFailure?.(error);
       if (from === 'connection' && unanswered % edges.count !== 0) continue;

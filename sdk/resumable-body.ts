@@ -42,7 +42,9 @@ export async function* resumableBody(
       }
     } catch (thrown) {
       const error = SallyportError.from(thrown);
-      if (signal.aborted || !isTransient(error)) throw error;
+      // CANCELLED, when nobody here gave it up, is the proxy's way to say that it broke off.
+      const cut = isTransient(error) || error.reason === 'CANCELLED';
+      if (signal.aborted || !cut) throw error;
       const rest = await goOn(deps, request, resumption, { error, fruitless }, signal);
       if (rest === undefined) return;
       body = rest;

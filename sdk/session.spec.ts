@@ -284,6 +284,14 @@ describe('Session, where the carriers differ', () => {
     assert.deepEqual(Buffer.from(await response.bytes()).equals(Buffer.from(sent)), true);
   });
 
+  it('takes a request that the proxy cancels for one that was under way', async () => {
+    const cancelled = () => failing(1, () => new SallyportError('CANCELLED'));
+    const post = await opened(cancelled(), true);
+    await assert.rejects(post.session.fetch('/', { method: 'POST' }), reasonIs('UNKNOWN_OUTCOME'));
+    const put = await opened(cancelled(), true);
+    assert.equal((await put.session.fetch('/', { method: 'PUT' })).status, 200);
+  });
+
   it('tells that the app’s own stream failed', async () => {
     const { session } = await opened(echo, true);
     const broken = async function* (): AsyncGenerator<Uint8Array> {

@@ -117,6 +117,8 @@ export class StreamLink implements Link {
       const error = SallyportError.from(thrown);
       // The multiplexer passes the very error on that closed it.
       if (signal.aborted || error === this.#lost) return { at: 'lost', error };
+      // Nobody here gave it up, so the proxy did, while it was busy with it: the backend may have begun.
+      if (error.reason === 'CANCELLED') return { at: 'failed', error: brokenOff(error) };
       return { at: error.metadata.maybeExecuted === 'true' ? 'failed' : 'refused', error };
     } finally {
       signal.removeEventListener('abort', giveUp);
@@ -145,6 +147,10 @@ export class StreamLink implements Link {
     const ours = thrown instanceof SallyportError;
     this.close(ours ? new SallyportError('UNAVAILABLE', { message: error.message, cause: error }) : error);
   }
+}
+
+function brokenOff(cause: SallyportError): SallyportError {
+  return new SallyportError('BACKEND_FAILED', { metadata: cause.metadata, cause });
 }
 
 /** The body goes its way while the answer is awaited, and after: an answer may come before its end. */

@@ -40,13 +40,15 @@ export function claimPorts(
       ),
     );
     for (const port of before.values()) delete all[port];
+    // Whoever had a port comes for it later in the list: a pod that is new must not be given it.
+    const kept = new Set(before.values());
     const given = new Map<string, number>();
     let next = first;
     for (const { of, address } of wanted) {
       let port = before.get(of);
       if (port === undefined || !(await isFree(port, address))) {
         do port = next++;
-        while (port <= last && (all[port] !== undefined || !(await isFree(port, address))));
+        while (port <= last && (all[port] !== undefined || kept.has(port) || !(await isFree(port, address))));
       }
       if (port > last) {
         throw new SallyportError('START_FAILED', {

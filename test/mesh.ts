@@ -1,127 +1,130 @@
+/**
+ * Real meshes for integration suites: `sharedMesh` for those that only use one, `ownMesh` for those that
+ * break things. Both have everything that `npm start` has.
+ */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { deviceOptions } from '#compose/demo/phone.ts';
+import { demoApp } from '#compose/demo/app.ts';
+import { type Phone, type PhoneOptions, startPhone } from '#compose/demo/phone.ts';
 import { type Mesh, type MeshOptions, startMesh } from '#compose/runner/mesh.ts';
-import { livingProcesses, type NamedProcess } from '#compose/runner/orphans.ts';
-import { type RunState, readRunState } from '#compose/runner/run-file.ts';
 import { isAlive } from '#kernel/lifecycle/process-identity.ts';
-import { Device } from '#sdk/device.ts';
-import { enroll } from '#sdk/enroll.ts';
-import { memoryStore } from '#sdk/enrolment-store.ts';
-import type { SdkListener } from '#sdk/events.ts';
-import { createActivation, type OperatorPlaces } from '#services/cli/operator.ts';
+import { type MeshFacts, runningMesh } from '#services/cli/mesh/mesh-of-state.ts';
+import { createActivation } from '#services/cli/operator.ts';
 
-export interface OwnMesh {
-  readonly mesh: Mesh;
-  /** What the runner has said. */
-  readonly said: readonly string[];
-  /** For the operator's calls. */
-  readonly places: OperatorPlaces;
-  /** Stops it and removes its folder. Resolves to what it has left behind, which is to be nothing. */
-  close(): Promise<string[]>;
+/** A mesh that a test may call, and must not change. */
+export interface SharedMesh extends MeshFacts {
+  /** Gives it back; the last one stops it. */
+  release(): Promise<void>;
 }
 
-/** A mesh of this suite's own, in a temporary folder. */
-export async function ownMesh(
-  options: Partial<Pick<MeshOptions, 'sizes' | 'durability' | 'stateDir'>> = {},
-): Promise<OwnMesh> {
-  const stateDir = options.stateDir ?? temporaryState();
-  const said: string[] = [];
-  // mocha ends at once when it is told to, and a runner's processes would outlive it.
-  const onTerm = (): void => {
-    killAll(stateDir);
-    process.exit(143);
-  };
-  process.once('SIGTERM', onTerm);
-  try {
-    const mesh = await startMesh({
-      durability: 'relaxed',
-      ...options,
-      stateDir,
-      env: process.env,
-      progress: (line) => said.push(line),
-    });
-    return {
-      mesh,
-      said,
-      places: placesOf(stateDir),
-      close: async () => {
-        const before = mesh.processes();
-        await mesh.stop();
-        process.off('SIGTERM', onTerm);
-        const left = alive(before);
-        removeState(stateDir);
-        return left;
-      },
-    };
-  } catch (error) {
-    process.off('SIGTERM', onTerm);
-    throw error;
-  }
+export interface OwnMesh extends Mesh {
+  /** What happened, as the runner told it. */
+  readonly told: readonly string[];
+  /** Stops it, sees that nothing of it lives on, and removes its folder. Harmless when repeated. */
+  close(): Promise<void>;
 }
 
-export const temporaryState = (): string => mkdtempSync(join(tmpdir(), 'sp-mesh-'));
+export type OwnMeshOptions = Partial<Omit<MeshOptions, 'env' | 'progress'>> & {
+  /** Default: the runner's lines are kept for the error message only. */
+  readonly progress?: (line: string) => void;
+};
 
-/** Removes a state folder and the sockets that belong to it. */
-export function removeState(stateDir: string): void {
-  const runDir = readRunState(stateDir)?.runDir;
-  if (runDir !== undefined) rmSync(runDir, { recursive: true, force: true });
-  rmSync(stateDir, { recursive: true, force: true });
-}
+/** Names the folder of a mesh that runs already; suites then share it across processes. */
+const stateVariable = 'SALLYPORT_TEST_STATE';
 
-/** Names of those processes that still live. */
-export const alive = (processes: readonly NamedProcess[]): string[] =>
-  processes.filter(({ identity }) => isAlive(identity)).map(({ name }) => name);
+let shared: { readonly mesh: Promise<OwnMesh>; users: number } | undefined;
 
-/** Kills what runs on a state folder, its runner too, unless that is this process. For clean-up. */
-export function killAll(stateDir: string): void {
-  const state = readRunState(stateDir);
-  if (state === undefined) return;
-  const runner = { name: 'runner', identity: state.runner };
-  const mine = state.runner.pid === process.pid;
-  for (const { identity } of [...(mine ? [] : [runner]), ...livingProcesses(state)]) {
-    if (isAlive(identity)) process.kill(identity.pid, 'SIGKILL');
-  }
-}
-
-/** The run file of a mesh that has one. */
-export function stateOf(stateDir: string): RunState {
-  const state = readRunState(stateDir);
-  if (state === undefined) throw new Error(`there is no run file in ${stateDir}`);
-  return state;
-}
-
-export function placesOf(stateDir: string): OperatorPlaces {
-  return { stateDir, pods: stateOf(stateDir).pods };
-}
-
-export interface TestDevice {
-  readonly device: Device;
-  /** What its sessions are opened with. */
-  readonly credentials: { readonly user: string; readonly password: string; readonly origin: string };
-}
-
-/** A device that is enrolled for the demo's user, by way of an edge. */
-export async function enrolDevice(
-  mesh: Pick<Mesh, 'stateDir' | 'publicCa' | 'demo'>,
-  o: { readonly listener?: SdkListener; readonly streams?: boolean } = {},
-): Promise<TestDevice> {
-  const { user, passwordFile } = mesh.demo;
-  const given = deviceOptions({ publicCa: mesh.publicCa, ...(o.listener && { listener: o.listener }) });
-  const options = {
-    ...given,
-    store: memoryStore(),
-    connect: (url: string) => {
-      const edge = given.connect(url);
-      return { ...edge, streams: o.streams ?? edge.streams };
+/** The mesh of SALLYPORT_TEST_STATE, else one that all suites of this process share. */
+export async function sharedMesh(): Promise<SharedMesh> {
+  const given = process.env[stateVariable];
+  if (given !== undefined && given !== '') return { ...runningMesh(given), release: async () => {} };
+  shared ??= { mesh: ownMesh(), users: 0 };
+  const mine = shared;
+  mine.users += 1;
+  const mesh = await mine.mesh;
+  let released = false;
+  return {
+    ...runningMesh(mesh.stateDir),
+    release: async () => {
+      if (released) return;
+      released = true;
+      mine.users -= 1;
+      if (mine.users > 0) return;
+      if (shared === mine) shared = undefined;
+      await mesh.close();
     },
   };
-  const activation = await createActivation(placesOf(mesh.stateDir), { user, appId: given.app.appId });
-  await enroll(activation, { ...options, deviceName: 'test phone' });
-  const password = readFileSync(passwordFile, 'utf8').trim();
-  return {
-    device: await Device.load(options),
-    credentials: { user, password, origin: 'https://intranet.example' },
+}
+
+/** A mesh of this test's own, in a temporary folder unless `stateDir` is given (which is kept). */
+export async function ownMesh(options: OwnMeshOptions = {}): Promise<OwnMesh> {
+  const temporary = options.stateDir === undefined;
+  const stateDir = options.stateDir ?? mkdtempSync(join(tmpdir(), 'sp-test-mesh-'));
+  const remove = (): void => {
+    if (temporary) rmSync(stateDir, { recursive: true, force: true });
   };
+  const told: string[] = [];
+  const { progress, ...rest } = options;
+  let mesh: Mesh;
+  try {
+    mesh = await startMesh({
+      // Tests kill processes, not the machine.
+      durability: 'relaxed',
+      ...rest,
+      stateDir,
+      env: process.env,
+      progress: (line) => {
+        told.push(line);
+        progress?.(line);
+      },
+    });
+  } catch (error) {
+    process.stderr.write(`${told.join('\n')}\n`);
+    remove();
+    throw error;
+  }
+  return { ...mesh, told, close: once(() => closeMesh(mesh, remove)) };
+}
+
+async function closeMesh(mesh: Mesh, remove: () => void): Promise<void> {
+  const before = mesh.processes();
+  await mesh.stop();
+  remove();
+  const left = before.filter(({ identity }) => isAlive(identity));
+  if (left.length > 0) throw new Error(`the mesh left behind: ${left.map(({ name }) => name).join(', ')}`);
+}
+
+function once(run: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  return () => {
+    running ??= run();
+    return running;
+  };
+}
+
+/** An activation string for the demo's user, or another one. */
+export function activationFor(
+  mesh: Pick<Mesh, 'stateDir' | 'demo'>,
+  user: string = mesh.demo.user,
+): Promise<string> {
+  return createActivation(runningMesh(mesh.stateDir), { user, appId: demoApp.appId });
+}
+
+/** The password of the demo's user. */
+export const demoPassword = (mesh: Pick<Mesh, 'demo'>): string =>
+  readFileSync(mesh.demo.passwordFile, 'utf8').trim();
+
+/** A phone of the demo's user, enrolled and logged in. Close it before the mesh. */
+export async function startTestPhone(
+  mesh: Pick<Mesh, 'stateDir' | 'demo' | 'publicCa'>,
+  options: Partial<PhoneOptions> = {},
+): Promise<Phone> {
+  return startPhone({
+    publicCa: mesh.publicCa,
+    user: mesh.demo.user,
+    password: demoPassword(mesh),
+    ...options,
+    activation: options.activation ?? (await activationFor(mesh)),
+  });
 }

@@ -61,7 +61,15 @@ export function failureOf(thrown: unknown): Failure {
     return { code: thrown.code, message: thrown.message, hint: thrown.hint, exitCode: exitCodes.failed };
   }
   if (thrown instanceof SallyportError) {
-    return { code: thrown.reason, message: thrown.message, hint: thrown.hint, exitCode: exitCodes.failed };
+    // The cause of an INTERNAL that arose here is all that there is to go by.
+    const cause =
+      thrown.reason === 'INTERNAL' && thrown.cause !== undefined ? `: ${stackOf(thrown.cause)}` : '';
+    return {
+      code: thrown.reason,
+      message: thrown.message + cause,
+      hint: thrown.hint,
+      exitCode: exitCodes.failed,
+    };
   }
   if (thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string') {
     // The system's own words name the file and what is wrong with it.
@@ -74,8 +82,11 @@ export function failureOf(thrown: unknown): Failure {
   }
   return {
     code: 'INTERNAL',
-    message: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown),
+    message: stackOf(thrown),
     hint: 'this is a defect of the CLI; report it with the lines above',
     exitCode: exitCodes.failed,
   };
 }
+
+const stackOf = (thrown: unknown): string =>
+  thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);

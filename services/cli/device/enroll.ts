@@ -23,7 +23,7 @@ export async function runEnroll(options: EnrollOptions, command: CommandContext)
   const { report } = command;
   const enrolled = await enrollDevice(mesh, { ...options, ...(user !== undefined && { user }) }, command);
   report.say(`${options.name} is enrolled for ${enrolled.user} as device ${enrolled.deviceId}.`);
-  report.say(`Next: sallyport device open --user ${enrolled.user}`);
+  report.say(`Next: sallyport device open${options.name === 'phone' ? '' : ` --name ${options.name}`}`);
   return { ok: true, items: { device: options.name, ...enrolled } };
 }
 

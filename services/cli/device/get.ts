@@ -69,13 +69,24 @@ async function deliver(
     return { bytes };
   }
   for await (const chunk of counted()) {
-    if (!report.json) await outBytes(chunk);
+    if (!report.json && !(await written(outBytes(chunk)))) break;
     else if (bytes <= maxInlineBytes) inline.push(chunk);
   }
   const isText = /^text\/|json|xml/.test(response.headers.get('content-type') ?? '');
   return report.json && isText && bytes <= maxInlineBytes
     ? { bytes, body: Buffer.concat(inline).toString('utf8') }
     : { bytes };
+}
+
+/** False when whoever read our output has had enough, such as `head`: that is no failure. */
+async function written(writing: Promise<void>): Promise<boolean> {
+  try {
+    await writing;
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EPIPE') return false;
+    throw error;
+  }
 }
 
 function requestOf({ request, header = [], data }: GetOptions): FetchInit {

@@ -18,7 +18,9 @@ export function runOpen(options: OpenOptions, command: CommandContext): Promise<
     const expiresAt = new Date(session.expiresAtMs).toISOString();
     const owner = ownerOf(session.id);
     report.say(`${user} has a session until ${expiresAt}; ${owner} holds it.`);
-    report.say('Next: sallyport device get /news');
+    report.say(
+      `Next: sallyport device get${options.name === 'phone' ? '' : ` --name ${options.name}`} /news`,
+    );
     return { ok: true, items: { device: options.name, user, owner, expiresAt } };
   });
 }

@@ -18,17 +18,23 @@ export async function withDevice<T>(
 ): Promise<T> {
   const { stateDir } = command;
   const { app } = readDevice(stateDir, options.name);
+  const { listener } = sdkListener(options, command);
+  let closing = false;
   const device = await Device.load({
     ...deviceOptions({
       publicCa: mesh.publicCa,
       app: { ...demoApp, ...app },
-      ...sdkListener(options, command),
+      listener: (event) => {
+        // That connections end then is no news.
+        if (!closing) listener?.(event);
+      },
     }),
     store: deviceStore(stateDir, options.name, app),
   });
   try {
     return await body(device);
   } finally {
+    closing = true;
     device.close();
   }
 }

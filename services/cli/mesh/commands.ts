@@ -14,6 +14,8 @@ export function addMeshCommands(program: Command, context: CliContext, end: { co
         'Envoy and MySQL are fetched the first time.',
     )
     .option('--foreground', 'stay here and show what happens; Ctrl-C stops the mesh')
+    // What `up` without --foreground starts: it is followed by a process that tells the rest.
+    .addOption(new Option('--followed').hideHelp())
     .option('--demo', 'then enrol a demo phone and read pages of the demo intranet')
     .option('--once', 'bring it up, try it while a pod is killed, take it down, and print figures')
     .option('--wipe', 'begin with an empty database and new keys: everything in the folder is lost')

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { request } from 'node:http';
 import { isServing, letsThrough } from '#compose/runner/ready.ts';
 import type { RunState } from '#compose/runner/run-file.ts';
+import { socketStatus } from '#compose/runner/socket-status.ts';
 import { type SocketName, socketPath } from '#compose/topology/paths.ts';
 import type { Pod } from '#compose/topology/types.ts';
 import { SallyportError } from '#core/errors/error.ts';
@@ -25,7 +25,7 @@ const answerMs = 2000;
 /** Asks a pod's sidecar and then its process. Never throws: whatever goes wrong is what it says. */
 export async function healthOf(pod: RunState['pods'][number], places: HealthPlaces): Promise<Health> {
   try {
-    const ready = await statusOf(socketPath(places, pod.name, 'admin'), '/ready');
+    const ready = await socketStatus(socketPath(places, pod.name, 'admin'), '/ready', answerMs);
     if (ready !== 200) return { up: false, says: `its sidecar is not ready (${ready})` };
     return await processHealth(pod as Pod, places);
   } catch (error) {
@@ -49,24 +49,12 @@ async function processHealth(pod: Pod, places: HealthPlaces): Promise<Health> {
     }
     case 'backend':
       // Whatever it answers to somebody without an assertion: it answers.
-      return { up: (await statusOf(socket('http'), '/')) > 0, says: 'answers' };
+      return { up: (await socketStatus(socket('http'), '/', answerMs)) > 0, says: 'answers' };
     default: {
       const serving = await isServing({ ...places, mesh: '', trustDomain: '', pods: [] }, pod);
       return { up: serving, says: serving ? 'SERVING' : 'NOT_SERVING' };
     }
   }
-}
-
-function statusOf(socket: string, path: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const call = request({ socketPath: socket, path, timeout: answerMs }, (response) => {
-      response.resume();
-      resolve(response.statusCode ?? 0);
-    });
-    call.on('timeout', () => call.destroy(new SallyportError('DEADLINE', { message: 'it does not answer' })));
-    call.on('error', reject);
-    call.end();
-  });
 }
 
 function wordsOf(error: unknown): string {

@@ -33,7 +33,7 @@ async function startRunner(options: UpOptions, command: CommandContext): Promise
   const log = openLog(join(stateDir, 'runner.log'));
   const child = spawn(
     process.execPath,
-    [main, 'up', '--foreground', '--state', stateDir, ...settingArguments(options)],
+    [main, 'up', '--foreground', '--followed', '--state', stateDir, ...settingArguments(options)],
     // Its own session: it is to live on when this terminal is closed.
     { detached: true, stdio: ['ignore', log.fd, log.fd], env },
   );

@@ -14,7 +14,10 @@ export async function upInForeground(options: UpOptions, command: CommandContext
   try {
     report.progress('the mesh is up');
     const owner = options.demo === true ? await runDemo(command) : undefined;
-    tellWhatToTry(command, owner);
+    if (options.followed !== true) {
+      tellWhatToTry(command, owner);
+      report.say('\nCtrl-C stops the mesh.\n');
+    }
     await interrupted(signal);
   } finally {
     await mesh.stop();

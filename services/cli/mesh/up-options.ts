@@ -3,6 +3,8 @@ import type { CommonOptions } from '../command.ts';
 
 export interface UpOptions extends CommonOptions {
   readonly foreground?: boolean;
+  /** Another process shows what this one says. */
+  readonly followed?: boolean;
   readonly demo?: boolean;
   readonly once?: boolean;
   readonly wipe?: boolean;

@@ -8,6 +8,7 @@ import { Health, HealthCheckResponse_ServingStatus as Serving } from '#gen/grpc/
 import { createGrpcClient } from '#kernel/rpc/grpc-client.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { askStatus } from '#services/db-agent/peers.ts';
+import { socketStatus } from './socket-status.ts';
 
 export interface ReadyOptions {
   readonly topology: Topology;
@@ -19,8 +20,9 @@ export interface ReadyOptions {
 }
 
 /**
- * Resolves once the whole mesh serves, telling tier by tier: the database group complete, security and
- * proxy pods SERVING, and each edge answering a call that goes through all sidecars.
+ * Resolves once the whole mesh serves, telling tier by tier: every sidecar ready, the database group
+ * complete, security and proxy pods SERVING, backends answering, and each edge answering a call that goes
+ * through all sidecars.
  * @throws START_FAILED naming what did not come
  */
 export async function waitUntilUp(o: ReadyOptions): Promise<void> {
@@ -29,6 +31,7 @@ export async function waitUntilUp(o: ReadyOptions): Promise<void> {
     ['database group is complete', podsOf(t, 'db'), (pod) => isOnline(t, pod)],
     ['security pods serve', podsOf(t, 'security'), (pod) => isServing(t, pod)],
     ['proxies serve', podsOf(t, 'proxy'), (pod) => isServing(t, pod)],
+    ['backends answer', podsOf(t, 'backend'), (pod) => answers(t, pod)],
     ['edges let calls through', podsOf(t, 'edge'), (pod) => letsThrough(pod, readFileSync(o.publicCa))],
   ];
   await Promise.all(
@@ -41,7 +44,7 @@ export async function waitUntilUp(o: ReadyOptions): Promise<void> {
 
 async function wait(o: ReadyOptions, pod: Pod, isUp: (pod: Pod) => Promise<boolean>): Promise<void> {
   try {
-    await waitFor(() => isUp(pod), {
+    await waitFor(async () => (await sidecarIsReady(o.topology, pod)) && (await isUp(pod)), {
       timeoutMs: o.timeoutMs,
       everyMs: 100,
       what: `${pod.name} to be ready`,
@@ -55,6 +58,16 @@ async function wait(o: ReadyOptions, pod: Pod, isUp: (pod: Pod) => Promise<boole
       cause: error,
     });
   }
+}
+
+/** Whether Envoy has all of its configuration (its admin's /ready). @throws while it does not listen */
+async function sidecarIsReady(t: Topology, pod: Pod): Promise<boolean> {
+  return (await socketStatus(socketPath(t, pod.name, 'admin'), '/ready', 1000)) === 200;
+}
+
+/** Whatever a backend says to somebody without an assertion: it answers. @throws while it does not listen */
+async function answers(t: Topology, pod: Pod): Promise<boolean> {
+  return (await socketStatus(socketPath(t, pod.name, 'http'), '/', 1000)) > 0;
 }
 
 export async function isOnline(t: Topology, pod: Pod): Promise<boolean> {

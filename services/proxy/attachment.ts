@@ -26,6 +26,9 @@ export interface AttachmentParts {
   readonly lease: Lease;
 }
 
+/** Resources of one attachment whose assertions are kept. */
+const maxAssertions = 64;
+
 /** One device's use of one session at this proxy: keys, numbers, and the right to use them. */
 export class Attachment {
   readonly sessionId: string;
@@ -35,17 +38,19 @@ export class Attachment {
   readonly epoch: string;
   readonly sealer: FrameSealer;
   readonly opener: FrameOpener;
-  /** By name of the resource. */
-  readonly assertions = new Map<string, HeldAssertion>();
-  lease: Lease;
-  /** The renewal that is under way, if one is. */
-  renewing: Promise<void> | undefined;
+  /** Questions to the security tier that are under way, by what they are for; see Authorizer. */
+  readonly asking = new Map<string, Promise<unknown>>();
   /** What the device asked for last: the question that a renewal repeats. */
   lastRequest: RequestFacts | undefined;
   /** An attachment carries one stream in its life: frame numbers of a second would mean nothing. */
   streamed = false;
   readonly #clock: Clock;
   readonly #abort = new AbortController();
+  /** By name of the resource, the latest last. */
+  readonly #assertions = new Map<string, HeldAssertion>();
+  #lease: Lease;
+  #clearedUpTo: number;
+  #policyVersion: number;
   #used: Instant;
   #inUse = 0;
 
@@ -57,9 +62,47 @@ export class Attachment {
     const direction = { sessionId: parts.sessionId, epoch: parts.epoch };
     this.opener = new FrameOpener(channelCrypto, { ...direction, key: parts.keys.deviceToProxy });
     this.sealer = new FrameSealer(channelCrypto, { ...direction, key: parts.keys.proxyToDevice });
-    this.lease = parts.lease;
+    this.#lease = parts.lease;
+    this.#clearedUpTo = parts.lease.feedPosition;
+    this.#policyVersion = parts.lease.policyVersion;
     this.#clock = clock;
     this.#used = instant(clock);
+  }
+
+  get lease(): Lease {
+    return this.#lease;
+  }
+
+  /**
+   * Position of the revocation feed up to which the tier has found that no entry concerns this session.
+   * It never goes back, though a lease of a pod that lags may name an earlier one.
+   */
+  get clearedUpTo(): number {
+    return this.#clearedUpTo;
+  }
+
+  /** The newest that a lease was given under; no decision is made by an older one. */
+  get policyVersion(): number {
+    return this.#policyVersion;
+  }
+
+  renew(lease: Lease): void {
+    this.#lease = lease;
+    this.#clearedUpTo = Math.max(this.#clearedUpTo, lease.feedPosition);
+    this.#policyVersion = Math.max(this.#policyVersion, lease.policyVersion);
+  }
+
+  assertionFor(resource: string): HeldAssertion | undefined {
+    return this.#assertions.get(resource);
+  }
+
+  /** Keeps the latest of a bounded number of resources. */
+  keepAssertion(resource: string, assertion: HeldAssertion): void {
+    if (this.ended.aborted) return;
+    this.#assertions.delete(resource);
+    this.#assertions.set(resource, assertion);
+    const [oldest] = this.#assertions.keys();
+    if (this.#assertions.size > maxAssertions && oldest !== undefined) this.#assertions.delete(oldest);
   }
 
   /** Aborted, with the error as its reason, when the attachment ends: whatever goes on for it stops then. */
@@ -95,7 +138,7 @@ export class Attachment {
    */
   assertLive(): void {
     if (this.ended.aborted) throw this.ended.reason;
-    if (!this.lease.live) throw leaseLost();
+    if (!this.#lease.live) throw leaseLost();
   }
 
   /** Ends it: keys are overwritten and everything that goes on is cut. */
@@ -104,7 +147,7 @@ export class Attachment {
     this.#abort.abort(error);
     this.opener.wipe();
     this.sealer.wipe();
-    this.assertions.clear();
+    this.#assertions.clear();
   }
 }
 

@@ -2,7 +2,7 @@ import { SallyportError } from '#core/errors/error.ts';
 import type { Attachment } from './attachment.ts';
 
 export interface AttachmentLimits {
-  /** Attachments at this proxy; the one that was idle longest makes room. */
+  /** Attachments at this proxy; the one that was used longest ago makes room. */
   readonly maxAttachments: number;
   /** Of one session; the oldest makes room. */
   readonly maxPerSession: number;
@@ -15,7 +15,7 @@ const forgotten = (why: string): SallyportError => new SallyportError('ATTACH_RE
 /** The attachments of this proxy. Whatever it forgets, the device makes anew with one call. */
 export class Attachments {
   readonly #limits: AttachmentLimits;
-  /** By epoch; insertion order is age. */
+  /** By epoch, the one that was found longest ago first. */
   readonly #byEpoch = new Map<string, Attachment>();
   readonly #bySession = new Map<string, Set<Attachment>>();
 
@@ -27,8 +27,11 @@ export class Attachments {
     return this.#byEpoch.size;
   }
 
-  /** @throws OVERLOADED when all others are in use */
+  /** @throws OVERLOADED when all others are in use; INTERNAL for an epoch that is here already (invariant I2) */
   add(attachment: Attachment): void {
+    if (this.#byEpoch.has(attachment.epoch)) {
+      throw new SallyportError('INTERNAL', { message: 'an epoch was given twice' });
+    }
     const siblings = this.#bySession.get(attachment.sessionId) ?? new Set();
     const [oldest] = siblings;
     if (oldest !== undefined && siblings.size >= this.#limits.maxPerSession) {
@@ -46,6 +49,8 @@ export class Attachments {
     if (attachment === undefined || attachment.sessionId !== sessionId) {
       throw new SallyportError('ATTACH_REQUIRED');
     }
+    this.#byEpoch.delete(attachment.epoch);
+    this.#byEpoch.set(attachment.epoch, attachment);
     return attachment;
   }
 
@@ -74,14 +79,12 @@ export class Attachments {
   }
 
   #makeRoom(): void {
-    let idlest: Attachment | undefined;
-    // Ages rise from the front: a look at the oldest hundred finds one that nobody misses.
-    let looked = 0;
+    // Those in use stand in the way of a look, but are as few as the calls that a server admits.
     for (const each of this.#byEpoch.values()) {
-      if (!each.inUse && each.idleMs > (idlest?.idleMs ?? -1)) idlest = each;
-      if (++looked >= 100 && idlest !== undefined) break;
+      if (each.inUse) continue;
+      this.remove(each, forgotten('this proxy needed the room'));
+      return;
     }
-    if (idlest === undefined) throw new SallyportError('OVERLOADED', { retryAfterMs: 1000 });
-    this.remove(idlest, forgotten('this proxy needed the room'));
+    throw new SallyportError('OVERLOADED', { retryAfterMs: 1000 });
   }
 }

@@ -1,28 +1,54 @@
 import { SallyportError } from '#core/errors/error.ts';
+import type { ErrorReason } from '#core/errors/registry.ts';
 import { decide } from '#core/policy/decide.ts';
 import type { RequestFacts } from '#core/policy/facts.ts';
+import { requestHost } from '#core/policy/host.ts';
 import type { Policy, Resource } from '#core/policy/policy.ts';
 import { resolveResource } from '#core/policy/resolve-resource.ts';
+import type { Grant } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
 import type { Clock } from '#kernel/time/clock.ts';
-import { type Attachment, type HeldAssertion, leaseLost } from './attachment.ts';
+import { type Attachment, leaseLost } from './attachment.ts';
+import { counts } from './metrics.ts';
 import type { PolicyHolder } from './policy-holder.ts';
+import type { Revocations } from './revocations.ts';
 import type { SecurityTier } from './security-tier.ts';
 
 /** An assertion is shown with at least so much of its life left, so that it does not expire on its way. */
 const assertionMarginMs = 10_000;
 
+/** What a request may do. */
 export interface Admitted {
-  readonly resource: Resource;
+  /** Name of the cluster. */
+  readonly backend: string;
+  /** The host that the backend is to see, in its one spelling. */
+  readonly authority: string;
+  /** Bytes; undefined: the policy sets no limit. */
+  readonly maxBodyBytes: number | undefined;
   readonly assertion: string;
 }
 
 export interface AuthorizerDeps {
   readonly tier: Pick<SecurityTier, 'authorize'>;
   readonly policies: Pick<PolicyHolder, 'atLeast'>;
+  readonly revocations: Pick<Revocations, 'assertCurrent'>;
   readonly clock: Clock;
-  /** The session is over, by the tier's word: whoever keeps attachments ends this one. */
+  /** The attachment has lost its right for good: whoever keeps attachments ends this one. */
   readonly onEnded: (attachment: Attachment, error: SallyportError) => void;
 }
+
+/** By these the session is over, whatever lease there is. */
+const sessionOver: ReadonlySet<ErrorReason> = new Set<ErrorReason>([
+  'SESSION_UNKNOWN',
+  'SESSION_EXPIRED',
+  'SESSION_REVOKED',
+  'ENROLMENT_REVOKED',
+]);
+/** By these the tier says that the question makes no sense; the lease is what it was. */
+const badQuestion: ReadonlySet<ErrorReason> = new Set<ErrorReason>([
+  'REQUEST_INVALID',
+  'INVALID_FIELD',
+  'MALFORMED',
+]);
 
 /** Decides requests: by the policy here while a lease lives, and by asking whenever it does not. */
 export class Authorizer {
@@ -32,73 +58,110 @@ export class Authorizer {
     this.#deps = deps;
   }
 
-  /** @throws POLICY_DENIED, REQUEST_INVALID, SESSION_…, LEASE_LOST, UNAVAILABLE */
+  /** @throws POLICY_DENIED, RESOURCE_UNKNOWN, REQUEST_INVALID, SESSION_…, LEASE_LOST, UNAVAILABLE */
   async admit(attachment: Attachment, request: RequestFacts): Promise<Admitted> {
     attachment.lastRequest = request;
-    if (!attachment.lease.live) await this.renew(attachment, request);
-    let policy = await this.#policyFor(attachment);
-    let resource = this.#allowed(attachment, request, policy);
-    let assertion = attachment.assertions.get(resource.name);
-    if (assertion === undefined || !this.#showable(assertion, policy)) {
-      await this.renew(attachment, request);
-      // The answer may have come with a newer policy.
-      policy = await this.#policyFor(attachment);
-      resource = this.#allowed(attachment, request, policy);
-      assertion = attachment.assertions.get(resource.name);
-    } else if (attachment.lease.renewalDue) {
-      this.renewAhead(attachment);
-    }
-    if (assertion === undefined) {
-      throw new SallyportError('UNAVAILABLE', {
-        message: 'the security tier gave no assertion',
-        retryAfterMs: 500,
-      });
-    }
+    if (!attachment.lease.live) await this.#renewed(attachment, request);
+    const policy = await this.#policyFor(attachment);
+    if (policy === undefined) return this.#admitByTier(attachment, request, undefined);
+    const resource = this.#allowed(attachment, request, policy);
+    const held = this.#showable(attachment, resource, policy);
+    if (held === undefined) return this.#admitByTier(attachment, request, resource);
+    if (attachment.lease.renewalDue) this.renewAhead(attachment);
     attachment.assertLive();
-    return { resource, assertion: assertion.jwt };
-  }
-
-  /** Asks the owner about this request; takes lease and assertion from the answer. */
-  async renew(attachment: Attachment, request: RequestFacts): Promise<void> {
-    try {
-      const { answer, lease } = await this.#deps.tier.authorize(attachment, request);
-      attachment.lease = lease;
-      const { grant } = answer;
-      if (grant?.allow && grant.assertion !== '') {
-        attachment.assertions.set(grant.resource, {
-          jwt: grant.assertion,
-          expiresAtMs: Number(grant.assertionExpiresAtMs),
-          policyVersion: Number(grant.policyVersion),
-        });
-      }
-    } catch (thrown) {
-      const error = SallyportError.from(thrown);
-      if (error.status === 'UNAUTHENTICATED') {
-        this.#deps.onEnded(attachment, error);
-        throw error;
-      }
-      throw error.status === 'UNAVAILABLE' || error.status === 'DEADLINE_EXCEEDED' ? leaseLost(error) : error;
-    }
+    counts.decisions.add(1, { how: 'leased' });
+    return admitted(resource, request, held);
   }
 
   /** Renews in the background, one renewal at a time; a failure is made good by the next request or tick. */
   renewAhead(attachment: Attachment): void {
     const { lastRequest } = attachment;
-    if (lastRequest === undefined || attachment.renewing !== undefined) return;
-    attachment.renewing = this.renew(attachment, lastRequest).then(
-      () => {
-        attachment.renewing = undefined;
-      },
-      (error: unknown) => {
-        attachment.renewing = undefined;
-        // A lease that runs out meanwhile cuts what goes on under it.
-        if (!attachment.lease.live) this.#deps.onEnded(attachment, leaseLost(error));
-      },
-    );
+    if (lastRequest === undefined || attachment.asking.has('lease')) return;
+    this.#renewed(attachment, lastRequest).catch((error: unknown) => {
+      // A lease that has run out meanwhile ends what goes on under it.
+      if (!attachment.lease.live) this.#deps.onEnded(attachment, leaseLost(error));
+    });
   }
 
-  #policyFor(attachment: Attachment): Promise<Policy> {
-    return this.#deps.policies.atLeast(attachment.lease.policyVersion, attachment.ended);
+  /** Asks for a lease, once for all who wait for it. */
+  #renewed(attachment: Attachment, request: RequestFacts): Promise<unknown> {
+    return attachment.asking.get('lease') ?? noted(attachment, 'lease', this.#ask(attachment, request));
+  }
+
+  /** The tier's answer counts, and so does the policy here if it is there. */
+  async #admitByTier(
+    attachment: Attachment,
+    request: RequestFacts,
+    resource: Resource | undefined,
+  ): Promise<Admitted> {
+    if (resource !== undefined) {
+      const brought = await this.#broughtByAnother(attachment, resource);
+      if (brought !== undefined) return this.#again(attachment, request, resource, brought);
+    }
+    const asking = this.#ask(attachment, request);
+    const grant = await (resource ? noted(attachment, keyOf(resource), asking) : asking);
+    if (!grant.allow) throw denied(grant.reason, grant.explanation, grant.rule || undefined);
+    if (grant.assertion === '') throw unanswered();
+    return this.#again(attachment, request, resource, grant.assertion, grant);
+  }
+
+  /** An assertion that a question under way brings; its failure is met again by whoever then asks. */
+  async #broughtByAnother(attachment: Attachment, resource: Resource): Promise<string | undefined> {
+    const asking = attachment.asking.get(keyOf(resource));
+    if (asking === undefined) return undefined;
+    const before = attachment.assertionFor(resource.name);
+    await Promise.allSettled([asking]);
+    const now = attachment.assertionFor(resource.name);
+    return now === before ? undefined : now?.jwt;
+  }
+
+  /** Decides once more after a wait: the answer may have brought a newer policy or other groups. */
+  async #again(
+    attachment: Attachment,
+    request: RequestFacts,
+    before: Resource | undefined,
+    assertion: string,
+    grant?: Grant,
+  ): Promise<Admitted> {
+    const policy = await this.#policyFor(attachment);
+    const resource = policy && this.#allowed(attachment, request, policy);
+    attachment.assertLive();
+    // The assertion is for one resource's audience; two policies may differ in which that is.
+    const named = grant?.resource ?? before?.name;
+    if (resource !== undefined && resource.name !== named) throw unanswered();
+    counts.decisions.add(1, { how: 'renewed' });
+    if (resource !== undefined) return admitted(resource, request, assertion);
+    // What decided must not be older than what any lease was given under.
+    if (grant === undefined || Number(grant.policyVersion) < attachment.policyVersion) throw unanswered();
+    const { backend } = grant;
+    return { backend, authority: requestHost(request.authority), maxBodyBytes: undefined, assertion };
+  }
+
+  /** Asks the owner about this request; takes lease and assertion from the answer. */
+  async #ask(attachment: Attachment, request: RequestFacts): Promise<Grant> {
+    try {
+      const { grant, lease } = await this.#deps.tier.authorize(attachment, request);
+      this.#deps.revocations.assertCurrent(attachment, lease);
+      attachment.renew(lease);
+      if (grant.allow && grant.assertion !== '') {
+        attachment.keepAssertion(grant.resource, {
+          jwt: grant.assertion,
+          expiresAtMs: Number(grant.assertionExpiresAtMs),
+          policyVersion: Number(grant.policyVersion),
+        });
+      }
+      return grant;
+    } catch (thrown) {
+      const error = SallyportError.from(thrown);
+      if (sessionOver.has(error.reason)) this.#deps.onEnded(attachment, error);
+      // The attachment may have ended while it waited; then that is why.
+      if (attachment.ended.aborted) throw attachment.ended.reason;
+      throw badQuestion.has(error.reason) ? error : leaseLost(error);
+    }
+  }
+
+  #policyFor(attachment: Attachment): Promise<Policy | undefined> {
+    return this.#deps.policies.atLeast(attachment.policyVersion, attachment.ended);
   }
 
   #allowed(attachment: Attachment, request: RequestFacts, policy: Policy): Resource {
@@ -106,16 +169,44 @@ export class Authorizer {
     const resource = resolveResource(policy, request);
     const grant = decide(facts, facts.app, resource, request, policy, this.#deps.clock.now());
     if (grant.allow && resource !== undefined) return resource;
-    if (grant.reason === 'SESSION_EXPIRED') throw new SallyportError('SESSION_EXPIRED');
-    throw new SallyportError(resource === undefined ? 'RESOURCE_UNKNOWN' : 'POLICY_DENIED', {
-      message: grant.explain,
-      metadata: { grant: grant.reason, ...(grant.rule !== undefined && { rule: grant.rule }) },
-    });
+    throw denied(grant.reason, grant.explain, grant.rule);
   }
 
-  #showable(held: HeldAssertion, policy: Policy): boolean {
-    return (
-      held.policyVersion === policy.version && held.expiresAtMs - this.#deps.clock.now() > assertionMarginMs
-    );
+  #showable(attachment: Attachment, resource: Resource, policy: Policy | undefined): string | undefined {
+    const held = attachment.assertionFor(resource.name);
+    if (held === undefined || held.policyVersion !== policy?.version) return undefined;
+    return held.expiresAtMs - this.#deps.clock.now() > assertionMarginMs ? held.jwt : undefined;
   }
+}
+
+function admitted(resource: Resource, request: RequestFacts, assertion: string): Admitted {
+  const { backend, name, hosts, maxBodyBytes } = resource;
+  // Asked for by name, a backend sees its first real host.
+  const host = request.authority === name ? hosts.find((each) => !each.startsWith('*')) : undefined;
+  return { backend, authority: host ?? requestHost(request.authority), maxBodyBytes, assertion };
+}
+
+const keyOf = (resource: Resource): string => `assertion ${resource.name}`;
+
+/** Lets others who want the same wait for this question, if none is noted already. */
+function noted(attachment: Attachment, key: string, asking: Promise<Grant>): Promise<Grant> {
+  if (attachment.asking.has(key)) return asking;
+  const over = asking.finally(() => attachment.asking.delete(key));
+  attachment.asking.set(key, over);
+  return over;
+}
+
+function denied(reason: string, explanation: string, rule: string | undefined): SallyportError {
+  counts.decisions.add(1, { how: 'denied' });
+  return new SallyportError(reason === 'NO_RESOURCE' ? 'RESOURCE_UNKNOWN' : 'POLICY_DENIED', {
+    message: explanation,
+    metadata: { grant: reason, ...(rule !== undefined && { rule }) },
+  });
+}
+
+function unanswered(): SallyportError {
+  return new SallyportError('UNAVAILABLE', {
+    message: 'this proxy and the security tier do not decide by the same policy yet',
+    retryAfterMs: 500,
+  });
 }

@@ -6,11 +6,13 @@ import { SallyportError } from '#core/errors/error.ts';
 const authorityHeader = 'x-sallyport-authority';
 /** Set by a sidecar on its own answer when the request never reached the backend. */
 const unprocessedHeader = 'x-sallyport-unprocessed';
+/** Set by a sidecar on any other answer of its own: the backend may have had the request. */
+const localReplyHeader = 'x-sallyport-local-reply';
 
 export interface BackendLimits {
-  /** Connections to the sidecar per backend: requests under way at once. */
+  /** Requests under way to one backend, each on a connection to the sidecar; more are refused. */
   readonly connections: number;
-  /** Milliseconds until the head of an answer. */
+  /** Milliseconds until the head of an answer, from when the request has been sent. */
   readonly headersTimeoutMs: number;
   /** Milliseconds without a byte of its body. */
   readonly bodyTimeoutMs: number;
@@ -24,6 +26,7 @@ export interface BackendRequest {
   readonly path: string;
   readonly headers: Record<string, string | string[]>;
   readonly body: AsyncIterable<Uint8Array> | Uint8Array | undefined;
+  /** Gives the request up, its answer's body included. */
   readonly signal: AbortSignal;
 }
 
@@ -33,63 +36,93 @@ export interface BackendResponse {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
+interface Backend {
+  readonly pool: Pool;
+  active: number;
+}
+
 /** HTTP/1.1 to backends through the sidecar, with bodies streamed both ways. */
 export class Backends {
   readonly #socketPath: string;
   readonly #limits: BackendLimits;
-  readonly #pools = new Map<string, Pool>();
+  readonly #backends = new Map<string, Backend>();
 
   constructor(socketPath: string, limits: BackendLimits) {
     this.#socketPath = socketPath;
     this.#limits = limits;
   }
 
+  /** Requests under way, bodies of answers included. */
+  get active(): number {
+    return [...this.#backends.values()].reduce((sum, each) => sum + each.active, 0);
+  }
+
   /**
-   * @throws BACKEND_UNAVAILABLE (it never saw the request), BACKEND_FAILED (it may have acted on it; the
-   *   error's metadata says `maybeExecuted`), or the signal's reason
+   * Errors say in their metadata whether the backend may have acted (`maybeExecuted`: true or false).
+   * @throws BACKEND_UNAVAILABLE, OVERLOADED (it never saw the request), BACKEND_FAILED, REQUEST_INVALID, or
+   *   the signal's reason
    */
   async request(request: BackendRequest): Promise<BackendResponse> {
-    const { backend, method, path, body, signal } = request;
-    let answer: Dispatcher.ResponseData;
+    const { backend, signal } = request;
+    const to = this.#backend(backend);
+    if (to.active >= this.#limits.connections) throw overloaded(backend);
+    to.active += 1;
+    let going = true;
+    const done = (): void => {
+      if (going) to.active -= 1;
+      going = false;
+    };
     try {
-      answer = await this.#pool(backend).request({
-        method: method as Dispatcher.HttpMethod,
-        path,
-        headers: { ...request.headers, [authorityHeader]: request.authority },
-        body: body === undefined ? null : body instanceof Uint8Array ? body : readable(body),
-        signal,
-        // Only Envoy repeats requests.
-        idempotent: false,
-      });
+      const { body, headers, statusCode: status } = await ask(to.pool, request);
+      body.once('close', done);
+      // Whoever reads is told by the iterator; when nobody reads any more, the cause has been told already.
+      body.on('error', done);
+      if (headers[unprocessedHeader] !== undefined || headers[localReplyHeader] !== undefined) {
+        body.destroy();
+        throw headers[unprocessedHeader] === undefined ? failed(backend, 'broke off') : unavailable(backend);
+      }
+      return { status, headers, body: bodyOf(body, signal, backend) };
     } catch (error) {
+      done();
       throw signal.aborted ? signal.reason : failure(error, backend);
     }
-    if (answer.headers[unprocessedHeader] !== undefined) {
-      await answer.body.dump();
-      throw unavailable(backend);
-    }
-    return { status: answer.statusCode, headers: answer.headers, body: bodyOf(answer.body, signal, backend) };
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()));
+    await Promise.all([...this.#backends.values()].map(({ pool }) => pool.destroy()));
   }
 
-  #pool(backend: string): Pool {
-    let pool = this.#pools.get(backend);
-    if (pool === undefined) {
-      pool = new Pool(`http://${backend}`, {
+  #backend(name: string): Backend {
+    let backend = this.#backends.get(name);
+    if (backend === undefined) {
+      const pool = new Pool(`http://${name}`, {
         socketPath: this.#socketPath,
         connections: this.#limits.connections,
         pipelining: 1,
+        connect: { timeout: 2000 },
         headersTimeout: this.#limits.headersTimeoutMs,
         bodyTimeout: this.#limits.bodyTimeoutMs,
         keepAliveTimeout: 30_000,
       });
-      this.#pools.set(backend, pool);
+      backend = { pool, active: 0 };
+      this.#backends.set(name, backend);
     }
-    return pool;
+    return backend;
   }
+}
+
+function ask(pool: Pool, request: BackendRequest): Promise<Dispatcher.ResponseData> {
+  const { method, path, headers, authority, body, signal } = request;
+  return pool.request({
+    // undici takes any token; its type knows only the common ones.
+    method: method as Dispatcher.HttpMethod,
+    path,
+    headers: { ...headers, [authorityHeader]: authority },
+    body: body === undefined ? null : body instanceof Uint8Array ? body : readable(body),
+    signal,
+    // Only Envoy repeats requests.
+    idempotent: false,
+  });
 }
 
 function readable(body: AsyncIterable<Uint8Array>): Readable {
@@ -109,19 +142,29 @@ async function* bodyOf(
   }
 }
 
+/** Of connecting: nothing was sent. The sidecar is away, or has a full queue of connections (EAGAIN). */
+const unconnected: ReadonlySet<unknown> = new Set(['ENOENT', 'ECONNREFUSED', 'EAGAIN', 'EMFILE']);
+
 function failure(error: unknown, backend: string): SallyportError {
   if (error instanceof SallyportError) return error;
-  // The sidecar was not there: nothing was sent.
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ENOENT' || code === 'ECONNREFUSED' || error instanceof errors.ConnectTimeoutError) {
+  if (unconnected.has(code) || error instanceof errors.ConnectTimeoutError) {
     return unavailable(backend, error);
   }
+  if (error instanceof errors.RequestContentLengthMismatchError) {
+    return invalid('the body has not the length that content-length says', error, true);
+  }
+  if (error instanceof errors.InvalidArgumentError) return invalid('this is no HTTP request', error, false);
   const late = error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError;
+  return failed(backend, late ? 'did not answer in time' : 'broke off', error);
+}
+
+function failed(backend: string, how: string, cause?: unknown): SallyportError {
   return new SallyportError('BACKEND_FAILED', {
-    message: `the intranet server "${backend}" ${late ? 'did not answer in time' : 'broke off'}`,
+    message: `the intranet server "${backend}" ${how}`,
     retryAfterMs: 500,
     metadata: { maybeExecuted: 'true' },
-    cause: error,
+    cause,
   });
 }
 
@@ -129,6 +172,23 @@ function unavailable(backend: string, cause?: unknown): SallyportError {
   return new SallyportError('BACKEND_UNAVAILABLE', {
     message: `the intranet server "${backend}" cannot be reached`,
     retryAfterMs: 500,
+    metadata: { maybeExecuted: 'false' },
+    cause,
+  });
+}
+
+function overloaded(backend: string): SallyportError {
+  return new SallyportError('OVERLOADED', {
+    message: `as many requests to "${backend}" are under way here as may be`,
+    retryAfterMs: 500,
+    metadata: { maybeExecuted: 'false' },
+  });
+}
+
+function invalid(message: string, cause: unknown, sent: boolean): SallyportError {
+  return new SallyportError('REQUEST_INVALID', {
+    message,
+    metadata: { maybeExecuted: String(sent) },
     cause,
   });
 }

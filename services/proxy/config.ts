@@ -1,12 +1,10 @@
 import { z } from 'zod';
-import { bytes, duration, socketPath } from '#kernel/config/primitives.ts';
+import { bytes, duration, podName, socketPath } from '#kernel/config/primitives.ts';
 import { logLevels } from '#kernel/log/logger.ts';
-
-const podName = z.string().regex(/^[a-z0-9-]{1,40}$/);
 
 /** Configuration of a proxy pod. */
 export const proxyConfig = z.strictObject({
-  pod: podName.describe('Name of this pod.'),
+  pod: podName().describe('Name of this pod.'),
   sockets: z
     .strictObject({
       grpc: socketPath().describe('Where this process serves gRPC; its sidecar connects to it.'),
@@ -14,10 +12,14 @@ export const proxyConfig = z.strictObject({
       backends: socketPath().describe("The sidecar's egress to backends."),
     })
     .describe('Unix sockets; the one way in and out.'),
-  securityPods: z.array(podName).min(1).describe('Security pods, each of which is watched.'),
+  securityPods: z.array(podName()).min(1).describe('Security pods, each of which is watched.'),
   limits: z
     .strictObject({
-      maxAttachments: z.int().min(1).default(100_000).describe('Attachments held; the idlest makes room.'),
+      maxAttachments: z
+        .int()
+        .min(1)
+        .default(100_000)
+        .describe('Attachments held; the one used longest ago makes room.'),
       maxPerSession: z
         .int()
         .min(1)
@@ -31,14 +33,25 @@ export const proxyConfig = z.strictObject({
     .prefault({}),
   backends: z
     .strictObject({
-      connections: z.int().min(1).default(128).describe('Requests under way to one backend.'),
+      connections: z
+        .int()
+        .min(1)
+        .max(100_000)
+        .default(1024)
+        .describe('Requests under way to one backend; more are refused.'),
       headersTimeout: duration({ min: 100 }).default(30_000).describe('Until the head of an answer.'),
       bodyTimeout: duration({ min: 100 }).default(60_000).describe('Without a byte of its body.'),
+      stallTimeout: duration({ min: 1000 })
+        .default(120_000)
+        .describe('For a device to send, or to take, the next piece of a body on a stream.'),
     })
     .prefault({}),
   tierTimeout: duration({ min: 100 })
     .default(5000)
     .describe('For a lease or a decision of the security tier.'),
+  noticeTimeout: duration({ max: 60_000 })
+    .default(1000)
+    .describe('From NOT_SERVING until calls are refused: health checks must see it.'),
   drainTimeout: duration({ min: 0 }).default(10_000).describe('For what is under way when the pod stops.'),
   log: z
     .strictObject({ level: z.enum(logLevels).default('info').describe('Lines below it are not written.') })
@@ -46,7 +59,8 @@ export const proxyConfig = z.strictObject({
   telemetry: z
     .strictObject({
       endpoint: z.url().optional().describe('OTLP/HTTP endpoint; none: no traces and metrics are sent.'),
-      sampleRatio: z.number().min(0).max(1).default(1).describe('Share of new traces that are kept.'),
+      sampleRatio: z.number().min(0).max(1).optional().describe('Share of new traces that are kept.'),
+      prometheusSocket: socketPath().optional().describe('Serves metrics at /metrics of this Unix socket.'),
     })
     .prefault({}),
 });

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { loadConfig } from '#kernel/config/load-config.ts';
 import { runProcess } from '#kernel/lifecycle/run-process.ts';
 import { createLogger } from '#kernel/log/logger.ts';
+import { startTelemetry } from '#kernel/telemetry/start-telemetry.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
 import { proxyConfig } from './config.ts';
 import { startProxy } from './proxy.ts';
@@ -10,14 +11,37 @@ import { startProxy } from './proxy.ts';
 const { values } = parseArgs({ options: { config: { type: 'string' } } });
 const config = loadConfig(proxyConfig, values.config === undefined ? {} : { file: values.config });
 const log = createLogger({ pod: config.pod, level: config.log.level });
+const { pod, telemetry, noticeTimeout, drainTimeout } = config;
+const { endpoint, sampleRatio, prometheusSocket } = telemetry;
 
 await runProcess(
   async (life) => {
-    await life.start(
+    const { rpcObserver: observer } = await life.start(
+      'telemetry',
+      () =>
+        startTelemetry({
+          pod,
+          role: 'proxy',
+          log,
+          ...(endpoint !== undefined && { endpoint }),
+          ...(sampleRatio !== undefined && { sampleRatio }),
+          ...(prometheusSocket !== undefined && { prometheus: { socketPath: prometheusSocket } }),
+        }),
+      (running) => running.shutdown(),
+    );
+    const proxy = await life.start(
       'proxy',
-      () => startProxy(config, { clock: systemClock, log }),
-      (proxy) => proxy.close(),
-      { closeMs: config.drainTimeout + 5000 },
+      () => startProxy(config, { clock: systemClock, log, observer }),
+      (running) => running.close(),
+      { closeMs: drainTimeout + 5000 },
+    );
+    life.onDrain(
+      'the edges to notice',
+      async () => {
+        proxy.leave();
+        await systemClock.sleep(noticeTimeout);
+      },
+      { timeoutMs: noticeTimeout + 1000 },
     );
   },
   { log },

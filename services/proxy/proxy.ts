@@ -6,6 +6,7 @@ import { createGrpcServer } from '#kernel/rpc/grpc-server.ts';
 import { HealthState } from '#kernel/rpc/health.ts';
 import { implement } from '#kernel/rpc/implement.ts';
 import type { RpcObserver } from '#kernel/rpc/observer.ts';
+import { gauge } from '#kernel/telemetry/metrics.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { leaseLost } from './attachment.ts';
 import { Attachments } from './attachments.ts';
@@ -14,6 +15,7 @@ import { Backends } from './backends.ts';
 import type { ProxyConfig } from './config.ts';
 import { PolicyHolder } from './policy-holder.ts';
 import { relayService } from './relay-service.ts';
+import { Revocations } from './revocations.ts';
 import { securityTier } from './security-tier.ts';
 import { watchPod } from './watch.ts';
 
@@ -31,6 +33,8 @@ export interface Proxy {
   readonly health: HealthState;
   /** Attachments held. */
   readonly attachments: number;
+  /** NOT_SERVING from now on; calls are still taken, until whoever routes them has noticed. */
+  leave(): void;
   /** Takes nothing new, lets what is under way end within the bound, and closes. */
   close(): Promise<void>;
 }
@@ -52,9 +56,11 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     maxPerSession: limits.maxPerSession,
     idleMs: limits.idle,
   });
+  const revocations = new Revocations(attachments);
   const authorizer = new Authorizer({
     tier,
     policies,
+    revocations,
     clock,
     onEnded: (attachment, error) => attachments.remove(attachment, error),
   });
@@ -63,6 +69,7 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     headersTimeoutMs: config.backends.headersTimeout,
     bodyTimeoutMs: config.backends.bodyTimeout,
   });
+  let leaving = false;
   const draining = new AbortController();
   const stopped = new AbortController();
   const health = new HealthState([Relay.typeName]);
@@ -73,7 +80,9 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     clock,
     tier,
     attachments,
+    revocations,
     maxBodyBytes: limits.maxBody,
+    stallMs: config.backends.stallTimeout,
     draining: draining.signal,
   });
   const server = createGrpcServer({
@@ -84,34 +93,60 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     ...(observer && { observer }),
   });
   const watches = config.securityPods.map((each) =>
-    watchPod({ tier, attachments, policies, clock, log, proxy: pod }, each, stopped.signal),
+    watchPod({ tier, revocations, policies, clock, log, proxy: pod }, each, stopped.signal),
   );
   const timers = [
     clock.setRepeating(leaseTickMs, () => {
       renewInUse(attachments, authorizer);
       // The first policy makes this pod ready; losing the tier does not make it unready, leases decide that.
-      if (!draining.signal.aborted && policies.version > 0 && !health.isServing()) health.set(true);
+      if (!leaving && policies.version > 0 && !health.isServing()) health.set(true);
     }),
     clock.setRepeating(sweepMs, () => attachments.sweep()),
   ];
-  await server.listen(sockets.grpc);
+  const figures = [
+    gauge(
+      'sallyport.attachment.held',
+      { unit: '{attachment}', description: 'Attachments held.' },
+      () => attachments.size,
+    ),
+    gauge(
+      'sallyport.relay.active',
+      { unit: '{request}', description: 'Requests at backends.' },
+      () => backends.active,
+    ),
+  ];
+  const end = async (): Promise<void> => {
+    stopped.abort();
+    for (const timer of timers) timer.cancel();
+    for (const forget of figures) forget();
+    attachments.removeWhere(() => true, new SallyportError('ATTACH_REQUIRED'));
+    await Promise.all(watches);
+    await backends.close();
+    tier.close();
+  };
+  try {
+    await server.listen(sockets.grpc);
+  } catch (error) {
+    await end();
+    throw error;
+  }
   return {
     health,
     get attachments() {
       return attachments.size;
     },
+    leave: () => {
+      leaving = true;
+      health.set(false);
+    },
     close: async () => {
+      leaving = true;
       health.set(false);
       draining.abort(
         new SallyportError('ATTACH_REQUIRED', { message: 'this proxy is draining; attach again elsewhere' }),
       );
       await server.close({ graceMs: config.drainTimeout });
-      stopped.abort();
-      for (const timer of timers) timer.cancel();
-      attachments.removeWhere(() => true, new SallyportError('ATTACH_REQUIRED'));
-      await Promise.all(watches);
-      await backends.close();
-      tier.close();
+      await end();
     },
   };
 }
@@ -120,7 +155,7 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
 function renewInUse(attachments: Attachments, authorizer: Authorizer): void {
   for (const attachment of attachments) {
     if (!attachment.inUse || attachment.lastRequest === undefined) continue;
-    if (!attachment.lease.live && attachment.renewing === undefined) {
+    if (!attachment.lease.live && !attachment.asking.has('lease')) {
       attachments.remove(attachment, leaseLost());
     } else if (attachment.lease.renewalDue) authorizer.renewAhead(attachment);
   }

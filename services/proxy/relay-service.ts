@@ -12,15 +12,17 @@ import {
 import type { Relay } from '#gen/sallyport/relay/v1/relay_pb.js';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import type { Clock } from '#kernel/time/clock.ts';
+import { abortScope } from './abort-scope.ts';
 import type { Attachment } from './attachment.ts';
 import type { Attachments } from './attachments.ts';
+import { counts } from './metrics.ts';
 import { type RelayDeps, relay } from './relay.ts';
+import type { Revocations } from './revocations.ts';
 import type { SecurityTier } from './security-tier.ts';
 import { relayStream } from './stream.ts';
 
 const validator = createValidator();
 const routeHeader = 'x-sallyport-route';
-const clientAddressHeader = 'x-sallyport-client-address';
 
 /** Bytes of a whole body in one frame, either way; longer ones go over Stream. */
 export const maxExchangeBytes = 1_048_576;
@@ -29,6 +31,9 @@ export interface RelayServiceDeps extends RelayDeps {
   readonly tier: Pick<SecurityTier, 'attach'>;
   readonly attachments: Attachments;
   readonly clock: Clock;
+  readonly revocations: Pick<Revocations, 'assertCurrent'>;
+  /** Milliseconds that a device may take to send, or to take, the next piece of a body on a stream. */
+  readonly stallMs: number;
   /** Aborted when this pod drains: streams tell their devices to attach elsewhere. */
   readonly draining: AbortSignal;
 }
@@ -40,7 +45,15 @@ export function relayService(deps: RelayServiceDeps): Handlers<typeof Relay> {
       checkRoute(call, request.sessionId);
       if (deps.draining.aborted) throw deps.draining.reason;
       const { attachment, response } = await deps.tier.attach(request, call);
-      deps.attachments.add(attachment);
+      try {
+        deps.revocations.assertCurrent(attachment, attachment.lease);
+        deps.attachments.add(attachment);
+      } catch (thrown) {
+        const error = SallyportError.from(thrown);
+        attachment.end(error);
+        throw error;
+      }
+      counts.attached.add();
       return response;
     },
 
@@ -60,7 +73,7 @@ export function relayService(deps: RelayServiceDeps): Handlers<typeof Relay> {
       }
     },
 
-    stream: (requests, call) => relayStream(deps, requests, call, clientAddress(call)),
+    stream: (requests, call) => relayStream(deps, requests, call, call.remoteAddress),
   };
 }
 
@@ -71,14 +84,15 @@ async function exchange(
   plaintext: Uint8Array,
   call: CallContext,
 ): Promise<Uint8Array> {
+  const scope = abortScope(call.signal, attachment.ended);
   try {
     const { head, body } = parseExchange(plaintext);
     if (head === undefined) throw new SallyportError('MALFORMED');
     const answer = await relay(deps, attachment, {
       head,
       body,
-      signal: call.signal,
-      clientAddress: clientAddress(call),
+      scope,
+      clientAddress: call.remoteAddress,
     });
     const { status, headers } = answer;
     return toBinary(
@@ -91,6 +105,8 @@ async function exchange(
   } catch (thrown) {
     const error = resetOf(SallyportError.from(thrown));
     return toBinary(ExchangeResponseBodySchema, create(ExchangeResponseBodySchema, { error }));
+  } finally {
+    scope.end();
   }
 }
 
@@ -129,9 +145,4 @@ function parseExchange(plaintext: Uint8Array): ExchangeRequestBody {
 /** A device that was routed by another key than its session's would find another proxy next time. */
 function checkRoute(call: CallContext, sessionId: string): void {
   if (call.header(routeHeader) !== routeKeyOf(sessionId)) throw new SallyportError('ROUTE_MISMATCH');
-}
-
-/** Believed from an edge alone. */
-function clientAddress(call: CallContext): string | undefined {
-  return call.caller.role === 'edge' ? call.header(clientAddressHeader) : undefined;
 }

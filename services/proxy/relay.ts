@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto';
 import type { Header, RequestHead } from '#core/channel/multiplex/messages.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import type { Logger } from '#kernel/log/logger.ts';
+import type { AbortScope } from './abort-scope.ts';
 import type { Attachment } from './attachment.ts';
 import type { Authorizer } from './authorizer.ts';
 import type { Backends } from './backends.ts';
+import { requestBody, whileLive } from './body.ts';
 import { assertionHeader, cleanRequest, cleanResponseHeaders } from './request-head.ts';
 
 export interface RelayDeps {
@@ -13,12 +15,14 @@ export interface RelayDeps {
   readonly log: Logger;
   /** Bytes of a request's body where the policy sets no limit. */
   readonly maxBodyBytes: number;
+  readonly newRequestId?: () => string;
 }
 
 export interface RelayRequest {
   readonly head: RequestHead;
   readonly body: AsyncIterable<Uint8Array> | Uint8Array;
-  readonly signal: AbortSignal;
+  /** The caller ends it when it is done with the answer; with it everything stops. */
+  readonly scope: AbortScope;
   /** As the edge saw the phone. */
   readonly clientAddress: string | undefined;
 }
@@ -29,41 +33,44 @@ export interface RelayResponse {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** Methods whose requests have no body unless a length or an encoding says so. */
-const bodiless = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS']);
-
 /**
- * One request on its way to a backend: decided, cleaned, shown with an assertion, streamed. All errors are
- * SallyportErrors with the request's id in their metadata.
+ * One request on its way to a backend: decided, cleaned, shown with an assertion, streamed. All errors, those
+ * of the answer's body too, are SallyportErrors with `requestId` and `maybeExecuted` in their metadata: once
+ * the backend was asked, whatever goes wrong may have come after its deed.
  */
 export async function relay(
   deps: RelayDeps,
   attachment: Attachment,
   request: RelayRequest,
 ): Promise<RelayResponse> {
-  const requestId = randomUUID();
-  const signal = AbortSignal.any([request.signal, attachment.ended]);
+  const { signal } = request.scope;
+  const requestId = deps.newRequestId?.() ?? randomUUID();
+  let asked = false;
+  const explain = (thrown: unknown): SallyportError =>
+    explained(signal.aborted ? signal.reason : thrown, { requestId, asked }, deps.log);
   try {
-    const { method, authority, path, headers } = cleanRequest(request.head);
+    const clean = cleanRequest(request.head);
     const { clientAddress } = request;
-    const admitted = await deps.authorizer.admit(attachment, { method, authority, path, clientAddress });
-    const { resource, assertion } = admitted;
-    const limit = resource.maxBodyBytes ?? deps.maxBodyBytes;
-    const announced = Number(headers['content-length'] ?? 0);
-    if (announced > limit) throw tooLarge(limit);
+    const { method, authority, path } = clean;
+    const facts = { method, authority, path, ...(clientAddress !== undefined && { clientAddress }) };
+    const admitted = await deps.authorizer.admit(attachment, facts);
+    const limit = admitted.maxBodyBytes ?? deps.maxBodyBytes;
+    const body = await requestBody(clean, request.body, { attachment, limit });
+    attachment.assertLive();
+    signal.throwIfAborted();
+    asked = true;
     const answer = await deps.backends.request({
-      backend: resource.backend,
+      backend: admitted.backend,
       method,
-      // By name of the resource, a backend sees its first host.
-      authority: authority === resource.name ? (resource.hosts[0] ?? authority) : authority,
+      authority: admitted.authority,
       path,
       headers: {
-        ...headers,
+        ...clean.headers,
         'x-request-id': requestId,
-        [assertionHeader]: assertion,
+        [assertionHeader]: admitted.assertion,
         ...(clientAddress !== undefined && { 'x-forwarded-for': clientAddress }),
       },
-      body: bodyFor(method, headers, request.body, limit),
+      body,
       signal,
     });
     // The answer belongs to a session that may have ended meanwhile.
@@ -71,62 +78,27 @@ export async function relay(
     return {
       status: answer.status,
       headers: cleanResponseHeaders(answer.headers),
-      body: whileLive(answer.body, attachment),
+      body: whileLive(answer.body, attachment, explain),
     };
   } catch (thrown) {
-    throw withRequestId(signal.aborted ? signal.reason : thrown, requestId, deps.log);
+    throw explain(thrown);
   }
 }
 
-function bodyFor(
-  method: string,
-  headers: Record<string, string | string[]>,
-  body: RelayRequest['body'],
-  limit: number,
-): RelayRequest['body'] | undefined {
-  if (body instanceof Uint8Array) {
-    if (body.length > limit) throw tooLarge(limit);
-    return body.length === 0 && bodiless.has(method) ? undefined : body;
-  }
-  // A stream's body is there when the device announces one; others are ended without a byte.
-  if (bodiless.has(method) && headers['content-length'] === undefined) return undefined;
-  return bounded(body, limit);
-}
-
-async function* bounded(body: AsyncIterable<Uint8Array>, limit: number): AsyncGenerator<Uint8Array> {
-  let length = 0;
-  for await (const chunk of body) {
-    length += chunk.length;
-    if (length > limit) throw tooLarge(limit);
-    yield chunk;
-  }
-}
-
-async function* whileLive(
-  body: AsyncIterable<Uint8Array>,
-  attachment: Attachment,
-): AsyncGenerator<Uint8Array> {
-  for await (const chunk of body) {
-    attachment.assertLive();
-    yield chunk;
-  }
-}
-
-function tooLarge(limit: number): SallyportError {
-  return new SallyportError('TOO_LARGE', {
-    message: `the body is longer than the ${limit} bytes that this resource takes`,
-    hint: 'send less',
-  });
-}
-
-function withRequestId(thrown: unknown, requestId: string, log: Logger): SallyportError {
+/** The error as the device gets it, and a line by which its request can be found. */
+function explained(
+  thrown: unknown,
+  { requestId, asked }: { requestId: string; asked: boolean },
+  log: Logger,
+): SallyportError {
   const error = SallyportError.from(thrown);
-  if (error.reason === 'INTERNAL') log.error({ err: error, requestId }, 'a request failed');
+  const level = error.reason === 'INTERNAL' ? 'error' : error.reason === 'CANCELLED' ? 'debug' : 'info';
+  log[level]({ err: error, requestId }, `a request was not relayed: ${error.reason}`);
   return new SallyportError(error.reason, {
     message: error.message,
     hint: error.hint,
     cause: error.cause,
     ...(error.retryAfterMs !== undefined && { retryAfterMs: error.retryAfterMs }),
-    metadata: { ...error.metadata, requestId },
+    metadata: { maybeExecuted: String(asked), ...error.metadata, requestId },
   });
 }

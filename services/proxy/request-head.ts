@@ -5,7 +5,7 @@ import { normalizePath } from '#core/policy/path.ts';
 /** The identity assertion that backends are shown. */
 export const assertionHeader = 'x-sallyport-assertion';
 
-/** Of one connection, so never relayed (RFC 9110 §7.6.1); and what the proxy itself sets. */
+/** Of one connection, so never relayed (RFC 9110 §7.6.1); and what is not the phone's to say. */
 const dropped = new Set([
   'connection',
   'proxy-connection',
@@ -21,7 +21,18 @@ const dropped = new Set([
   'forwarded',
   'via',
   'x-real-ip',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'true-client-ip',
   'x-request-id',
+  // Frameworks take another path or method from these than the policy has seen.
+  'x-original-url',
+  'x-original-uri',
+  'x-original-host',
+  'x-rewrite-url',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
 ]);
 /** Written by this side of the gate only. */
 const innerPrefixes = ['x-sallyport-', 'x-forwarded-', 'x-envoy-'];
@@ -31,6 +42,11 @@ const fieldName = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 /** Visible characters, blanks and obs-text; no CR, LF or NUL (RFC 9110 §5.5). */
 const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 const methodName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** As many as the contract allows in an Exchange. */
+const maxFields = 128;
+/** Characters of all names and values; Envoy's own limit for a request is 60 KiB. */
+const maxHeaderBytes = 49_152;
+const maxMethod = 32;
 /** Methods that are for the proxy itself or open a tunnel. */
 const refusedMethods = new Set(['CONNECT', 'TRACE']);
 
@@ -48,7 +64,7 @@ export interface CleanRequest {
  * @throws REQUEST_INVALID
  */
 export function cleanRequest(head: RequestHead): CleanRequest {
-  if (!methodName.test(head.method) || refusedMethods.has(head.method)) {
+  if (head.method.length > maxMethod || !methodName.test(head.method) || refusedMethods.has(head.method)) {
     throw invalid(`the method "${head.method.slice(0, 32)}" is not relayed`);
   }
   return {
@@ -60,12 +76,13 @@ export function cleanRequest(head: RequestHead): CleanRequest {
 }
 
 function cleanHeaders(headers: readonly Header[]): Record<string, string | string[]> {
+  checkSizes(headers);
   const named = connectionNames(headers);
   const clean: Record<string, string | string[]> = Object.create(null);
   for (const { name, value } of headers) {
     if (!fieldName.test(name)) throw invalid('a header name is not a lower-case token');
     if (!fieldValue.test(value)) throw invalid(`the value of ${name} holds a character that HTTP forbids`);
-    if (isInner(name) || dropped.has(name) || named.has(name)) continue;
+    if (isForbidden(name) || named.has(name)) continue;
     const before = clean[name];
     // Two lengths, or a list of them, are how requests are smuggled.
     if (name === 'content-length' && (before !== undefined || !/^\d{1,15}$/.test(value))) {
@@ -74,6 +91,13 @@ function cleanHeaders(headers: readonly Header[]): Record<string, string | strin
     clean[name] = before === undefined ? value : [before, value].flat();
   }
   return clean;
+}
+
+/** On a stream nobody has looked at these before. */
+function checkSizes(headers: readonly Header[]): void {
+  if (headers.length > maxFields) throw invalid(`more than ${maxFields} header fields`);
+  const size = headers.reduce((sum, { name, value }) => sum + name.length + value.length, 0);
+  if (size > maxHeaderBytes) throw invalid(`header fields of more than ${maxHeaderBytes} bytes`);
 }
 
 /** Fields that `connection` names belong to the connection too. */
@@ -88,14 +112,16 @@ function connectionNames(headers: readonly Header[]): Set<string> {
 /** The fields of a backend's answer that a device may see. */
 export function cleanResponseHeaders(headers: Record<string, string | string[] | undefined>): Header[] {
   return Object.entries(headers).flatMap(([name, value]) =>
-    value === undefined || isInner(name) || (dropped.has(name) && name !== 'via')
+    value === undefined || (isForbidden(name) && name !== 'via')
       ? []
       : [value].flat().map((each) => ({ name, value: each })),
   );
 }
 
-function isInner(name: string): boolean {
-  return innerPrefixes.some((prefix) => name.startsWith(prefix));
+/** CGI and its heirs see `-` and `_` as the same, so a name is judged by the first of these. */
+function isForbidden(name: string): boolean {
+  const canonical = name.replaceAll('_', '-');
+  return dropped.has(canonical) || innerPrefixes.some((prefix) => canonical.startsWith(prefix));
 }
 
 function invalid(message: string): SallyportError {

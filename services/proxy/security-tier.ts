@@ -1,7 +1,8 @@
+import { wipe } from '#core/channel/bytes.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { parseSessionId } from '#core/ids/session-id.ts';
 import type { RequestFacts } from '#core/policy/facts.ts';
-import { type AuthorizeResponse, ProxyAuthorize } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
+import { type Grant, ProxyAuthorize } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
 import { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
 import type { AttachRequest, AttachResponse } from '#gen/sallyport/relay/v1/relay_pb.js';
 import { type CallOptions, createGrpcClient } from '#kernel/rpc/grpc-client.ts';
@@ -33,11 +34,8 @@ export interface SecurityTier {
     request: AttachRequest,
     call: CallOptions,
   ): Promise<{ attachment: Attachment; response: Omit<AttachResponse, '$typeName' | '$unknown'> }>;
-  /** Asks for a decision, and with it for a fresh lease. */
-  authorize(
-    attachment: Attachment,
-    request: RequestFacts,
-  ): Promise<{ answer: AuthorizeResponse; lease: Lease }>;
+  /** Asks for a decision, and with it for a fresh lease. Ends with the attachment. */
+  authorize(attachment: Attachment, request: RequestFacts): Promise<{ grant: Grant; lease: Lease }>;
   /** Opens a Watch to one pod. */
   watch(pod: string, signal: AbortSignal): ReturnType<ReturnType<typeof authorizeClient>['watch']>;
   close(): void;
@@ -71,23 +69,29 @@ export function securityTier(options: SecurityTierOptions): SecurityTier {
       const { epoch, serverNonce, confirmation } = leased;
       const keys = { deviceToProxy: leased.deviceToProxyKey, proxyToDevice: leased.proxyToDeviceKey };
       const lease = new Lease(leased.lease, asked, clock);
+      const attachment = new Attachment({ sessionId, routeKey, handle, epoch, keys, lease }, clock);
+      // The attachment has copies.
+      wipe(keys.deviceToProxy);
+      wipe(keys.proxyToDevice);
       return {
-        attachment: new Attachment({ sessionId, routeKey, handle, epoch, keys, lease }, clock),
+        attachment,
         response: { epoch, serverNonce, proxy: pod, confirmation },
       };
     },
-    authorize: async (attachment, { method, authority, path }) => {
+    authorize: async (attachment, { method, authority, path, clientAddress = '' }) => {
       const asked = instant(clock);
       const answer = await authorize.authorize(
         {
           subject: { case: 'sessionId', value: attachment.sessionId },
-          request: { method, authority, path },
+          request: { method, authority, path, clientAddress },
         },
-        { headers: { [routeHeader]: attachment.routeKey } },
+        { signal: attachment.ended, headers: { [routeHeader]: attachment.routeKey } },
       );
-      if (answer.grant === undefined)
+      const { grant } = answer;
+      if (grant === undefined) {
         throw new SallyportError('INTERNAL', { message: 'an answer without a grant' });
-      return { answer, lease: new Lease(answer.lease, asked, clock) };
+      }
+      return { grant, lease: new Lease(answer.lease, asked, clock) };
     },
     watch: (to, signal) => authorize.watch({ signal, headers: { [podHeader]: to } }),
     close: () => {

@@ -5,11 +5,16 @@ const fullAt = 16;
  * Turns "send this" into an async iterable that a gRPC stream pulls. `push` returns a promise while the
  * queue is full, which is how the transport's back-pressure reaches the bodies.
  */
-export class SendQueue<T> implements AsyncIterable<T> {
+export class SendQueue<T extends object> implements AsyncIterable<T> {
   #items: T[] = [];
   #ended: { error: unknown } | 'done' | undefined;
   #wakeReader: (() => void) | undefined;
   #room: { promise: Promise<void>; open: () => void } | undefined;
+
+  /** Messages that wait. */
+  get length(): number {
+    return this.#items.length;
+  }
 
   push(item: T): Promise<void> | undefined {
     if (this.#ended !== undefined) return undefined;
@@ -28,6 +33,13 @@ export class SendQueue<T> implements AsyncIterable<T> {
     this.#ended ??= error === undefined ? 'done' : { error };
     this.#wake();
     this.#makeRoom();
+  }
+
+  /** The stream ends with the error at once; what waits is dropped. */
+  cut(error: unknown): void {
+    this.#items = [];
+    this.#ended = { error };
+    this.end();
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {

@@ -6,10 +6,12 @@ import { SallyportError } from '#core/errors/error.ts';
 import type { StreamOpen, StreamRequest, StreamResponseSchema } from '#gen/sallyport/relay/v1/relay_pb.js';
 import type { CallContext } from '#kernel/rpc/handlers.ts';
 import type { Clock } from '#kernel/time/clock.ts';
+import { abortScope } from './abort-scope.ts';
 import type { Attachment } from './attachment.ts';
 import { relay } from './relay.ts';
 import type { RelayServiceDeps } from './relay-service.ts';
 import { SendQueue } from './send-queue.ts';
+import { stallGuard } from './stall-guard.ts';
 
 type Response = MessageInitShape<typeof StreamResponseSchema>;
 
@@ -23,33 +25,39 @@ export async function* relayStream(
   const incoming = requests[Symbol.asyncIterator]();
   const attachment = claim(deps, await firstOf(incoming));
   const queue = new SendQueue<Response>();
-  const multiplexer = multiplex(deps, attachment, queue, call, clientAddress);
-  const cut = (): void => {
-    const { reason } = attachment.ended;
+  const multiplexer = multiplex(deps, attachment, queue, clientAddress);
+  const end = (reason: SallyportError): void => {
     multiplexer.close(reason);
-    queue.end(reason);
+    queue.cut(reason);
   };
-  const drain = (): void => {
-    multiplexer.refuseNew(deps.draining.reason);
-    whenIdle(deps.clock, multiplexer, () => queue.end(deps.draining.reason));
-  };
-  attachment.ended.addEventListener('abort', cut, { once: true });
-  deps.draining.addEventListener('abort', drain, { once: true });
-  if (attachment.ended.aborted) cut();
-  if (deps.draining.aborted) drain();
-  const reading = read(incoming, attachment, multiplexer).then(
+  const stops = [
+    onAbort(attachment.ended, end),
+    // The server closes, or the device has gone.
+    onAbort(call.signal, end),
+    onAbort(deps.draining, (reason) => {
+      multiplexer.refuseNew(reason);
+      whenIdle(deps.clock, multiplexer, () => queue.end(reason));
+    }),
+  ];
+  // Not waited for: while the device says nothing it goes on, until the call is over.
+  read(incoming, attachment, multiplexer).then(
     () => queue.end(),
     (error: unknown) => queue.end(error),
   );
   try {
     yield* queue;
   } finally {
-    attachment.ended.removeEventListener('abort', cut);
-    deps.draining.removeEventListener('abort', drain);
+    for (const stop of stops) stop();
     multiplexer.close(new SallyportError('CANCELLED', { message: 'the stream has ended' }));
-    await incoming.return?.();
-    await reading;
   }
+}
+
+/** Calls `run` with the signal's reason once it is aborted, which it may be already. */
+function onAbort(signal: AbortSignal, run: (reason: SallyportError) => void): () => void {
+  const listener = (): void => run(SallyportError.from(signal.reason));
+  if (signal.aborted) listener();
+  else signal.addEventListener('abort', listener, { once: true });
+  return () => signal.removeEventListener('abort', listener);
 }
 
 async function firstOf(incoming: AsyncIterator<StreamRequest>): Promise<StreamOpen> {
@@ -75,7 +83,6 @@ function multiplex(
   deps: RelayServiceDeps,
   attachment: Attachment,
   queue: SendQueue<Response>,
-  call: CallContext,
   clientAddress: string | undefined,
 ): Multiplexer {
   const seal = (message: StreamMessage): Response => {
@@ -85,7 +92,7 @@ function multiplex(
   return new Multiplexer({
     role: 'proxy',
     send: (message) => queue.push(seal(message)),
-    onRequest: (request) => handle(deps, attachment, request, call, clientAddress),
+    onRequest: (request) => handle(deps, attachment, request, clientAddress),
   });
 }
 
@@ -93,24 +100,43 @@ async function handle(
   deps: RelayServiceDeps,
   attachment: Attachment,
   request: IncomingRequest,
-  call: CallContext,
   clientAddress: string | undefined,
 ): Promise<void> {
   // The lease is kept while requests are under way, not while a stream is merely open.
   const done = attachment.use();
+  const scope = abortScope(request.signal, attachment.ended);
+  const stalled = (): void =>
+    scope.abort(new SallyportError('DEADLINE', { message: 'the device neither sends nor takes the body' }));
+  const sending = stallGuard(deps.clock, deps.stallMs, stalled);
+  const taking = stallGuard(deps.clock, deps.stallMs, stalled);
   try {
     const answer = await relay(deps, attachment, {
       head: request.head,
-      body: request.body,
-      signal: AbortSignal.any([request.signal, call.signal]),
+      body: { [Symbol.asyncIterator]: () => ({ next: () => sending.during(request.body.next()) }) },
+      scope,
       clientAddress,
     });
     const { status, headers } = answer;
     const body = request.respond({ status, headers });
-    for await (const chunk of answer.body) await body.write(chunk);
+    for await (const chunk of answer.body) await heeding(scope.signal, taking.during(body.write(chunk)));
     await body.end();
   } finally {
+    sending.stop();
+    taking.stop();
+    scope.end();
     done();
+  }
+}
+
+/** A write waits for the device's credit; what ends the request ends that wait too. */
+async function heeding(signal: AbortSignal, wait: Promise<void>): Promise<void> {
+  const scope = Promise.withResolvers<never>();
+  const stop = (): void => scope.reject(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    await Promise.race([wait, scope.promise]);
+  } finally {
+    signal.removeEventListener('abort', stop);
   }
 }
 

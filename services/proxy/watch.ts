@@ -1,11 +1,11 @@
 import { SallyportError } from '#core/errors/error.ts';
-import { type RevocationEntry, RevocationKind } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
+import type { WatchHello, WatchResponse } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
 import type { Logger } from '#kernel/log/logger.ts';
 import { backoff } from '#kernel/time/backoff.ts';
 import type { Clock } from '#kernel/time/clock.ts';
-import type { Attachment } from './attachment.ts';
-import type { Attachments } from './attachments.ts';
+import { counts } from './metrics.ts';
 import type { PolicyHolder } from './policy-holder.ts';
+import type { Revocations } from './revocations.ts';
 import type { SecurityTier } from './security-tier.ts';
 
 /** Heartbeats come every second; a stream that is silent for so long is given up and opened anew. */
@@ -13,8 +13,8 @@ const silenceMs = 5000;
 
 export interface WatchDeps {
   readonly tier: Pick<SecurityTier, 'watch'>;
-  readonly attachments: Attachments;
-  readonly policies: PolicyHolder;
+  readonly revocations: Revocations;
+  readonly policies: Pick<PolicyHolder, 'version' | 'offer'>;
   readonly clock: Clock;
   readonly log: Logger;
   /** Name of this proxy. */
@@ -26,93 +26,109 @@ export interface WatchDeps {
 export async function watchPod(deps: WatchDeps, pod: string, stop: AbortSignal): Promise<void> {
   const { clock, log } = deps;
   const pause = backoff({ baseMs: 100, capMs: 2000 }, deps.random ?? Math.random);
-  let position = 0;
   while (!stop.aborted) {
     try {
-      position = await watchOnce(deps, pod, position, stop, () => pause.reset());
-    } catch (error) {
+      await watchOnce(deps, pod, stop, () => pause.reset());
+      log.debug({ pod }, 'a watch has ended');
+    } catch (err) {
       if (stop.aborted) return;
-      log.debug({ err: error, pod }, 'watch broke off');
+      log.debug({ err, pod }, 'a watch broke off');
     }
+    // Woken early only by `stop`, which the loop looks at.
     await clock.sleep(pause.next(), stop).catch(() => undefined);
   }
 }
 
-async function watchOnce(
-  deps: WatchDeps,
-  pod: string,
-  from: number,
-  stop: AbortSignal,
-  onHello: () => void,
-): Promise<number> {
+async function watchOnce(deps: WatchDeps, pod: string, stop: AbortSignal, onNews: () => void): Promise<void> {
+  const { clock, proxy, policies, revocations } = deps;
   const silent = new AbortController();
+  const giveUp = (): void =>
+    silent.abort(new SallyportError('DEADLINE', { message: `${pod} has been silent for ${silenceMs} ms` }));
   const watch = deps.tier.watch(pod, AbortSignal.any([stop, silent.signal]));
-  let timer = deps.clock.setTimer(silenceMs, () => silent.abort());
-  let position = from;
+  let timer = clock.setTimer(silenceMs, giveUp);
+  const position = revocations.resumeAt(pod);
+  const news = new News(deps, pod, position);
   try {
     await watch.send({
       kind: {
         case: 'start',
-        value: {
-          proxy: deps.proxy,
-          position: BigInt(from),
-          policyVersion: BigInt(deps.policies.version),
-        },
+        value: { proxy, position: BigInt(position), policyVersion: BigInt(policies.version) },
       },
     });
-    for await (const { kind } of watch.responses) {
+    for await (const message of watch.responses) {
       timer.cancel();
-      timer = deps.clock.setTimer(silenceMs, () => silent.abort());
-      switch (kind.case) {
-        case 'hello':
-          deps.log.info({ pod, incarnation: kind.value.incarnation }, 'watching');
-          onHello();
-          break;
-        case 'policy':
-          deps.policies.offer(Number(kind.value.version), kind.value.documentJson);
-          break;
-        case 'revocation':
-          carryOut(deps, kind.value);
-          position = Number(kind.value.position);
-          await watch.send({ kind: { case: 'acknowledgedPosition', value: kind.value.position } });
-          break;
-        case 'heartbeat':
-          position = Math.max(position, Number(kind.value.position));
-          break;
-        default:
-          throw new SallyportError('MALFORMED', { message: 'a message of no known kind on a watch' });
-      }
+      timer = clock.setTimer(silenceMs, giveUp);
+      const acknowledge = news.take(message);
+      if (message.kind.case !== 'hello') onNews();
+      if (acknowledge === undefined) continue;
+      await watch.send({ kind: { case: 'acknowledgedPosition', value: acknowledge } });
     }
-    return position;
-  } catch (error) {
-    // What has been carried out need not come again.
-    if (position === from) throw error;
-    deps.log.debug({ err: error, pod }, 'watch broke off');
-    return position;
   } finally {
     timer.cancel();
     watch.cancel();
   }
 }
 
-/** Ends what the entry names: attachments, and with them their streams. */
-function carryOut(deps: WatchDeps, entry: RevocationEntry): void {
-  const { subject, kind } = entry;
-  const position = Number(entry.position);
-  const names: Partial<Record<RevocationKind, (attachment: Attachment) => boolean>> = {
-    [RevocationKind.SESSION]: (each) => each.handle === subject,
-    [RevocationKind.DEVICE]: (each) => each.lease.facts.deviceId === subject,
-    [RevocationKind.USER]: (each) => each.lease.facts.user === subject,
-    [RevocationKind.GROUPS]: (each) => each.lease.facts.user === subject,
-    [RevocationKind.SHARED_KEY]: (each) => each.routeKey === subject,
-    [RevocationKind.EVERYBODY]: () => true,
-  };
-  // A kind that this release does not know may mean anybody: all attach again, and the tier tells them.
-  const matches = names[kind] ?? (() => true);
-  // Whoever gave a later lease knew of the entry and found the session not concerned.
-  const cut = deps.attachments.removeWhere(
-    (each) => each.lease.feedPosition < position && matches(each),
-    new SallyportError('SESSION_REVOKED'),
-  );
-  if (cut > 0) deps.log.info({ position, cut }, 'attachments ended by a revocation');
+/** What one Watch tells, carried out. */
+class News {
+  readonly #deps: WatchDeps;
+  readonly #pod: string;
+  /** Where it began: everything after that is told. Undefined until known, if it began at the pod's own position. */
+  #since: number | undefined;
+  #era: number | undefined;
+  #begun = false;
+
+  constructor(deps: WatchDeps, pod: string, position: number) {
+    this.#deps = deps;
+    this.#pod = pod;
+    this.#since = position > 0 ? position : undefined;
+  }
+
+  /** Gives the position to acknowledge, if there is one: after whatever it ends has been cut. */
+  take({ kind }: WatchResponse): bigint | undefined {
+    const { revocations, policies, log } = this.#deps;
+    if (kind.case === 'hello') return this.#hello(kind.value);
+    if (this.#era !== revocations.era) {
+      throw new SallyportError('STALE', { message: `${this.#pod} speaks of an era that is past` });
+    }
+    switch (kind.case) {
+      case 'policy':
+        policies.offer(Number(kind.value.version), kind.value.documentJson);
+        return undefined;
+      case 'revocation': {
+        const position = Number(kind.value.position);
+        this.#begin(position - 1);
+        const cut = revocations.carryOut(kind.value);
+        revocations.told(this.#pod, position);
+        counts.revoked.add(cut);
+        if (cut > 0) log.info({ position, cut }, 'attachments ended by a revocation');
+        return kind.value.position;
+      }
+      case 'heartbeat': {
+        const position = Number(kind.value.position);
+        this.#begin(position);
+        revocations.told(this.#pod, position);
+        return undefined;
+      }
+      default:
+        // A newer release says something that is not for this one.
+        log.warn({ pod: this.#pod }, 'a message of no known kind on a watch');
+        return undefined;
+    }
+  }
+
+  #hello({ pod, era, incarnation }: WatchHello): undefined {
+    if (pod !== this.#pod) {
+      throw new SallyportError('INTERNAL', { message: `${pod} answered for ${this.#pod}` });
+    }
+    this.#deps.revocations.enterEra(era);
+    this.#era = era;
+    this.#deps.log.info({ pod, incarnation, era }, 'watching');
+  }
+
+  #begin(since: number): void {
+    if (this.#begun) return;
+    this.#begun = true;
+    this.#deps.revocations.watching(this.#pod, this.#since ?? since);
+  }
 }

@@ -47,8 +47,9 @@ export function authorize(deps: AuthorizeDeps): Pick<AuthorizeHandlers, 'authori
 
   const answer = async (record: SessionRecord, request: AuthorizeRequest, call: CallContext) => {
     deps.sessions.touch(record);
-    const grant = await deps.grant(record, requestFacts(request.request));
-    if (call.caller.role === 'proxy' && request.subject.case === 'sessionId') {
+    const fromProxy = call.caller.role === 'proxy';
+    const grant = await deps.grant(record, requestFacts(request.request, fromProxy));
+    if (fromProxy && request.subject.case === 'sessionId') {
       return { grant, lease: deps.lease(record, call.caller.pod) };
     }
     return { grant };

@@ -53,9 +53,15 @@ export function grants(deps: GrantDeps): MakeGrant {
   };
 }
 
-/** @throws MALFORMED */
-export function requestFacts(request: RequestFacts | undefined): RequestFacts {
+/**
+ * @param fromProxy only a proxy knows, from an edge, where the phone is
+ * @throws MALFORMED
+ */
+export function requestFacts(
+  request: (RequestFacts & { readonly clientAddress?: string }) | undefined,
+  fromProxy: boolean,
+): RequestFacts {
   if (request === undefined) throw new SallyportError('MALFORMED');
-  const { method, authority, path } = request;
-  return { method, authority, path };
+  const { method, authority, path, clientAddress } = request;
+  return { method, authority, path, ...(fromProxy && clientAddress && { clientAddress }) };
 }

@@ -135,6 +135,14 @@ export declare type RequestFacts = Message<"sallyport.authorize.v1.RequestFacts"
    * @generated from field: string path = 3;
    */
   path: string;
+
+  /**
+   * IP address of the phone as the edge saw it; empty where nobody knows it. Believed from
+   * proxies only.
+   *
+   * @generated from field: string client_address = 4;
+   */
+  clientAddress: string;
 };
 
 /**

@@ -1,0 +1,85 @@
+import { SallyportError } from '#core/errors/error.ts';
+import type { Attachment } from './attachment.ts';
+import type { CleanRequest } from './request-head.ts';
+
+type Body = AsyncIterable<Uint8Array> | Uint8Array;
+
+/** Methods whose requests mostly have no body. */
+const mostlyBodiless = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS']);
+
+/**
+ * The body for the backend, bounded by `limit` bytes and taken only while the attachment has its right
+ * (invariant I4); undefined when there is none.
+ * @throws TOO_LARGE, REQUEST_INVALID; what the body throws when it has to be looked into
+ */
+export async function requestBody(
+  { method, headers }: CleanRequest,
+  body: Body,
+  { attachment, limit }: { attachment: Attachment; limit: number },
+): Promise<Body | undefined> {
+  const announced = headers['content-length'] === undefined ? undefined : Number(headers['content-length']);
+  if (announced !== undefined && announced > limit) throw tooLarge(limit);
+  if (body instanceof Uint8Array) {
+    if (body.length > limit) throw tooLarge(limit);
+    if (announced !== undefined && announced !== body.length) {
+      throw new SallyportError('REQUEST_INVALID', { message: 'content-length is not that of the body' });
+    }
+    return body.length === 0 ? undefined : body;
+  }
+  if (announced === 0) return undefined;
+  const pieces = body[Symbol.asyncIterator]();
+  if (announced !== undefined || !mostlyBodiless.has(method))
+    return bounded(undefined, pieces, attachment, limit);
+  // An empty body here would become a chunked one, which some servers refuse with these methods.
+  const first = await pieces.next();
+  return first.done ? undefined : bounded(first.value, pieces, attachment, limit);
+}
+
+/**
+ * Never calls the iterator's `return`: a backend that answers before it has read everything ends this
+ * generator, which must not give the device's request up before the answer is through.
+ */
+async function* bounded(
+  first: Uint8Array | undefined,
+  pieces: AsyncIterator<Uint8Array>,
+  attachment: Attachment,
+  limit: number,
+): AsyncGenerator<Uint8Array> {
+  let length = 0;
+  for (let chunk = first; ; ) {
+    if (chunk !== undefined) {
+      length += chunk.length;
+      if (length > limit) throw tooLarge(limit);
+      attachment.assertLive();
+      yield chunk;
+    }
+    const next = await pieces.next();
+    if (next.done) return;
+    chunk = next.value;
+  }
+}
+
+/** The pieces of an answer for as long as the attachment has its right; failures as `explain` puts them. */
+export async function* whileLive(
+  body: AsyncIterable<Uint8Array>,
+  attachment: Attachment,
+  explain: (thrown: unknown) => SallyportError,
+): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of body) {
+      attachment.assertLive();
+      yield chunk;
+    }
+    // What came after the last piece, its end, counts too.
+    attachment.assertLive();
+  } catch (thrown) {
+    throw explain(thrown);
+  }
+}
+
+function tooLarge(limit: number): SallyportError {
+  return new SallyportError('TOO_LARGE', {
+    message: `the body is longer than the ${limit} bytes that this resource takes`,
+    hint: 'send less',
+  });
+}

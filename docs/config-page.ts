@@ -1,0 +1,87 @@
+import type { z } from 'zod';
+import { describeSchema, type FieldDescription } from '#kernel/config/describe-schema.ts';
+import { formatBytes, formatDuration } from '#kernel/config/primitives.ts';
+import { rootKeySchema } from '#kernel/crypto/root-key-providers.ts';
+import { agentConfig } from '#services/db-agent/config.ts';
+import { proxyConfig } from '#services/proxy/config.ts';
+import { securityConfig } from '#services/security/config.ts';
+
+const introduction = `# Configuration
+<!-- Made by \`npm run docs\` from the schemas; change those. -->
+Each process reads one JSON or YAML file, \`--config FILE\`, once, when it starts. A wrong value (security and proxy
+pods: an unknown field, too) is refused with \`CONFIG_INVALID\`, which names the field, its rule and where the value
+came from. Durations are milliseconds or text such as \`250ms\`, \`10s\`, \`5m\`, \`2h\`, \`7d\`; sizes are bytes or \`512B\`, \`64KiB\`, \`10MB\`.
+
+\`sallyport up\` writes these files itself, to \`pods/<pod>/config.json\` in the state folder, anew at each start: on
+one machine there is nothing to edit. They matter to whoever runs pods in another way. The sidecars' knobs (retries,
+health checks, limits, TLS) stand in [\`envoy/mesh.yaml\`](../envoy/mesh.yaml) with their meaning and range; Envoy
+fields without a knob are reached by [patches](../envoy/patches/README.md). Environment variables that the command
+line knows are in [OPERATIONS.md](OPERATIONS.md).
+
+A **policy** (who may reach what) is data, not configuration: it lies in the database, with a version. The embedded
+mesh begins with [\`compose/demo/policy.yaml\`](../compose/demo/policy.yaml), which has comments;
+[\`core/policy/document.ts\`](../core/policy/document.ts) has every field.
+`;
+
+interface Section {
+  readonly title: string;
+  readonly text: string;
+  readonly schemas: readonly { readonly schema: z.core.$ZodType; readonly path?: string }[];
+}
+
+const sections: readonly Section[] = [
+  {
+    title: 'Security pod',
+    text: '[`services/security/config.ts`](../services/security/config.ts). A field can also be set by an environment variable, which wins over the file: `SALLYPORT_SECURITY_` and the path, as in `SALLYPORT_SECURITY_LEASES__DURATION_MS` for `leases.durationMs`.',
+    schemas: [{ schema: securityConfig }],
+  },
+  {
+    title: 'Root key of a security pod',
+    text: '`rootKey` has one of these shapes, by `from`.',
+    schemas: rootKeySchema.options.map((schema) => ({ schema, path: 'rootKey' })),
+  },
+  {
+    title: 'Proxy pod',
+    text: '[`services/proxy/config.ts`](../services/proxy/config.ts).',
+    schemas: [{ schema: proxyConfig }],
+  },
+  {
+    title: 'Database agent',
+    text: '[`services/db-agent/config.ts`](../services/db-agent/config.ts). The settings of mysqld that do not depend on these are in [`services/db-agent/my-cnf.ts`](../services/db-agent/my-cnf.ts).',
+    schemas: [{ schema: agentConfig }],
+  },
+];
+
+/** The text of docs/CONFIG.md. */
+export function configPage(): string {
+  return [introduction, ...sections.map(sectionText)].join('\n');
+}
+
+function sectionText({ title, text, schemas }: Section): string {
+  const rows = schemas.flatMap(({ schema, path }) => describeSchema(schema, path).map(row));
+  const head = ['| Field | Type | Range | Default | Meaning |', '| --- | --- | --- | --- | --- |'];
+  return [`## ${title}`, text, '', ...head, ...rows, ''].join('\n');
+}
+
+function row(field: FieldDescription): string {
+  const fallback = field.default ?? (field.optional ? 'none' : 'must be given');
+  const cells = [`\`${field.path}\``, typeOf(field), rangeOf(field), fallback, field.description ?? ''];
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+}
+
+function typeOf({ type }: FieldDescription): string {
+  const kinds = [...new Set(type.split(' or '))];
+  // Shapes have a section of their own.
+  if (kinds[0] === 'object') return 'see below';
+  return kinds.join(' or ').replace(/^one of ([^,]+)$/, '`$1`');
+}
+
+function rangeOf({ type, min, max }: FieldDescription): string {
+  const show = (value: number): string => {
+    if (type === 'duration') return formatDuration(value);
+    return type === 'bytes' ? formatBytes(value) : String(value);
+  };
+  if (min !== undefined && max !== undefined) return `${show(min)} to ${show(max)}`;
+  if (min !== undefined) return `from ${show(min)}`;
+  return max === undefined ? '' : `to ${show(max)}`;
+}

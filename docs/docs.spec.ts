@@ -92,6 +92,7 @@ const program = buildProgram(
     onSecondInterrupt: () => {},
     clock: new ManualClock(),
     out: () => {},
+    outBytes: () => Promise.resolve(),
     err: () => {},
   },
   { code: 0 },

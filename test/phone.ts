@@ -32,6 +32,7 @@ export interface Phone {
 
 const app = { platform: 'android', appId: 'com.example.field', version: '1.3.0', osVersion: '15' };
 
+const operator = { 'x-forwarded-client-cert': 'URI=spiffe://sallyport.internal/operator/test' };
 const edge = { 'x-forwarded-client-cert': 'URI=spiffe://sallyport.internal/edge/edge-0' };
 
 function clients(connectSocket: string): {
@@ -55,7 +56,7 @@ async function serverKey(keys: GrpcClient<typeof KeyStore>): Promise<ServerKey> 
 export async function enrolPhone(connectSocket: string, user: string): Promise<Phone> {
   const { sessions, keys } = clients(connectSocket);
   try {
-    const { activation } = await keys.createActivation({ user, appId: app.appId });
+    const { activation } = await keys.createActivation({ user, appId: app.appId }, { headers: operator });
     const { code } = fromBinary(ActivationSchema, decodeActivationString(activation));
     const key = await serverKey(keys);
     const body = toBinary(EnrollBodySchema, create(EnrollBodySchema, { code, app, deviceName: 'test' }));

@@ -25,7 +25,8 @@ describe('gRPC: unary calls', () => {
       timeoutMs: 2000,
       headers: {
         'x-request-id': 'r-1',
-        'x-forwarded-for': '6.6.6.6, 192.0.2.7',
+        'x-forwarded-for': '6.6.6.6',
+        'x-sallyport-client-address': '192.0.2.7',
         'x-forwarded-client-cert': 'Hash=00;URI=spiffe://sallyport.internal/edge/edge-1',
       },
     });

@@ -25,7 +25,7 @@ export interface CallContext {
   readonly caller: Caller;
   /** The id that the first Envoy gave the request (`x-request-id`), else a new one. */
   readonly requestId: string;
-  /** IP address of whoever called the mesh, as its edge wrote it; undefined inside the mesh. */
+  /** IP address of the phone as the edge that calls saw it; undefined when the caller is no edge. */
   readonly remoteAddress: string | undefined;
   /** A request header (lower-case name); several of the same name are joined by ', '. Binary ones are base64. */
   header(name: string): string | undefined;

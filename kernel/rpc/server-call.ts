@@ -1,5 +1,6 @@
 import { SallyportError } from '#core/errors/error.ts';
 import { type Caller, callerOf } from './caller.ts';
+import { clientAddress, clientAddressHeader } from './client-address.ts';
 import type { CallContext } from './handlers.ts';
 
 /** What a protocol stack gives to make a call of. */
@@ -66,9 +67,7 @@ export class ServerCall implements CallContext {
   }
 
   get remoteAddress(): string | undefined {
-    // The edge appends the address it sees last; what stands before it came from outside and proves nothing.
-    const forwarded = this.header('x-forwarded-for')?.split(',').at(-1)?.trim();
-    return forwarded || this.header('x-envoy-external-address');
+    return clientAddress(this.caller, this.header(clientAddressHeader));
   }
 
   header(name: string): string | undefined {

@@ -3,6 +3,7 @@ import { ProxyAuthorize } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.j
 import { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
 import { PeerService } from '#gen/sallyport/peer/v1/peer_pb.js';
 import { SessionService } from '#gen/sallyport/session/v1/session_pb.js';
+import { Bound } from '#kernel/crypto/bound.ts';
 import type { Lifecycle } from '#kernel/lifecycle/lifecycle.ts';
 import type { Logger } from '#kernel/log/logger.ts';
 import { createAdmission } from '#kernel/rpc/admission.ts';
@@ -27,9 +28,7 @@ import { peerService } from './peer/peer-service.ts';
 import { sessionService } from './session/session-service.ts';
 import type { Core } from './start-core.ts';
 import type { Storage } from './start-storage.ts';
-import { Throttle } from './throttle/throttle.ts';
-
-const minute = 60_000;
+import { limits } from './throttle/limits.ts';
 
 /** Opens the pod's two sockets, and is ready for calls as long as the feed is fresh. */
 export async function startServers(
@@ -44,7 +43,7 @@ export async function startServers(
   const admission = createAdmission();
   const health = new HealthState();
   const hot = hotServices(config, log, storage, core);
-  const rare = rareServices(config, storage, core);
+  const rare = rareServices(config, log, storage, core);
   const close = (server: RpcServer): Promise<void> => server.close({ graceMs: drain.graceMs });
   const closeMs = drain.graceMs + 5000;
   const describe = rare.map((each) => each.service);
@@ -101,34 +100,25 @@ function hotServices(config: SecurityConfig, log: Logger, storage: Storage, core
 }
 
 /** Called rarely, also with Connect and JSON: by connect-node. */
-function rareServices(config: SecurityConfig, storage: Storage, core: Core): Implementation[] {
+function rareServices(config: SecurityConfig, log: Logger, storage: Storage, core: Core): Implementation[] {
   const { pod, edgeUrls, proxyUrls } = config;
   const { db, replica, time, dataKeys, keyring, credentials } = storage;
   const { sessions, feed, joined, list } = core;
   // Its wall time is the database's: what these write is compared by other pods.
   const clock = time.asClock();
   const { lifetimeMs, peopleLifetimeMs } = config.sessions;
-  const throttle = (what: string, burst: number, refillMs: number): Throttle =>
-    new Throttle({ what, burst, refillMs }, clock);
-  const shared = { db, replica, dataKeys, keyring, credentials, sessions, feed, clock };
+  // A handshake costs a millisecond of the event loop that decides, too: a flood of them waits in line.
+  const handshakes = new Bound({ inside: 2, waiting: 200, what: 'handshakes' });
+  const counted = { limits: limits(clock), handshakes };
+  const shared = { db, replica, dataKeys, keyring, credentials, sessions, feed, clock, log, ...counted };
   return [
     implement(
       SessionService,
       sessionService({
-        enroll: { ...shared, failures: throttle('failed enrolments from this address', 20, minute / 4) },
-        openSession: {
-          ...shared,
-          lifetimeMs,
-          proxyUrls,
-          unsealable: throttle('messages from this address that do not open', 50, minute / 20),
-          wrongPasswords: throttle('wrong passwords from this device', 5, minute / 2),
-        },
+        enroll: shared,
+        openSession: { ...shared, lifetimeMs, proxyUrls },
         messages: { sessions, clock, lifetimeMs },
-        people: {
-          ...shared,
-          lifetimeMs: peopleLifetimeMs,
-          failures: throttle('wrong passwords for this user', 5, minute / 2),
-        },
+        people: { ...shared, lifetimeMs: peopleLifetimeMs },
         queries: { pod, era: joined.era, sessions, list, feed, clock, now: () => time.now() },
       }),
     ),

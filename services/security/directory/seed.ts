@@ -6,26 +6,35 @@ import type { Logger } from '#kernel/log/logger.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { lockRow } from '../store/locks.ts';
 import type { SecurityTables } from '../store/tables.ts';
-import { insertUser } from './users.ts';
+import { canonicalUser, insertUser } from './users.ts';
+
+/** PHC string of Argon2id, as kernel/crypto/password.ts writes and reads it. */
+const passwordHash = /^\$argon2id\$v=19\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$/;
 
 /** What a new, empty database begins with. Hashes, never passwords. */
-const seedSchema = z.strictObject({
+export const seedSchema = z.strictObject({
   users: z
     .array(
       z.strictObject({
-        name: z.string().min(1).max(128),
+        name: z
+          .string()
+          .max(128)
+          .refine((name) => canonicalUser(name) !== '', 'a name has letters'),
         displayName: z.string().max(256).optional(),
-        passwordHash: z.string().startsWith('$argon2id$').max(255),
+        passwordHash: z.string().regex(passwordHash, 'no Argon2id hash in PHC form').max(255),
         groups: z.array(z.string().min(1).max(128)).max(100),
       }),
     )
-    .max(1000),
+    .max(1000)
+    .refine((users) => new Set(users.map((user) => canonicalUser(user.name))).size === users.length, {
+      error: 'two users have the same name, but for case or width',
+    }),
   /** A policy document, as in docs/CONFIG.md. */
   policy: z.unknown().optional(),
 });
 
 /**
- * Fills an empty database; does nothing in one that has users or a policy. Several pods may try at once.
+ * Fills an empty database; leaves users alone where there are any, and the policy likewise. Several pods may try at once.
  * @throws CONFIG_INVALID (the file)
  */
 export async function seed(
@@ -43,18 +52,20 @@ export async function seed(
       const nowMs = deps.clock.now();
       const anyUser = await trx.selectFrom('users').select('name').limit(1).executeTakeFirst();
       const anyPolicy = await trx.selectFrom('policies').select('version').limit(1).executeTakeFirst();
-      if (anyUser === undefined) for (const user of users) await insertUser(trx, user, nowMs);
-      if (anyPolicy === undefined && policy !== undefined) {
+      const newUsers = anyUser === undefined ? users : [];
+      for (const user of newUsers) await insertUser(trx, user, nowMs);
+      const newPolicy = anyPolicy === undefined && policy !== undefined;
+      if (newPolicy) {
         await trx
           .insertInto('policies')
           .values({ version: 1, document: JSON.stringify(policy), created_ms: nowMs, author: 'seed' })
           .execute();
       }
-      return anyUser === undefined || anyPolicy === undefined;
+      return { users: newUsers.length, policy: newPolicy };
     },
     { idempotent: true },
   );
-  if (seeded) deps.log.info({ file, users: users.length }, 'the empty database was seeded');
+  if (seeded.users > 0 || seeded.policy) deps.log.info({ file, ...seeded }, 'the empty database was seeded');
 }
 
 async function readJson(file: string): Promise<unknown> {

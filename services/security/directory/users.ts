@@ -20,7 +20,7 @@ export interface NewUser {
 
 /** The form under which a name is stored and compared: people mistype case and width, not identity. */
 export function canonicalUser(name: string): string {
-  return name.normalize('NFKC').trim().toLowerCase();
+  return name.normalize('NFKC').toLowerCase().normalize('NFKC').trim();
 }
 
 export async function findUser(db: Kysely<KeyTables>, name: string): Promise<User | undefined> {

@@ -1,4 +1,5 @@
 import type { Kysely, Selectable } from 'kysely';
+import { keyBytes } from '#core/channel/constants.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import type { KeyTables, SharedKeyRow } from '../store/tables-keys.ts';
 import type { DataKeys, RowName } from './data-keys.ts';
@@ -13,8 +14,8 @@ export interface Enrolment {
   readonly platform: string;
   /** 32 bytes. */
   readonly sharedKey: Uint8Array;
-  /** The key of a rotation that the device was told of and has not used yet. */
-  readonly nextKey: Uint8Array | undefined;
+  /** Keys of a rotation, newest first: the device may have been told of any and has used none yet. */
+  readonly nextKeys: readonly Uint8Array[];
   /** 1 from enrolment, one more with each rotation. */
   readonly keyVersion: number;
   readonly rotationPending: boolean;
@@ -23,9 +24,10 @@ export interface Enrolment {
 }
 
 /** An enrolment as administrators see it: without keys. */
-export type EnrolmentInfo = Omit<Enrolment, 'sharedKey' | 'nextKey'>;
+export type EnrolmentInfo = Omit<Enrolment, 'sharedKey' | 'nextKeys'>;
 
-const sealedAs = (routeKey: string, column: 'sealed_key' | 'sealed_next'): RowName => ({
+/** Where a sealed key lies. */
+export const sealedAs = (routeKey: string, column: 'sealed_key' | 'sealed_next'): RowName => ({
   table: 'shared_keys',
   row: routeKey,
   column,
@@ -46,11 +48,20 @@ export async function findEnrolment(
   return {
     ...infoOf(row),
     sharedKey: await dataKeys.open(sealedAs(routeKey, 'sealed_key'), row.sealed_key),
-    nextKey:
-      row.sealed_next === null
-        ? undefined
-        : await dataKeys.open(sealedAs(routeKey, 'sealed_next'), row.sealed_next),
+    nextKeys: await openNextKeys(dataKeys, row),
   };
+}
+
+/** Newest first. */
+export async function openNextKeys(
+  dataKeys: DataKeys,
+  { route_key, sealed_next }: Pick<SharedKeyRow, 'route_key' | 'sealed_next'>,
+): Promise<Uint8Array[]> {
+  if (sealed_next === null) return [];
+  const all = await dataKeys.open(sealedAs(route_key, 'sealed_next'), sealed_next);
+  return Array.from({ length: all.length / keyBytes }, (_, n) =>
+    all.subarray(n * keyBytes, (n + 1) * keyBytes),
+  );
 }
 
 export interface NewEnrolment {
@@ -119,20 +130,6 @@ export async function listEnrolments(db: Kysely<KeyTables>, page: EnrolmentPage)
   return rows.map(infoOf);
 }
 
-/** @throws KEY_UNKNOWN */
-export async function requestRotation(trx: Kysely<KeyTables>, routeKey: string): Promise<EnrolmentInfo> {
-  const row = await lockEnrolment(trx, routeKey);
-  if (row.revoked_ms !== null) {
-    throw new SallyportError('KEY_UNKNOWN', { message: 'this enrolment has been revoked' });
-  }
-  await trx
-    .updateTable('shared_keys')
-    .set({ rotation_pending: 1 })
-    .where('route_key', '=', routeKey)
-    .execute();
-  return { ...infoOf(row), rotationPending: true };
-}
-
 /** Revoking a revoked enrolment leaves its time as it was. @throws KEY_UNKNOWN */
 export async function revokeEnrolment(
   trx: Kysely<KeyTables>,
@@ -144,43 +141,11 @@ export async function revokeEnrolment(
   await trx.updateTable('shared_keys').set({ revoked_ms: nowMs }).where('route_key', '=', routeKey).execute();
 }
 
-/** Stores the key that a rotation has agreed with the device, beside the one in use. */
-export async function storeNextKey(
+/** @throws KEY_UNKNOWN */
+export async function lockEnrolment(
   trx: Kysely<KeyTables>,
-  dataKeys: DataKeys,
   routeKey: string,
-  next: Uint8Array,
-): Promise<void> {
-  await trx
-    .updateTable('shared_keys')
-    .set({ sealed_next: Buffer.from(dataKeys.seal(sealedAs(routeKey, 'sealed_next'), next)) })
-    .where('route_key', '=', routeKey)
-    .where('rotation_pending', '=', 1)
-    .execute();
-}
-
-/** The device has used the next key: from now on it is the only one. Nothing happens if it is already. */
-export async function promoteNextKey(
-  trx: Kysely<KeyTables>,
-  dataKeys: DataKeys,
-  enrolment: Enrolment,
-): Promise<void> {
-  const { routeKey, nextKey, keyVersion } = enrolment;
-  if (nextKey === undefined) return;
-  await trx
-    .updateTable('shared_keys')
-    .set({
-      sealed_key: Buffer.from(dataKeys.seal(sealedAs(routeKey, 'sealed_key'), nextKey)),
-      sealed_next: null,
-      key_version: keyVersion + 1,
-      rotation_pending: 0,
-    })
-    .where('route_key', '=', routeKey)
-    .where('key_version', '=', keyVersion)
-    .execute();
-}
-
-async function lockEnrolment(trx: Kysely<KeyTables>, routeKey: string): Promise<Selectable<SharedKeyRow>> {
+): Promise<Selectable<SharedKeyRow>> {
   const row = await trx
     .selectFrom('shared_keys')
     .selectAll()
@@ -191,7 +156,7 @@ async function lockEnrolment(trx: Kysely<KeyTables>, routeKey: string): Promise<
   return row;
 }
 
-function infoOf(row: SharedKeyRow): EnrolmentInfo {
+export function infoOf(row: SharedKeyRow): EnrolmentInfo {
   return {
     routeKey: row.route_key,
     deviceId: row.device_id,

@@ -6,14 +6,16 @@ import type { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
 import type { Db } from '#kernel/db/db.ts';
 import type { Handlers } from '#kernel/rpc/handlers.ts';
 import type { Clock } from '#kernel/time/clock.ts';
+import { requireRole } from '../authorize/callers.ts';
 import { canonicalUser } from '../directory/users.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import { createActivation, sweepActivations } from './activations.ts';
 import type { DataKeys } from './data-keys.ts';
-import { type EnrolmentInfo, listEnrolments, requestRotation, revokeEnrolment } from './enrolments.ts';
+import { type EnrolmentInfo, listEnrolments, revokeEnrolment } from './enrolments.ts';
 import type { Keyring } from './keyring.ts';
 import { decodePageToken, encodePageToken } from './page-token.ts';
+import { requestRotation } from './rotate-enrolment.ts';
 
 export interface KeyStoreDeps {
   readonly db: Db<SecurityTables>;
@@ -29,7 +31,7 @@ type KeyStoreHandlers = Omit<Handlers<typeof KeyStore>, 'leaseSessionKey'>;
 
 const defaultTtlSeconds = 86_400;
 
-/** Keys for devices and verifiers to read, and for administrators to manage. Who may call what, Envoy says. */
+/** Keys for devices and verifiers to read, and for administrators to manage. Envoy says who may call what; this looks again. */
 export function keyStoreService(deps: KeyStoreDeps): KeyStoreHandlers {
   return {
     getServerKeys: async () => {
@@ -40,6 +42,7 @@ export function keyStoreService(deps: KeyStoreDeps): KeyStoreHandlers {
     getJwks: async () => ({ jwksJson: JSON.stringify(deps.keyring.jwks()) }),
 
     createActivation: async (request, call) => {
+      requireRole(call, 'operator');
       const nowMs = deps.clock.now();
       const expiresMs = nowMs + 1000 * (request.ttlSeconds === 0 ? defaultTtlSeconds : request.ttlSeconds);
       const { appId } = request;
@@ -67,6 +70,7 @@ export function keyStoreService(deps: KeyStoreDeps): KeyStoreHandlers {
     },
 
     listSharedKeys: async (request, call) => {
+      requireRole(call, 'operator');
       const limit = request.pageSize === 0 ? 100 : request.pageSize;
       const found = await deps.db.read(
         (db) =>
@@ -87,6 +91,7 @@ export function keyStoreService(deps: KeyStoreDeps): KeyStoreHandlers {
     },
 
     rotateSharedKey: async ({ routeKey }, call) => {
+      requireRole(call, 'operator');
       const info = await deps.db.tx((trx) => requestRotation(trx, routeKey), {
         idempotent: true,
         signal: call.signal,
@@ -95,6 +100,7 @@ export function keyStoreService(deps: KeyStoreDeps): KeyStoreHandlers {
     },
 
     revokeSharedKey: async ({ routeKey, reason }, call) => {
+      requireRole(call, 'operator');
       const entry = { kind: 'shared-key', subject: routeKey, reason } as const;
       const position = await deps.db.tx(
         async (trx) => {
@@ -107,9 +113,15 @@ export function keyStoreService(deps: KeyStoreDeps): KeyStoreHandlers {
       return { position: BigInt(position) };
     },
 
-    rotateRootKey: async () => ({ status: await deps.dataKeys.rewrap() }),
+    rotateRootKey: async (_request, call) => {
+      requireRole(call, 'operator');
+      return { status: await deps.dataKeys.rewrap() };
+    },
 
-    getRootKeyStatus: async () => ({ status: await deps.dataKeys.status() }),
+    getRootKeyStatus: async (_request, call) => {
+      requireRole(call, 'operator');
+      return { status: await deps.dataKeys.status() };
+    },
   };
 }
 

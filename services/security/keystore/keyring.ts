@@ -1,4 +1,5 @@
 import { create, toBinary } from '@bufbuild/protobuf';
+import { wipe } from '#core/channel/bytes.ts';
 import { suite1 } from '#core/channel/constants.ts';
 import { generateHpkeKeyPair, type HpkeRecipient, importRecipient } from '#core/channel/hpke.ts';
 import { identityDigest, knownSuites, type SignedKeyList, signKeyList } from '#core/channel/server-keys.ts';
@@ -179,6 +180,7 @@ export class Keyring {
     }
     const held = new Map<string, Held>();
     for (const row of rows) held.set(`${row.kind}/${row.key_id}`, await this.#hold(row));
+    for (const [name, { secret }] of this.#held) if (!held.has(name)) wipe(secret);
     this.#held = held;
     this.#list = undefined;
   }
@@ -192,6 +194,8 @@ export class Keyring {
       row.kind === 'hpke'
         ? await importRecipient(suite1, { publicKey: row.public_key, secretKey: secret })
         : undefined;
+    // The runtime's own key object is enough.
+    if (recipient !== undefined) wipe(secret);
     return { row: rest, secret, recipient };
   }
 

@@ -13,8 +13,8 @@ export function encodePageToken(end: PageEnd): string {
 
 /** @throws INVALID_FIELD */
 export function decodePageToken(token: string): PageEnd {
-  const [time = '', routeKey = ''] = token.split('.');
-  if (!/^\d{1,15}$/.test(time) || !isRouteKey(routeKey)) {
+  const [, time = '', routeKey = ''] = /^(\d{1,15})\.([^.]+)$/.exec(token) ?? [];
+  if (!isRouteKey(routeKey)) {
     throw new SallyportError('INVALID_FIELD', { message: 'page_token is not one that this service gave' });
   }
   return { createdMs: Number(time), routeKey };

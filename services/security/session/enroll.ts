@@ -10,6 +10,7 @@ import {
   EnrollReplyBodySchema,
 } from '#gen/sallyport/channel/v1/channel_pb.js';
 import { EnrollResponseSchema, type SessionService } from '#gen/sallyport/session/v1/session_pb.js';
+import type { Bound } from '#kernel/crypto/bound.ts';
 import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
 import type { Db } from '#kernel/db/db.ts';
 import type { Handlers } from '#kernel/rpc/handlers.ts';
@@ -19,7 +20,8 @@ import type { DataKeys } from '../keystore/data-keys.ts';
 import { insertEnrolment } from '../keystore/enrolments.ts';
 import type { Keyring } from '../keystore/keyring.ts';
 import type { KeyTables } from '../store/tables-keys.ts';
-import type { Throttle } from '../throttle/throttle.ts';
+import { addressOf } from '../throttle/address-of.ts';
+import type { Limits } from '../throttle/limits.ts';
 import { parseInside } from './parse-inside.ts';
 
 export interface EnrollDeps {
@@ -27,8 +29,9 @@ export interface EnrollDeps {
   readonly dataKeys: DataKeys;
   readonly keyring: Keyring;
   readonly clock: Clock;
-  /** Failures per address: guessing a code of 128 bits is hopeless, but each guess costs a handshake. */
-  readonly failures: Throttle;
+  readonly limits: Pick<Limits, 'enrolments'>;
+  /** Where handshakes are worked on. */
+  readonly handshakes: Pick<Bound, 'run'>;
 }
 
 /**
@@ -38,13 +41,13 @@ export interface EnrollDeps {
  */
 export function enroll(deps: EnrollDeps): Handlers<typeof SessionService>['enroll'] {
   return async (request, call) => {
-    const address = call.remoteAddress ?? call.caller.pod;
-    deps.failures.check(address);
+    const address = addressOf(call);
+    deps.limits.enrolments.check(address);
     const sealed = request.sealed;
     if (sealed === undefined) throw new SallyportError('MALFORMED');
     const recipient = await deps.keyring.recipient(sealed.suite, sealed.keyId);
     try {
-      const opened = await openEnroll(recipient, sealed);
+      const opened = await deps.handshakes.run(() => openEnroll(recipient, sealed), call.signal);
       try {
         const body = parseInside(EnrollBodySchema, opened.plaintext);
         const reply = await deps.db.tx((trx) => answer(deps, trx, body, sealed, opened), {
@@ -57,8 +60,9 @@ export function enroll(deps: EnrollDeps): Handlers<typeof SessionService>['enrol
         wipe(opened.sharedKey, opened.replyKey, opened.plaintext);
       }
     } catch (error) {
-      const reason = SallyportError.from(error).reason;
-      if (reason === 'ACTIVATION_INVALID' || reason === 'UNSEALABLE') deps.failures.count(address);
+      const { status } = SallyportError.from(error);
+      if (status === 'UNAUTHENTICATED' || status === 'INVALID_ARGUMENT')
+        deps.limits.enrolments.count(address);
       throw error;
     }
   };

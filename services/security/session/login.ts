@@ -3,12 +3,13 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { SallyportError } from '#core/errors/error.ts';
 import { encodeBase64url } from '#core/ids/base64url.ts';
 import type { SessionService } from '#gen/sallyport/session/v1/session_pb.js';
-import type { Handlers } from '#kernel/rpc/handlers.ts';
+import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import type { Credentials } from '../directory/credentials.ts';
-import { canonicalUser } from '../directory/users.ts';
+import { canonicalUser, type User } from '../directory/users.ts';
 import type { Feed } from '../feed/feed.ts';
-import type { Throttle } from '../throttle/throttle.ts';
+import { addressOf } from '../throttle/address-of.ts';
+import type { Limits } from '../throttle/limits.ts';
 import { bearerToken, sessionOfToken, tokenFor } from './people-token.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -18,8 +19,7 @@ export interface LoginDeps {
   readonly feed: Pick<Feed, 'position' | 'assertFresh'>;
   readonly clock: Clock;
   readonly lifetimeMs: number;
-  /** Wrong passwords, per user and address together: a stranger elsewhere locks nobody out. */
-  readonly failures: Throttle;
+  readonly limits: Pick<Limits, 'userPasswords' | 'passwords'>;
 }
 
 /**
@@ -37,16 +37,9 @@ export function routeKeyOfUser(name: string): string {
 export function people(deps: LoginDeps): Pick<Handlers<typeof SessionService>, 'login' | 'logout'> {
   return {
     login: async ({ user: name, password }, call) => {
-      const subject = `${canonicalUser(name)}\0${call.remoteAddress ?? call.caller.pod}`;
-      deps.failures.check(subject);
       deps.feed.assertFresh();
       const feedPosition = deps.feed.position;
-      const user = await deps.credentials.verify(name, password, call.signal);
-      if (user === undefined) {
-        deps.failures.count(subject);
-        throw new SallyportError('CREDENTIALS_INVALID');
-      }
-      deps.failures.forgive(subject);
+      const user = await verified(deps, { name, password }, call);
       const secret = randomBytes(32);
       const record = await deps.sessions.open({
         routeKey: routeKeyOfUser(user.name),
@@ -73,4 +66,30 @@ export function people(deps: LoginDeps): Pick<Handlers<typeof SessionService>, '
       return {};
     },
   };
+}
+
+/** @throws THROTTLED, CREDENTIALS_INVALID, OVERLOADED */
+async function verified(
+  { limits, credentials }: LoginDeps,
+  { name, password }: { name: string; password: string },
+  call: CallContext,
+): Promise<User> {
+  const address = addressOf(call);
+  const subject = `${canonicalUser(name)}\0${address}`;
+  limits.passwords.check(address);
+  // Ahead of the hash, so that guesses made at once count as if made one after the other.
+  limits.userPasswords.take(subject);
+  let user: User | undefined;
+  try {
+    user = await credentials.verify(name, password, call.signal);
+  } catch (error) {
+    limits.userPasswords.giveBack(subject);
+    throw error;
+  }
+  if (user === undefined) {
+    limits.passwords.count(address);
+    throw new SallyportError('CREDENTIALS_INVALID');
+  }
+  limits.userPasswords.forgive(subject);
+  return user;
 }

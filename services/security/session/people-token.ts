@@ -22,21 +22,22 @@ export function bearerToken(call: Pick<CallContext, 'header'>): string {
   return token;
 }
 
-/** @throws TOKEN_INVALID, whatever it is that is wrong with it; STALE */
+/** @throws TOKEN_INVALID, whatever it is that is wrong with it; STALE, DEADLINE and the like when nobody can tell now */
 export async function sessionOfToken(sessions: Pick<Sessions, 'get'>, token: string): Promise<SessionRecord> {
-  const [id = '', secret = ''] = token.split('~');
+  const [, id = '', secret = ''] = /^([^~]{1,160})~([\w-]{43})$/.exec(token) ?? [];
   const bytes = decodeBase64url(secret);
+  if (bytes?.length !== 32) throw new SallyportError('TOKEN_INVALID');
   let record: SessionRecord;
   try {
     record = await sessions.get(id);
   } catch (error) {
-    if (SallyportError.from(error).status === 'UNAVAILABLE') throw error;
+    const { status } = SallyportError.from(error);
+    // Whoever cannot be told from a stranger at present is not logged out for it.
+    if (status !== 'UNAUTHENTICATED' && status !== 'INVALID_ARGUMENT') throw error;
     throw new SallyportError('TOKEN_INVALID', { cause: error });
   }
-  const digest = createHash('sha256')
-    .update(bytes ?? '')
-    .digest();
-  if (record.kind !== 'person' || bytes?.length !== 32 || !timingSafeEqual(digest, record.sessionKey)) {
+  const digest = createHash('sha256').update(bytes).digest();
+  if (record.kind !== 'person' || !timingSafeEqual(digest, record.sessionKey)) {
     throw new SallyportError('TOKEN_INVALID');
   }
   return record;

@@ -5,6 +5,7 @@ import {
   sealSessionReply,
 } from '#core/channel/session-message.ts';
 import { SallyportError } from '#core/errors/error.ts';
+import { routeKeyOf } from '#core/ids/session-id.ts';
 import {
   SessionMessageBodySchema,
   SessionMessageReplyBodySchema,
@@ -56,8 +57,10 @@ async function answer(
   act: (record: SessionRecord) => Promise<number>,
 ): Promise<Uint8Array> {
   if (sealed === undefined) throw new SallyportError('MALFORMED');
+  checkRoute(call, routeKeyOf(sealed.sessionId));
   const record = await deps.sessions.get(sealed.sessionId);
-  checkRoute(call, record.routeKey);
+  // What a person's session has for a key seals nothing.
+  if (record.kind !== 'device') throw new SallyportError('UNSEALABLE');
   const context = { kind, sessionId: record.id, sessionKey: record.sessionKey };
   const body = parseInside(SessionMessageBodySchema, openSessionRequest(channelCrypto, context, sealed));
   checkDeviceTime(body.timeMs, deps.clock.now());

@@ -10,6 +10,7 @@ import {
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { requireRole } from '../authorize/callers.ts';
+import { canonicalUser } from '../directory/users.ts';
 import type { Feed, NewRevocation } from '../feed/feed.ts';
 import { bearerToken, sessionOfToken } from './people-token.ts';
 import { handleOf } from './record.ts';
@@ -118,7 +119,7 @@ function revocationOf({ subject, reason }: RevokeSessionsRequest): NewRevocation
     case 'deviceId':
       return { kind: 'device', subject: subject.value, reason };
     case 'user':
-      return { kind: 'user', subject: subject.value, reason };
+      return { kind: 'user', subject: canonicalUser(subject.value), reason };
     case 'everybody':
       return { kind: 'everybody', subject: '', reason };
     default:
@@ -146,7 +147,7 @@ async function readPage(deps: SessionQueriesDeps, request: ListSessionsRequest) 
   let more = true;
   for (let reads = 0; more && rows.length < limit && reads < maxReads; reads++) {
     const found = await deps.list.list({
-      ...(request.user === '' ? {} : { user: request.user }),
+      ...(request.user === '' ? {} : { user: canonicalUser(request.user) }),
       ...(request.deviceId === '' ? {} : { deviceId: request.deviceId }),
       ...(after === undefined ? {} : { after }),
       liveOnly: !request.includeEnded,

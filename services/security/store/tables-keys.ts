@@ -33,7 +33,7 @@ export interface SharedKeyRow {
   app_id: string;
   platform: string;
   sealed_key: Buffer;
-  /** The key of a rotation that the device has been told but has not used yet. */
+  /** Keys of a rotation, 32 bytes each, newest first: the device may have been told of any and has used none yet. */
   sealed_next: Buffer | null;
   key_version: number;
   rotation_pending: number;

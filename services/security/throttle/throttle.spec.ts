@@ -36,6 +36,17 @@ describe('Throttle', () => {
     assert.equal(throttle.subjects, 0);
   });
 
+  it('counts attempts that are made at once, and gives back those that came to nothing', () => {
+    const throttle = new Throttle(options, new ManualClock());
+    for (let i = 0; i < 3; i++) throttle.take('anna');
+    assert.throws(() => throttle.take('anna'));
+    throttle.giveBack('anna');
+    throttle.take('anna');
+    assert.throws(() => throttle.take('anna'));
+    throttle.giveBack('nobody');
+    assert.equal(throttle.subjects, 1);
+  });
+
   it('remembers no more subjects than it may', () => {
     const throttle = new Throttle({ ...options, maxSubjects: 10 }, new ManualClock());
     for (let i = 0; i < 1000; i++) throttle.count(`address ${i}`);

@@ -57,6 +57,21 @@ export class Throttle {
     }
   }
 
+  /**
+   * {@link check} and {@link count} in one, ahead of an attempt: of many made at once no more get through
+   * than of as many made one after the other. @throws THROTTLED
+   */
+  take(subject: string): void {
+    this.check(subject);
+    this.count(subject);
+  }
+
+  /** The attempt that was taken came to nothing, neither way. */
+  giveBack(subject: string): void {
+    const bucket = this.#current(subject);
+    if (bucket !== undefined) bucket.tokens = Math.min(this.#options.burst, bucket.tokens + 1);
+  }
+
   /** A success: what was counted against the subject is forgotten. */
   forgive(subject: string): void {
     this.#buckets.delete(subject);

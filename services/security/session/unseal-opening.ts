@@ -1,0 +1,74 @@
+import { type OpenMessage, type OpenReceived, openOpenSession } from '#core/channel/open-session.ts';
+import { SallyportError } from '#core/errors/error.ts';
+import type { Bound } from '#kernel/crypto/bound.ts';
+import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
+import type { Db } from '#kernel/db/db.ts';
+import type { DataKeys } from '../keystore/data-keys.ts';
+import { type Enrolment, findEnrolment } from '../keystore/enrolments.ts';
+import type { Keyring } from '../keystore/keyring.ts';
+import type { KeyTables } from '../store/tables-keys.ts';
+import type { Limits } from '../throttle/limits.ts';
+
+export interface UnsealDeps {
+  /** Reads that a secondary serves while there is no primary. */
+  readonly replica: Pick<Db<KeyTables>, 'read'>;
+  readonly dataKeys: DataKeys;
+  readonly keyring: Pick<Keyring, 'recipient'>;
+  readonly limits: Pick<Limits, 'unsealable' | 'unsealableHere'>;
+  /** Where handshakes are worked on. */
+  readonly handshakes: Pick<Bound, 'run'>;
+}
+
+/** An enrolment whose key has opened the message. Secret. */
+export interface Opened {
+  readonly enrolment: Enrolment;
+  readonly received: OpenReceived;
+  /** Set when the device has used this key of a rotation, not the one before. */
+  readonly byNextKey: Uint8Array | undefined;
+}
+
+/**
+ * Opens an OpenSession message under the key of the enrolment that it names. An unknown enrolment and a
+ * wrong key look the same.
+ * @throws THROTTLED, UNKNOWN_SUITE, UNKNOWN_SERVER_KEY, UNSEALABLE, OVERLOADED
+ */
+export async function unsealOpening(
+  deps: UnsealDeps,
+  message: OpenMessage,
+  address: string,
+  signal: AbortSignal,
+): Promise<Opened> {
+  const { unsealable, unsealableHere } = deps.limits;
+  const here = `${message.routeKey} ${address}`;
+  unsealable.check(address);
+  unsealableHere.check(here);
+  const recipient = await deps.keyring.recipient(message.suite, message.keyId);
+  const enrolment = await deps.replica.read((db) => findEnrolment(db, deps.dataKeys, message.routeKey), {
+    signal,
+  });
+  // For an unknown route key some key has to be tried, too: the answer takes as long.
+  const keys = enrolment ? [...enrolment.nextKeys, enrolment.sharedKey] : [channelCrypto.randomBytes(32)];
+  for (const key of keys) {
+    const received = await deps.handshakes.run(() => tryOpen(key, message, recipient), signal);
+    if (received === undefined || enrolment === undefined) continue;
+    return { enrolment, received, byNextKey: key === enrolment.sharedKey ? undefined : key };
+  }
+  unsealable.count(address);
+  unsealableHere.count(here);
+  throw new SallyportError('UNSEALABLE');
+}
+
+type Recipient = Awaited<ReturnType<Keyring['recipient']>>;
+
+async function tryOpen(
+  key: Uint8Array,
+  message: OpenMessage,
+  recipient: Recipient,
+): Promise<OpenReceived | undefined> {
+  try {
+    return await openOpenSession(recipient, key, message);
+  } catch (error) {
+    if (SallyportError.from(error).reason !== 'UNSEALABLE') throw error;
+    return undefined;
+  }
+}

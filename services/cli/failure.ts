@@ -71,7 +71,7 @@ export function failureOf(thrown: unknown): Failure {
       exitCode: exitCodes.failed,
     };
   }
-  if (thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string') {
+  if (thrown instanceof Error && 'syscall' in thrown && 'code' in thrown && typeof thrown.code === 'string') {
     // The system's own words name the file and what is wrong with it.
     return {
       code: thrown.code,

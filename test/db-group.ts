@@ -139,19 +139,25 @@ export async function startDbGroup(options: DbGroupOptions = {}): Promise<DbGrou
     passwords,
     primary,
     online: async (members = nodes.length, ms = 90_000) => {
+      const isOnline = async (): Promise<boolean> => {
+        await primary();
+        // Each by its own word: one that is just joining is ONLINE for the others a little earlier.
+        const states = await Promise.all(
+          nodes.map((node) =>
+            node.status().then(
+              (s) => s.state,
+              () => 'DOWN',
+            ),
+          ),
+        );
+        return states.filter((state) => state === 'ONLINE').length >= members;
+      };
       await waitFor(
         async () => {
-          await primary();
-          // Each by its own word: one that is just joining is ONLINE for the others a little earlier.
-          const states = await Promise.all(
-            nodes.map((node) =>
-              node.status().then(
-                (s) => s.state,
-                () => 'DOWN',
-              ),
-            ),
-          );
-          return states.filter((state) => state === 'ONLINE').length >= members;
+          if (!(await isOnline())) return false;
+          // An agent's word may be half a second old: from before a kill.
+          await new Promise((resolve) => setTimeout(resolve, 700));
+          return isOnline();
         },
         { timeoutMs: ms, everyMs: 100, what: `${members} ONLINE members` },
       );

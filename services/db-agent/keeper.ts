@@ -33,6 +33,8 @@ const everyMs = 200;
 const retryMs = 1000;
 /** Milliseconds for STOP GROUP_REPLICATION after a failed membership. */
 const patienceMs = 4000;
+/** Milliseconds without an ONLINE majority anywhere after which joining has no point. */
+const vanishedMs = 10_000;
 /** Milliseconds of silence after which mysqld is asked for the last time, and for which it may think about that. */
 const silentMs = 20_000;
 const lastChanceMs = 10_000;
@@ -186,10 +188,30 @@ export class Keeper {
       case 'apply':
         return this.#during('applying', 'idle', () => commands.applyRelayLog(local.gtidReceived));
       case 'join':
-        return this.#during('joining', 'member', () => commands.join());
+        return this.#during('joining', 'member', () => this.#join());
       case 'bootstrap':
         await this.#during('bootstrapping', 'member', () => commands.bootstrap());
         this.#forced = false;
+    }
+  }
+
+  /** A joiner whose group vanishes meanwhile waits for it for minutes; killed, it can be counted again. */
+  async #join(): Promise<void> {
+    const { commands, mysqld, peers, clock, log } = this.#o;
+    const done = new AbortController();
+    let seen = clock.monotonic();
+    const watching = loop(clock, 500, done.signal, async () => {
+      if (peers.view.some((p) => p.status?.state === 'ONLINE' && p.status.majority)) seen = clock.monotonic();
+      if (clock.monotonic() - seen < vanishedMs) return;
+      log('warn', 'the group vanished while joining it: killing mysqld');
+      mysqld.signal('SIGKILL');
+      done.abort();
+    });
+    try {
+      await commands.join();
+    } finally {
+      done.abort();
+      await watching;
     }
   }
 

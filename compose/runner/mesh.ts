@@ -21,7 +21,7 @@ import { systemClock } from '#kernel/time/system-clock.ts';
 import { renewCertificates } from './certificates.ts';
 import { checkInotify } from './inotify.ts';
 import { pssMib } from './memory.ts';
-import { end, endOrphans, livingProcesses, type NamedProcess } from './orphans.ts';
+import { end, endOrphans, livingProcesses, type NamedProcess, removeRunDir } from './orphans.ts';
 import { claimPorts } from './ports.ts';
 import { type ProgramContext, processProgram, sidecarProgram } from './programs.ts';
 import { waitUntilUp } from './ready.ts';
@@ -143,6 +143,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       'SIGTERM',
     );
     save({ state: 'stopped', processes: [] });
+    removeRunDir(state);
   };
 
   try {

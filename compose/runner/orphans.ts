@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isAlive, type ProcessIdentity, processIdentity } from '#kernel/lifecycle/process-identity.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
@@ -49,6 +49,11 @@ export async function endOrphans(state: RunState, progress: (line: string) => vo
   await end(others, 'SIGKILL');
   await end([...databases], 'SIGTERM');
   return orphans.map(({ name }) => name);
+}
+
+/** Removes the folder of sockets of a mesh that has stopped; whoever still lives in it keeps it. */
+export function removeRunDir(state: RunState): void {
+  if (livingProcesses(state).length === 0) rmSync(state.runDir, { recursive: true, force: true });
 }
 
 /** Sends the signal to each that is still the process it was, waits, and then kills what is left. */

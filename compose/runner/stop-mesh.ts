@@ -1,8 +1,8 @@
 import { SallyportError } from '#core/errors/error.ts';
 import { isAlive } from '#kernel/lifecycle/process-identity.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
-import { endOrphans } from './orphans.ts';
-import { readRunState, writeRunState } from './run-file.ts';
+import { endOrphans, removeRunDir } from './orphans.ts';
+import { type RunState, readRunState, writeRunState } from './run-file.ts';
 
 /** Milliseconds for a mesh to stop in order. */
 const stopMs = 90_000;
@@ -17,7 +17,9 @@ export async function stopMesh(stateDir: string, progress: (line: string) => voi
   if (state === undefined || state.state === 'stopped') return false;
   if (!isAlive(state.runner)) {
     const ended = await endOrphans(state, progress);
-    writeRunState(stateDir, { ...state, state: 'stopped', processes: [] });
+    const stopped: RunState = { ...state, state: 'stopped', processes: [] };
+    writeRunState(stateDir, stopped);
+    removeRunDir(stopped);
     return ended.length > 0;
   }
   if (state.runner.pid === process.pid) {

@@ -33,6 +33,8 @@ export interface Proxy {
   readonly health: HealthState;
   /** Attachments held. */
   readonly attachments: number;
+  /** Requests at backends. */
+  readonly active: number;
   /** NOT_SERVING from now on; calls are still taken, until whoever routes them has noticed. */
   leave(): void;
   /** Takes nothing new, lets what is under way end within the bound, and closes. */
@@ -134,6 +136,9 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     health,
     get attachments() {
       return attachments.size;
+    },
+    get active() {
+      return backends.active;
     },
     leave: () => {
       leaving = true;

@@ -1,0 +1,137 @@
+/** A device of core/channel alone: what it sends, and when, is the test's to say. */
+import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { beginAttach, completeAttach } from '#core/channel/attach.ts';
+import { FrameOpener, FrameSealer } from '#core/channel/frame.ts';
+import { errorOf, type RequestHead } from '#core/channel/multiplex/messages.ts';
+import { Multiplexer } from '#core/channel/multiplex/multiplexer.ts';
+import { decodeStreamMessage, encodeStreamMessage } from '#core/channel/multiplex/stream-codec.ts';
+import { SallyportError } from '#core/errors/error.ts';
+import {
+  ExchangeRequestBodySchema,
+  type ExchangeResponseBody,
+  ExchangeResponseBodySchema,
+} from '#gen/sallyport/channel/v1/channel_pb.js';
+import type { Relay, StreamRequestSchema } from '#gen/sallyport/relay/v1/relay_pb.js';
+import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
+import type { GrpcClient } from '#kernel/rpc/grpc-client.ts';
+import { SendQueue } from '../send-queue.ts';
+import type { FakeSession } from './fake-tier.ts';
+
+export interface DeviceStream {
+  readonly multiplexer: Multiplexer;
+  /** Settles with the error that ended the stream; CANCELLED if the proxy just ended it. */
+  readonly over: Promise<SallyportError>;
+  /** Sends these bytes as a frame that was never sealed. */
+  forge(sequence: number, ciphertext: Uint8Array): void;
+  end(): void;
+}
+
+export interface DeviceAttachment {
+  readonly epoch: Uint8Array;
+  readonly sealer: FrameSealer;
+  readonly opener: FrameOpener;
+  /** A sealed Exchange request. */
+  seal(head: Partial<RequestHead>, body?: Uint8Array): { sequence: bigint; ciphertext: Uint8Array };
+  send(frame: { sequence: bigint; ciphertext: Uint8Array }): Promise<ExchangeResponseBody>;
+  /** Throws what stands behind the seal, too. */
+  exchange(head: Partial<RequestHead>, body?: Uint8Array): Promise<ExchangeResponseBody>;
+  stream(): DeviceStream;
+}
+
+export const headOf = (head: Partial<RequestHead>): RequestHead => ({
+  method: 'GET',
+  authority: 'intranet.example',
+  path: '/',
+  headers: [],
+  ...head,
+});
+
+export async function attach(
+  relay: GrpcClient<typeof Relay>,
+  session: FakeSession,
+): Promise<DeviceAttachment> {
+  const sessionId = session.id;
+  const headers = { 'x-sallyport-route': session.routeKey };
+  const begun = beginAttach(channelCrypto, session.key, sessionId);
+  const reply = await relay.attach({ sessionId, ...begun }, { headers });
+  const keys = completeAttach(
+    channelCrypto,
+    { sessionId, sessionKey: session.key },
+    { ...reply, deviceNonce: begun.deviceNonce },
+  );
+  const { epoch } = reply;
+  const sealer = new FrameSealer(channelCrypto, { sessionId, epoch, key: keys.deviceToProxy });
+  const opener = new FrameOpener(channelCrypto, { sessionId, epoch, key: keys.proxyToDevice });
+  const device: DeviceAttachment = {
+    epoch,
+    sealer,
+    opener,
+    seal: (head, body = new Uint8Array()) => {
+      const message = create(ExchangeRequestBodySchema, {
+        head: { ...headOf(head), headers: [...headOf(head).headers] },
+        body,
+      });
+      const { sequence, ciphertext } = sealer.sealRequest(toBinary(ExchangeRequestBodySchema, message));
+      return { sequence: BigInt(sequence), ciphertext };
+    },
+    send: async (frame) => {
+      const answer = await relay.exchange({ sessionId, epoch, frame }, { headers });
+      if (!answer.frame) throw new Error('no frame');
+      const { sequence, ciphertext } = answer.frame;
+      const plaintext = opener.openResponse(Number(frame.sequence), sequence, ciphertext);
+      return fromBinary(ExchangeResponseBodySchema, plaintext);
+    },
+    exchange: async (head, body) => {
+      const answer = await device.send(device.seal(head, body));
+      if (answer.error) throw errorOf(answer.error);
+      return answer;
+    },
+    stream: () => openStream(relay, sessionId, headers, device),
+  };
+  return device;
+}
+
+function openStream(
+  relay: GrpcClient<typeof Relay>,
+  sessionId: string,
+  headers: Record<string, string>,
+  { epoch, sealer, opener }: DeviceAttachment,
+): DeviceStream {
+  const call = relay.stream({ headers });
+  const queue = new SendQueue<MessageInitShape<typeof StreamRequestSchema>>();
+  const multiplexer = new Multiplexer({
+    role: 'device',
+    send: (message) => {
+      const { sequence, ciphertext } = sealer.sealStream(encodeStreamMessage(message));
+      return queue.push({ kind: { case: 'frame', value: { sequence: BigInt(sequence), ciphertext } } });
+    },
+  });
+  void queue.push({ kind: { case: 'open', value: { sessionId, epoch } } });
+  const write = async (): Promise<void> => {
+    for await (const message of queue) await call.send(message);
+    call.end();
+  };
+  const read = async (): Promise<void> => {
+    for await (const { frame } of call.responses) {
+      if (!frame) throw new Error('no frame');
+      multiplexer.receive(decodeStreamMessage(opener.openStream(frame.sequence, frame.ciphertext)));
+    }
+  };
+  const ended = (thrown: unknown): SallyportError => {
+    const error = SallyportError.from(thrown);
+    multiplexer.close(error);
+    queue.cut(error);
+    return error;
+  };
+  const over = read().then(() => ended(new SallyportError('CANCELLED')), ended);
+  // What ends the sending ends the reading too, and is told there.
+  write().catch(() => undefined);
+  return {
+    multiplexer,
+    over,
+    forge: (sequence, ciphertext) => {
+      void queue.push({ kind: { case: 'frame', value: { sequence: BigInt(sequence), ciphertext } } });
+    },
+    end: () => queue.end(),
+  };
+}

@@ -34,7 +34,12 @@ export async function wipe(stateDir: string, progress: (line: string) => void): 
       hint: 'look at what is in it, and choose another one with --state',
     });
   }
+  const { runDir } = readRunState(stateDir) ?? {};
   await stopMesh(stateDir, progress);
+  // Sockets of processes that are gone.
+  if (runDir !== undefined && /\/sallyport-\d+\/[0-9a-f]{8}$/.test(runDir)) {
+    rmSync(runDir, { recursive: true, force: true });
+  }
   for (const name of there) {
     if (ours.includes(name) || logs.test(name))
       rmSync(join(stateDir, name), { recursive: true, force: true });

@@ -2,15 +2,14 @@
  * Real meshes for integration suites: `sharedMesh` for those that only use one, `ownMesh` for those that
  * break things. Both have everything that `npm start` has.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { demoApp } from '#compose/demo/app.ts';
 import { type Phone, type PhoneOptions, startPhone } from '#compose/demo/phone.ts';
 import { type Mesh, type MeshOptions, startMesh } from '#compose/runner/mesh.ts';
 import { isAlive } from '#kernel/lifecycle/process-identity.ts';
 import { type MeshFacts, runningMesh } from '#services/cli/mesh/mesh-of-state.ts';
 import { createActivation } from '#services/cli/operator.ts';
+import { killAll, removeState, temporaryState } from './mesh-state.ts';
 
 /** A mesh that a test may call, and must not change. */
 export interface SharedMesh extends MeshFacts {
@@ -60,9 +59,16 @@ export async function sharedMesh(): Promise<SharedMesh> {
 /** A mesh of this test's own, in a temporary folder unless `stateDir` is given (which is kept). */
 export async function ownMesh(options: OwnMeshOptions = {}): Promise<OwnMesh> {
   const temporary = options.stateDir === undefined;
-  const stateDir = options.stateDir ?? mkdtempSync(join(tmpdir(), 'sp-test-mesh-'));
+  const stateDir = options.stateDir ?? temporaryState();
+  // mocha ends at once when it is told to, and a runner's processes would outlive it.
+  const onTerm = (): void => {
+    killAll(stateDir);
+    process.exit(143);
+  };
+  process.once('SIGTERM', onTerm);
   const remove = (): void => {
-    if (temporary) rmSync(stateDir, { recursive: true, force: true });
+    process.off('SIGTERM', onTerm);
+    if (temporary) removeState(stateDir);
   };
   const told: string[] = [];
   const { progress, ...rest } = options;

@@ -63,6 +63,7 @@ export async function ownMesh(options: OwnMeshOptions = {}): Promise<OwnMesh> {
   // mocha ends at once when it is told to, and a runner's processes would outlive it.
   const onTerm = (): void => {
     killAll(stateDir);
+    remove();
     process.exit(143);
   };
   process.once('SIGTERM', onTerm);

@@ -15,6 +15,7 @@ export const labels = {
   openReply: 'sallyport open reply v1',
   renew: 'sallyport renew v1',
   close: 'sallyport close v1',
+  sharedKeyRotation: 'sallyport shared key rotation v1',
   attach: 'sallyport attach v1',
   trafficToProxy: 'sallyport traffic v1 c2s',
   trafficToDevice: 'sallyport traffic v1 s2c',

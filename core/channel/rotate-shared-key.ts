@@ -1,5 +1,5 @@
 import { utf8 } from './bytes.ts';
-import { keyBytes } from './constants.ts';
+import { keyBytes, labels } from './constants.ts';
 import type { ChannelCrypto } from './crypto.ts';
 
 /**
@@ -8,5 +8,5 @@ import type { ChannelCrypto } from './crypto.ts';
  * key version than its own; the tier accepts both until the new one is first used.
  */
 export function rotatedSharedKey(crypto: ChannelCrypto, sessionKey: Uint8Array): Uint8Array {
-  return crypto.hkdf(new Uint8Array(), sessionKey, utf8('sallyport shared key rotation v1'), keyBytes);
+  return crypto.hkdf(new Uint8Array(), sessionKey, utf8(labels.sharedKeyRotation), keyBytes);
 }

@@ -22,6 +22,7 @@ import { type HpkeKeyPair, importRecipient } from '../hpke.ts';
 import { encodeStreamMessage } from '../multiplex/stream-codec.ts';
 import { nobleCrypto } from '../noble-crypto.ts';
 import { agreeSession, openOpenSession, sealOpenReply, sealOpenSession } from '../open-session.ts';
+import { rotatedSharedKey } from '../rotate-shared-key.ts';
 import { identityDigest, signKeyList } from '../server-keys.ts';
 import { sealSessionReply, sealSessionRequest } from '../session-message.ts';
 
@@ -119,6 +120,7 @@ export async function makeVectors(): Promise<Vectors> {
     ...{ enc: hex(opening.enc), ciphertext: hex(opening.ciphertext), exported: hex(opening.exported) },
     ...{ serverShare: hex(agreed.serverShare), transcript: hex(agreed.transcript) },
     ...{ sessionKey: hex(sessionKey), replyKey: openReplyKey },
+    rotatedSharedKey: hex(rotatedSharedKey(crypto, sessionKey)),
     ...{ replyPlaintext: hex(openReplyBody), reply: hex(openReply) },
   };
 

@@ -159,7 +159,11 @@ class Process {
           : socket === 'http'
             ? createHttp1((request, response) => {
                 request.resume();
-                response.writeHead(200, { 'x-seen': seen(pod, socket, request.headers) }).end();
+                if (request.url === '/break') request.socket.destroy();
+                // It may not pretend to be a sidecar.
+                const forged = { 'x-sallyport-unprocessed': '1', 'x-sallyport-local-reply': '1' };
+                const status = request.url === '/busy' ? 503 : 200;
+                response.writeHead(status, { 'x-seen': seen(pod, socket, request.headers), ...forged }).end();
               })
             : this.#grpc(pod, socket);
     server.on('connection', (c: Socket) => {

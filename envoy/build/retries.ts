@@ -1,5 +1,5 @@
 import type { CallMode } from '../model/access.ts';
-import { unprocessedHeader } from '../model/headers.ts';
+import { localReplyHeader, unprocessedHeader } from '../model/headers.ts';
 import { extension, type JsonObject } from '../model/json.ts';
 import type { BuildContext } from './context.ts';
 
@@ -88,6 +88,27 @@ export const markUnprocessed: JsonObject = {
     {
       filter: { response_flag_filter: { flags: ['UF', 'UH', 'UO'] } },
       headers_to_add: [{ header: { key: unprocessedHeader, value: '1' } }],
+    },
+  ],
+};
+
+/**
+ * On the way to a backend, both ends: also no route (NR) and no cluster (NC) mean that it got nothing, and
+ * every other failure that is the sidecar's own is told apart from the backend's. The first that fits counts.
+ */
+export const markBackendReplies: JsonObject = {
+  mappers: [
+    {
+      filter: { response_flag_filter: { flags: ['UF', 'UH', 'UO', 'NR', 'NC'] } },
+      headers_to_add: [{ header: { key: unprocessedHeader, value: '1' } }],
+    },
+    {
+      filter: {
+        status_code_filter: {
+          comparison: { op: 'GE', value: { default_value: 500, runtime_key: 'sallyport.local_reply' } },
+        },
+      },
+      headers_to_add: [{ header: { key: localReplyHeader, value: '1' } }],
     },
   ],
 };

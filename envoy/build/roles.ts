@@ -1,7 +1,7 @@
 import { portOf } from '#compose/topology/query.ts';
 import type { PodRole } from '#compose/topology/types.ts';
 import { methodsServedBy, type ServingRole } from '../model/access.ts';
-import type { Cluster, Endpoints, Listener, RouteConfiguration } from '../model/json.ts';
+import type { Cluster, Endpoints, JsonObject, Listener, RouteConfiguration } from '../model/json.ts';
 import { backendTuningOf } from '../model/load.ts';
 import { backendEgressClusters, localCluster, localHttp1, localHttp2, securityClusters } from './clusters.ts';
 import type { BuildContext } from './context.ts';
@@ -18,6 +18,7 @@ import { edgeClusters, edgeEndpoints, edgeListeners, edgeRoutes } from './edge.t
 import { backendEndpoints, securityEndpoints } from './endpoints.ts';
 import { backendFilters, egressFilters, ingressFilters, plainFilters } from './filter-order.ts';
 import { httpManager, listener, meshChain, pipe, socket } from './listeners.ts';
+import { markBackendReplies } from './retries.ts';
 import {
   backendEgressRoutes,
   backendIngressRoutes,
@@ -54,7 +55,9 @@ const serving =
 
 /** In: HTTP from proxies to a backend. */
 const backendIngress: PartBuilder = (ctx) => ({
-  listeners: [meshIngress(ctx, 'HTTP2', ['h2'], backendFilters(ctx))],
+  listeners: [
+    meshIngress(ctx, 'HTTP2', ['h2'], backendFilters(ctx), { local_reply_config: markBackendReplies }),
+  ],
   clusters: [
     localCluster(
       ctx,
@@ -100,6 +103,7 @@ const backendsEgress: PartBuilder = (ctx) => ({
             inbound: false,
             routes: 'inline',
             filters: plainFilters(),
+            fields: { local_reply_config: markBackendReplies },
           }),
         ],
       },
@@ -137,10 +141,11 @@ const meshIngress = (
   codec: 'HTTP2' | 'AUTO',
   alpn: readonly string[],
   filters: Parameters<typeof httpManager>[1]['filters'],
+  fields: JsonObject = {},
 ): Listener =>
   listener(ctx, 'mesh', socket(ctx.pod, portOf(ctx.pod, 'mesh')), [
     meshChain(ctx, alpn, [
-      httpManager(ctx, { name: 'mesh', codec, inbound: true, routes: 'inline', filters }),
+      httpManager(ctx, { name: 'mesh', codec, inbound: true, routes: 'inline', filters, fields }),
     ]),
   ]);
 

@@ -1,6 +1,6 @@
 import { backendClusters, podsOf } from '#compose/topology/query.ts';
 import { access, type CallMode, methodsServedBy, type ServingRole } from '../model/access.ts';
-import { authorityHeader, podHeader } from '../model/headers.ts';
+import { authorityHeader, localReplyHeader, podHeader, unprocessedHeader } from '../model/headers.ts';
 import { type JsonObject, named, type RouteConfiguration } from '../model/json.ts';
 import { backendTuningOf } from '../model/load.ts';
 import { backendCluster, podCluster } from './clusters.ts';
@@ -54,7 +54,11 @@ export const backendIngressRoutes = (): RouteConfiguration =>
         [{ match: { prefix: '/' }, route: { cluster: 'http', timeout: '0s', ...localRetryPolicy } }],
       ),
     ],
-    { request_headers_to_remove: [authorityHeader] },
+    {
+      request_headers_to_remove: [authorityHeader],
+      // Not the backend's to say; a sidecar's own answers do not come this way.
+      response_headers_to_remove: [unprocessedHeader, localReplyHeader],
+    },
   );
 
 /**

@@ -13,11 +13,18 @@ export const clientAddressHeader = 'x-sallyport-client-address';
  */
 export const unprocessedHeader = 'x-sallyport-unprocessed';
 
+/**
+ * Set by a sidecar on any other failure that it answers itself on the way to a backend (a connection that
+ * broke, a timeout): the backend may have acted, and this is not its word.
+ */
+export const localReplyHeader = 'x-sallyport-local-reply';
+
 /** Removed at the edge from whatever comes in. x-envoy-* and x-forwarded-client-cert are removed by Envoy there. */
 export const innerHeaders = [
   podHeader,
   authorityHeader,
   clientAddressHeader,
   unprocessedHeader,
+  localReplyHeader,
   'x-forwarded-client-cert',
 ] as const;

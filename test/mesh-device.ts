@@ -17,7 +17,7 @@ export interface TestDevice {
 export async function enrolDevice(
   mesh: Pick<Mesh, 'stateDir' | 'publicCa' | 'demo'>,
   /** `streams: false`: it sends one call a request, as browsers do. */
-  o: { readonly listener?: SdkListener; readonly streams?: boolean } = {},
+  o: { readonly listener?: SdkListener; readonly streams?: boolean; readonly activation?: string } = {},
 ): Promise<TestDevice> {
   const given = deviceOptions({ publicCa: mesh.publicCa, ...(o.listener && { listener: o.listener }) });
   const options = {
@@ -29,7 +29,7 @@ export async function enrolDevice(
       return { ...edge, streams: o.streams ?? edge.streams };
     },
   };
-  await enroll(await activationFor(mesh), { ...options, deviceName: 'test phone' });
+  await enroll(o.activation ?? (await activationFor(mesh)), { ...options, deviceName: 'test phone' });
   return {
     device: await Device.load(options),
     credentials: { user: mesh.demo.user, password: demoPassword(mesh), origin: demoOrigin },

@@ -16,7 +16,7 @@ import type { Session } from '#sdk/session.ts';
 import { runningMesh } from '#services/cli/mesh/mesh-of-state.ts';
 import { askSecurity } from '#services/cli/operator.ts';
 import { askStatus } from '#services/db-agent/peers.ts';
-import { type OwnMesh, ownMesh } from '../mesh.ts';
+import { activationFor, type OwnMesh, ownMesh } from '../mesh.ts';
 import { enrolDevice, type TestDevice } from '../mesh-device.ts';
 import { type Reading, readWhile } from '../read-while.ts';
 
@@ -153,19 +153,17 @@ describe('a mesh on this machine', function () {
       askStatus({ socketPath: socketPath(topology, pod, 'agent'), host: 'agent' }, 1000);
     const all = await Promise.all(podsOf(topology, 'db').map(({ name }) => status(name)));
     const primary = all.find(({ role }) => role === 'PRIMARY')?.pod ?? '';
+    const activation = await activationFor(own);
     const reading = await readWhile(session, async () => {
       assert.ok(own.kill(primary, 'mysqld', 'SIGKILL'));
-      await withDeadline(
-        async () => {
-          const fresh = await enrolDevice(own);
-          const its = await fresh.device.open(fresh.credentials);
-          assert.equal((await its.fetch('/news')).status, 200);
-          await its.close();
-          fresh.device.close();
-        },
-        enrolBoundMs,
-        { what: 'a new phone to be enrolled' },
-      );
+      const entering = async (): Promise<[TestDevice, Session]> => {
+        const fresh = await enrolDevice(own, { activation });
+        return [fresh, await fresh.device.open(fresh.credentials)];
+      };
+      const [fresh, its] = await withDeadline(entering, enrolBoundMs, { what: 'enrolling a new phone' });
+      assert.equal((await its.fetch('/news')).status, 200);
+      await its.close();
+      fresh.device.close();
       await own.waitUp();
     });
     undisturbed(reading);

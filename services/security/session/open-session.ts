@@ -114,6 +114,8 @@ async function open(deps: OpenSessionDeps, call: CallContext, attempt: Attempt) 
       };
     },
   });
+  // Another copy of the message was faster, so no reply was sealed under this one's key.
+  wipe(agreed.replyKey);
   return storedReply(record);
 }
 

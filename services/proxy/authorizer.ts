@@ -94,8 +94,10 @@ export class Authorizer {
     request: RequestFacts,
     resource: Resource | undefined,
   ): Promise<Admitted> {
-    if (resource !== undefined) {
-      const brought = await this.#broughtByAnother(attachment, resource);
+    // No wait between this look and the note below: or all who come at once would ask.
+    const other = resource && attachment.asking.get(keyOf(resource));
+    if (resource && other) {
+      const brought = await broughtBy(other, attachment, resource);
       if (brought !== undefined) return this.#again(attachment, request, resource, brought);
     }
     const asking = this.#ask(attachment, request);
@@ -103,16 +105,6 @@ export class Authorizer {
     if (!grant.allow) throw denied(grant.reason, grant.explanation, grant.rule || undefined);
     if (grant.assertion === '') throw unanswered();
     return this.#again(attachment, request, resource, grant.assertion, grant);
-  }
-
-  /** An assertion that a question under way brings; its failure is met again by whoever then asks. */
-  async #broughtByAnother(attachment: Attachment, resource: Resource): Promise<string | undefined> {
-    const asking = attachment.asking.get(keyOf(resource));
-    if (asking === undefined) return undefined;
-    const before = attachment.assertionFor(resource.name);
-    await Promise.allSettled([asking]);
-    const now = attachment.assertionFor(resource.name);
-    return now === before ? undefined : now?.jwt;
   }
 
   /** Decides once more after a wait: the answer may have brought a newer policy or other groups. */
@@ -184,6 +176,18 @@ function admitted(resource: Resource, request: RequestFacts, assertion: string):
   // Asked for by name, a backend sees its first real host.
   const host = request.authority === name ? hosts.find((each) => !each.startsWith('*')) : undefined;
   return { backend, authority: host ?? requestHost(request.authority), maxBodyBytes, assertion };
+}
+
+/** The assertion that another's question brings; its failure is met again by whoever then asks. */
+async function broughtBy(
+  other: Promise<unknown>,
+  attachment: Attachment,
+  { name }: Resource,
+): Promise<string | undefined> {
+  const before = attachment.assertionFor(name);
+  await Promise.allSettled([other]);
+  const now = attachment.assertionFor(name);
+  return now === before ? undefined : now?.jwt;
 }
 
 const keyOf = (resource: Resource): string => `assertion ${resource.name}`;

@@ -235,6 +235,24 @@ describe('a proxy', function () {
     await stream.over;
   });
 
+  it('does not wait for ever for a device that takes, or sends, no more', async () => {
+    await proxy.close();
+    relay.close();
+    config = { backends: { stallTimeout: 1000 } };
+    await start();
+    const stream = (await attach(relay, session)).stream();
+    handle = (_, response) => void response.writeHead(200).write(new Uint8Array(MiB));
+    const taking = stream.multiplexer.request(headOf({}));
+    await taking.body.end();
+    await taking.response();
+    const sending = stream.multiplexer.request(headOf(post));
+    await sending.body.write(Buffer.from('the beginning'));
+    await assert.rejects(sending.body.write(new Uint8Array(MiB)).then(() => sending.response()));
+    await eventually('both to be given up', () => proxy.active === 0);
+    stream.end();
+    await stream.over;
+  });
+
   it('gives the answer of a backend that does not read the body', async () => {
     handle = (_, response) => {
       response.writeHead(413).end('enough');

@@ -1,0 +1,255 @@
+import assert from 'node:assert/strict';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { describe, it } from 'mocha';
+import { SallyportError } from '#core/errors/error.ts';
+import type { ErrorReason } from '#core/errors/registry.ts';
+import type { RequestFacts } from '#core/policy/facts.ts';
+import { GrantSchema, RevocationKind } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
+import { silentLogger } from '#kernel/log/logger.ts';
+import { ManualClock } from '#kernel/time/manual-clock.ts';
+import { Attachments } from './attachments.ts';
+import { Authorizer } from './authorizer.ts';
+import { PolicyHolder } from './policy-holder.ts';
+import { Revocations } from './revocations.ts';
+import { givenAttachment, givenEntry, givenLease, type LeaseParts } from './test/given.ts';
+
+const documentFor = (group: string) =>
+  JSON.stringify({
+    resources: [
+      {
+        name: 'intranet',
+        backend: 'web',
+        hosts: ['*.intranet.example', 'intranet.example'],
+        limits: { maxBodyBytes: 1000 },
+        rules: [{ name: 'staff', groups: [group] }],
+      },
+    ],
+  });
+const page: RequestFacts = { method: 'GET', authority: 'Intranet.example:443', path: '/' };
+
+/** The tier: answers by its knobs, after the promise if there is one. */
+class Tier {
+  asked: RequestFacts[] = [];
+  lease: LeaseParts = {};
+  grant: MessageInitShape<typeof GrantSchema> = {};
+  fault: SallyportError | undefined;
+  until: Promise<void> | undefined;
+  readonly clock: ManualClock;
+
+  constructor(clock: ManualClock) {
+    this.clock = clock;
+  }
+
+  readonly authorize = async (_: unknown, request: RequestFacts) => {
+    this.asked.push(request);
+    const lease = givenLease(this.clock, this.lease);
+    await this.until;
+    if (this.fault) throw this.fault;
+    const grant = create(GrantSchema, {
+      allow: true,
+      resource: 'intranet',
+      backend: 'web',
+      assertion: `jwt ${this.asked.length}`,
+      assertionExpiresAtMs: BigInt(this.clock.now() + 60_000),
+      policyVersion: 1n,
+      ...this.grant,
+    });
+    return { grant, lease };
+  };
+}
+
+function given(lease: LeaseParts = {}) {
+  const clock = new ManualClock();
+  const tier = new Tier(clock);
+  const policies = new PolicyHolder(clock, silentLogger);
+  policies.offer(1, documentFor('staff'));
+  const attachments = new Attachments({ maxAttachments: 10, maxPerSession: 10, idleMs: 1e9 });
+  const revocations = new Revocations(attachments);
+  const authorizer = new Authorizer({
+    tier,
+    policies,
+    revocations,
+    clock,
+    onEnded: (each, error) => attachments.remove(each, error),
+  });
+  const attachment = givenAttachment(clock, lease);
+  attachments.add(attachment);
+  const reason = (): ErrorReason | undefined => attachment.ended.reason?.reason;
+  return { clock, tier, policies, revocations, authorizer, attachment, reason };
+}
+
+describe('admitting a request', () => {
+  it('asks for an assertion once, then decides here', async () => {
+    const { authorizer, attachment, tier } = given();
+    assert.deepEqual(await authorizer.admit(attachment, page), {
+      backend: 'web',
+      authority: 'intranet.example',
+      maxBodyBytes: 1000,
+      assertion: 'jwt 1',
+    });
+    assert.equal((await authorizer.admit(attachment, page)).assertion, 'jwt 1');
+    assert.deepEqual(tier.asked, [page]);
+    const byName = await authorizer.admit(attachment, { ...page, authority: 'intranet' });
+    assert.equal(byName.authority, 'intranet.example', 'the first host without a wildcard');
+  });
+
+  it('asks once for all who wait for the same', async () => {
+    const { authorizer, attachment, tier, clock } = given();
+    const gate = Promise.withResolvers<void>();
+    tier.until = gate.promise;
+    const both = [1, 2, 3].map(() => authorizer.admit(attachment, page));
+    await clock.advance(0);
+    gate.resolve();
+    assert.deepEqual(
+      (await Promise.all(both)).map(({ assertion }) => assertion),
+      ['jwt 1', 'jwt 1', 'jwt 1'],
+    );
+    assert.equal(tier.asked.length, 1);
+  });
+
+  it('asks again before an assertion runs out', async () => {
+    const { authorizer, attachment, tier, clock } = given({ durationMs: 1_000_000 });
+    tier.lease = { durationMs: 1_000_000 };
+    await authorizer.admit(attachment, page);
+    await clock.advance(49_999);
+    await authorizer.admit(attachment, page);
+    assert.equal(tier.asked.length, 1);
+    await clock.advance(1);
+    assert.equal((await authorizer.admit(attachment, page)).assertion, 'jwt 2');
+  });
+
+  it('renews ahead of time, once at a time, without making anybody wait', async () => {
+    const { authorizer, attachment, tier, clock } = given();
+    await authorizer.admit(attachment, page);
+    await clock.advance(6000);
+    const gate = Promise.withResolvers<void>();
+    tier.until = gate.promise;
+    await authorizer.admit(attachment, page);
+    await authorizer.admit(attachment, page);
+    assert.equal(tier.asked.length, 2);
+    gate.resolve();
+    await clock.advance(5000);
+    assert.equal(attachment.lease.live, true, 'it counts from when it was asked for');
+    await clock.advance(5000);
+    assert.equal(attachment.lease.live, false);
+  });
+
+  it('without a lease asks first, and fails closed', async () => {
+    const { authorizer, attachment, tier, clock, reason } = given();
+    await authorizer.admit(attachment, page);
+    await clock.advance(10_000);
+    for (const fault of ['UNAVAILABLE', 'DEADLINE', 'STALE', 'INTERNAL', 'CALLER_NOT_ALLOWED'] as const) {
+      tier.fault = new SallyportError(fault);
+      await assert.rejects(authorizer.admit(attachment, page), { reason: 'LEASE_LOST', retryAfterMs: 500 });
+    }
+    assert.equal(reason(), undefined);
+    tier.fault = undefined;
+    tier.lease = { durationMs: 0 };
+    await assert.rejects(authorizer.admit(attachment, page), { reason: 'LEASE_LOST' });
+    tier.lease = {};
+    await authorizer.admit(attachment, page);
+  });
+
+  it('goes on while the tier is away and the lease lives; a lease that runs out ends the attachment', async () => {
+    const { authorizer, attachment, tier, clock, reason } = given();
+    await authorizer.admit(attachment, page);
+    tier.fault = new SallyportError('UNAVAILABLE');
+    await clock.advance(9000);
+    await authorizer.admit(attachment, page);
+    await clock.advance(500);
+    assert.equal(reason(), undefined);
+    const gate = Promise.withResolvers<void>();
+    tier.until = gate.promise;
+    authorizer.renewAhead(attachment);
+    await clock.advance(500);
+    gate.resolve();
+    await clock.advance(0);
+    assert.equal(reason(), 'LEASE_LOST');
+  });
+
+  it('ends the attachment when the session is over, and only then', async () => {
+    for (const over of ['SESSION_REVOKED', 'SESSION_EXPIRED', 'SESSION_UNKNOWN'] as const) {
+      const { authorizer, attachment, tier, reason } = given();
+      tier.fault = new SallyportError(over);
+      await assert.rejects(authorizer.admit(attachment, page), { reason: over });
+      assert.equal(reason(), over);
+    }
+    const { authorizer, attachment, tier, reason } = given();
+    tier.fault = new SallyportError('TOKEN_INVALID');
+    await assert.rejects(authorizer.admit(attachment, page), { reason: 'LEASE_LOST' });
+    tier.fault = new SallyportError('REQUEST_INVALID');
+    await assert.rejects(authorizer.admit(attachment, page), { reason: 'REQUEST_INVALID' });
+    assert.equal(reason(), undefined);
+  });
+
+  it('denies what the policy here denies, and what the tier denies', async () => {
+    const { authorizer, attachment, tier } = given();
+    await assert.rejects(authorizer.admit(attachment, { ...page, authority: 'x.example' }), {
+      reason: 'RESOURCE_UNKNOWN',
+    });
+    await assert.rejects(authorizer.admit(attachment, { ...page, authority: 'a@b' }), {
+      reason: 'REQUEST_INVALID',
+    });
+    const outsider = given({ groups: ['guests'] });
+    await assert.rejects(outsider.authorizer.admit(outsider.attachment, page), { reason: 'POLICY_DENIED' });
+    assert.equal(outsider.tier.asked.length, 0);
+    tier.grant = { allow: false, assertion: '', reason: 'APP_TOO_OLD', explanation: 'your app is too old' };
+    await assert.rejects(authorizer.admit(attachment, page), {
+      reason: 'POLICY_DENIED',
+      message: 'your app is too old',
+      metadata: { grant: 'APP_TOO_OLD' },
+    });
+  });
+
+  it('never decides by an older policy than a lease was given under', async () => {
+    const { authorizer, attachment, policies, clock, tier } = given({ policyVersion: 2 });
+    const waiting = authorizer.admit(attachment, page);
+    await clock.advance(100);
+    policies.offer(2, documentFor('others'));
+    await assert.rejects(waiting, { reason: 'POLICY_DENIED' });
+    assert.equal(tier.asked.length, 0);
+  });
+
+  it('has the tier decide while the policy does not come', async () => {
+    const { authorizer, attachment, policies, clock, tier } = given({ policyVersion: 2 });
+    tier.lease = { policyVersion: 2 };
+    tier.grant = { policyVersion: 2n };
+    policies.offer(2, 'not for this release');
+    const expected = { backend: 'web', authority: 'intranet.example', maxBodyBytes: undefined };
+    assert.deepEqual(await authorizer.admit(attachment, page), { ...expected, assertion: 'jwt 1' });
+    assert.deepEqual(await authorizer.admit(attachment, page), { ...expected, assertion: 'jwt 2' });
+    tier.grant = { policyVersion: 2n, allow: false };
+    await assert.rejects(authorizer.admit(attachment, page), { reason: 'POLICY_DENIED' });
+    tier.grant = { policyVersion: 1n };
+    tier.lease = { policyVersion: 1 };
+    await assert.rejects(authorizer.admit(attachment, page), { reason: 'UNAVAILABLE' });
+    assert.equal(clock.waiting, 0);
+  });
+
+  it('shows no assertion for another resource than the one decided', async () => {
+    const { authorizer, attachment, tier } = given();
+    tier.grant = { resource: 'another' };
+    await assert.rejects(authorizer.admit(attachment, page), { reason: 'UNAVAILABLE' });
+  });
+
+  it('asks anew under a new policy', async () => {
+    const { authorizer, attachment, policies, tier } = given();
+    await authorizer.admit(attachment, page);
+    policies.offer(2, documentFor('staff'));
+    tier.grant = { policyVersion: 2n };
+    assert.equal((await authorizer.admit(attachment, page)).assertion, 'jwt 2');
+    assert.equal((await authorizer.admit(attachment, page)).assertion, 'jwt 2');
+  });
+
+  it('takes no renewal that a revocation has overtaken', async () => {
+    const { authorizer, attachment, tier, revocations, clock, reason } = given({ feedPosition: 10 });
+    const gate = Promise.withResolvers<void>();
+    tier.until = gate.promise;
+    const waiting = assert.rejects(authorizer.admit(attachment, page), { reason: 'SESSION_REVOKED' });
+    await clock.advance(0);
+    revocations.carryOut(givenEntry(11, RevocationKind.USER, 'ada'));
+    gate.resolve();
+    await waiting;
+    assert.equal(reason(), 'SESSION_REVOKED');
+  });
+});

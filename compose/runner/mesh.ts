@@ -38,13 +38,16 @@ export interface MeshOptions {
   readonly progress: (line: string) => void;
   /** Gives the start up. */
   readonly signal?: AbortSignal;
-  /** Pods of each tier; defaults 3, 3, 2, 3. */
+  /** Pods of each tier; defaults 3, 3, 2, 3, 0. A service pod is a sidecar for a process of somebody else's. */
   readonly sizes?: {
     readonly security?: number;
     readonly proxies?: number;
     readonly edges?: number;
     readonly db?: number;
+    readonly services?: number;
   };
+  /** A mesh.yaml that names what differs from the shipped one. */
+  readonly meshFile?: string;
   /** `full` (default): every commit is on disk. `relaxed`: survives killed processes, not lost power. */
   readonly durability?: 'full' | 'relaxed';
   readonly cacheDir?: string;
@@ -160,7 +163,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       user: demoUser,
       policy: parseYaml(readFileSync(policyFile, 'utf8')),
     });
-    const model = loadMesh();
+    const model = loadMesh(options.meshFile);
     for (const pod of topology.pods)
       mkdirSync(podRunDir(topology, pod.name), { recursive: true, mode: 0o700 });
     const sidecars = renderMesh(model, topology, { patches: loadPatches() });

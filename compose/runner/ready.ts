@@ -32,6 +32,7 @@ export async function waitUntilUp(o: ReadyOptions): Promise<void> {
     ['security pods serve', podsOf(t, 'security'), (pod) => isServing(t, pod)],
     ['proxies serve', podsOf(t, 'proxy'), (pod) => isServing(t, pod)],
     ['backends answer', podsOf(t, 'backend'), (pod) => answers(t, pod)],
+    ['sidecars for services are there', podsOf(t, 'service'), async () => true],
     ['edges let calls through', podsOf(t, 'edge'), (pod) => letsThrough(pod, readFileSync(o.publicCa))],
   ];
   await Promise.all(

@@ -28,6 +28,7 @@ export function addMeshCommands(program: Command, context: CliContext, end: { co
     .option('--proxies <n>', 'proxy pods (default: 3)', wholeNumber(1, 9))
     .option('--edges <n>', 'edges (default: 2)', wholeNumber(1, 9))
     .option('--db <n>', 'database nodes (default: 3)', wholeNumber(1, 9))
+    .option('--services <n>', 'sidecars for services of your own (default: 0)', wholeNumber(0, 9))
     .addHelpText(
       'after',
       `

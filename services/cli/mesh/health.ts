@@ -47,6 +47,8 @@ async function processHealth(pod: Pod, places: HealthPlaces): Promise<Health> {
       const through = await letsThrough(pod, readFileSync(places.publicCa));
       return { up: through, says: through ? 'lets calls through' : 'lets no call through' };
     }
+    case 'service':
+      return { up: true, says: 'its sidecar is ready' };
     case 'backend':
       // Whatever it answers to somebody without an assertion: it answers.
       return { up: (await socketStatus(socket('http'), '/', answerMs)) > 0, says: 'answers' };

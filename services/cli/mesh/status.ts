@@ -79,7 +79,7 @@ async function podStatus(
       .filter(({ name }) => name.startsWith(`${pod.name} `))
       .map(({ name, identity }) => [name.slice(pod.name.length + 1), identity.pid]),
   );
-  const parts = pod.role === 'edge' ? ['sidecar'] : ['process', 'sidecar'];
+  const parts = pod.role === 'edge' || pod.role === 'service' ? ['sidecar'] : ['process', 'sidecar'];
   if (pod.role === 'db') parts.push('mysqld');
   const dead = parts.filter((part) => pids[part] === undefined);
   const { name, role, host, address, ports } = pod;

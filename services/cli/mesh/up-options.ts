@@ -13,9 +13,10 @@ export interface UpOptions extends CommonOptions {
   readonly proxies?: number;
   readonly edges?: number;
   readonly db?: number;
+  readonly services?: number;
 }
 
-const tiers = ['security', 'proxies', 'edges', 'db'] as const;
+const tiers = ['security', 'proxies', 'edges', 'db', 'services'] as const;
 
 /** As the runner takes them. */
 export function meshSettings(o: UpOptions): Pick<MeshOptions, 'sizes' | 'durability'> {

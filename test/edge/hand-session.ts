@@ -20,7 +20,7 @@ import {
 import { type RenewSessionRequest, RenewSessionRequestSchema } from '#gen/sallyport/session/v1/session_pb.js';
 import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
 import type { Answer } from './answer.ts';
-import type { EdgeCaller } from './edge-caller.ts';
+import type { CallOptions, EdgeCaller } from './edge-caller.ts';
 import { goodMessage, routed, sessionService } from './hand-device.ts';
 
 export const relay = '/sallyport.relay.v1.Relay';
@@ -52,10 +52,14 @@ export class HandSession {
     return create(RenewSessionRequestSchema, { sealed });
   }
 
-  sendMessage(kind: SessionMessageKind, request: RenewSessionRequest): Promise<Answer> {
+  sendMessage(
+    kind: SessionMessageKind,
+    request: RenewSessionRequest,
+    options: CallOptions = routed(this.routeKey),
+  ): Promise<Answer> {
     const method = kind === 'renew' ? 'RenewSession' : 'CloseSession';
     const bytes = toBinary(RenewSessionRequestSchema, request);
-    return this.#caller.call(`${sessionService}/${method}`, bytes, routed(this.routeKey));
+    return this.#caller.call(`${sessionService}/${method}`, bytes, options);
   }
 
   attaching(key = this.key): AttachRequest {
@@ -112,9 +116,9 @@ export class HandAttachment {
     this.opener = new FrameOpener(channelCrypto, { ...direction, key: keys.proxyToDevice });
   }
 
-  /** A sealer of the same key that begins elsewhere. */
-  sealerFrom(sequence: number): FrameSealer {
-    const direction = { sessionId: this.session.id, epoch: this.epoch, key: this.keys.deviceToProxy };
+  /** A sealer that begins elsewhere, under the same key unless another is given. */
+  sealerFrom(sequence: number, key = this.keys.deviceToProxy): FrameSealer {
+    const direction = { sessionId: this.session.id, epoch: this.epoch, key };
     return new FrameSealer(channelCrypto, direction, sequence);
   }
 

@@ -29,10 +29,10 @@ export async function watchPod(deps: WatchDeps, pod: string, stop: AbortSignal):
   while (!stop.aborted) {
     try {
       await watchOnce(deps, pod, stop, () => pause.reset());
-      log.debug({ pod }, 'a watch has ended');
+      log.debug({ watched: pod }, 'a watch has ended');
     } catch (err) {
       if (stop.aborted) return;
-      log.debug({ err, pod }, 'a watch broke off');
+      log.debug({ err, watched: pod }, 'a watch broke off');
     }
     // Woken early only by `stop`, which the loop looks at.
     await clock.sleep(pause.next(), stop).catch(() => undefined);
@@ -112,7 +112,7 @@ class News {
       }
       default:
         // A newer release says something that is not for this one.
-        log.warn({ pod: this.#pod }, 'a message of no known kind on a watch');
+        log.warn({ watched: this.#pod }, 'a message of no known kind on a watch');
         return undefined;
     }
   }
@@ -123,7 +123,7 @@ class News {
     }
     this.#deps.revocations.enterEra(era);
     this.#era = era;
-    this.#deps.log.info({ pod, incarnation, era }, 'watching');
+    this.#deps.log.info({ watched: pod, incarnation, era }, 'watching');
   }
 
   #begin(since: number): void {

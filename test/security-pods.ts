@@ -21,6 +21,8 @@ export interface SecurityPod {
   end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>;
   /** What it has logged so far. */
   log(): string;
+  /** Of the process that was started last. */
+  pid(): number | undefined;
 }
 
 export interface SecurityPods {
@@ -136,6 +138,7 @@ function securityPod(
       await exited;
     },
     log: () => readFileSync(logFile, 'utf8'),
+    pid: () => child?.pid,
   };
 }
 

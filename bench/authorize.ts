@@ -1,0 +1,68 @@
+import { join } from 'node:path';
+import type { Bench, BenchContext } from './harness/context.ts';
+import { loadCore, serverCore } from './harness/cores.ts';
+import { type Figure, plainFigure, ratioFigure, undecided } from './harness/figure.ts';
+import { type Contender, interleave, rateOf } from './harness/interleave.ts';
+import type { GrpcLoad } from './load/grpc.ts';
+import { asProxy, authorizeRequests, base64, startTier, streamRequests } from './tier.ts';
+
+const unaryGoal = { atLeast: 0.8 };
+const streamGoal = { atLeast: 8 };
+const unit = 'requests per CPU second, as a ratio to a bare grpc-js unary echo';
+
+export const authorize: Bench = {
+  name: 'authorize',
+  about: 'Authorize and AuthorizeStream of a security process beside a bare grpc-js echo',
+  run: async (context) => {
+    const tier = await startTier(context);
+    const sessions = await tier.sessions(8);
+    const socket = tier.pod.grpcSocket;
+    const service = '/sallyport.authorize.v1.ProxyAuthorize';
+    const common = { socket, headers: asProxy, leastBytes: 200 } as const;
+    const ours = (name: string, load: GrpcLoad) => contender(context, name, tier.pid, load);
+    const contenders = [
+      await echo(context),
+      await ours('authorize', {
+        ...{ ...common, path: `${service}/Authorize`, kind: 'unary', inFlight: 50 },
+        requests: authorizeRequests(sessions),
+      }),
+      await ours('authorize-stream', {
+        ...{ ...common, path: `${service}/AuthorizeStream`, kind: 'stream', inFlight: 256 },
+        requests: streamRequests(sessions),
+      }),
+    ];
+    const goals = { authorize: unaryGoal, 'authorize-stream': streamGoal };
+    const rates = await interleave(context, contenders, (so) =>
+      Object.entries(goals).some(([name, goal]) => undecided(rateOf(so, name), rateOf(so, 'echo'), goal)),
+    );
+    const figures: Figure[] = Object.entries(goals).map(([what, goal]) =>
+      ratioFigure({ name: `authorize.${what}`, unit, goal }, rateOf(rates, what), rateOf(rates, 'echo')),
+    );
+    for (const { name } of contenders) {
+      figures.push(
+        plainFigure({ name: `authorize.${name}.rate`, unit: 'requests per CPU second' }, rateOf(rates, name)),
+      );
+    }
+    return figures;
+  },
+};
+
+/** A process and its load. */
+export async function contender(
+  context: BenchContext,
+  name: string,
+  pid: number,
+  load: GrpcLoad,
+): Promise<Contender> {
+  return { name, pids: [pid], load: await context.start('load/grpc.ts', loadCore, load) };
+}
+
+/** grpc-js alone, with 100 bytes. */
+export async function echo(context: BenchContext): Promise<Contender> {
+  const socket = join(context.dir, 'echo.sock');
+  const server = await context.start('servers/grpc-echo.ts', serverCore, { socket });
+  return contender(context, 'echo', server.pid, {
+    ...{ socket, path: '/bench.Echo/Echo', kind: 'unary', inFlight: 50, headers: {} },
+    ...{ requests: [base64(new Uint8Array(100))], leastBytes: 100 },
+  });
+}

@@ -1,0 +1,72 @@
+/**
+ * Loads one gRPC method with requests that were encoded before, and looks at no more of an answer than its
+ * length: the load must cost less than the server.
+ */
+import { Client, type ClientDuplexStream, credentials, Metadata } from '@grpc/grpc-js';
+import { serveBench } from '../harness/child.ts';
+import type { SliceAnswer } from '../harness/interleave.ts';
+import { closedLoop } from './closed-loop.ts';
+
+export interface GrpcLoad {
+  readonly socket: string;
+  /** `/package.Service/Method` */
+  readonly path: string;
+  readonly kind: 'unary' | 'stream';
+  /** base64 */
+  readonly requests: readonly string[];
+  readonly headers: Readonly<Record<string, string>>;
+  readonly inFlight: number;
+  /** A shorter answer is a failure: an error has come as a message. */
+  readonly leastBytes: number;
+}
+
+const asItIs = (bytes: Buffer): Buffer => bytes;
+
+serveBench(async (load: GrpcLoad) => {
+  const requests = load.requests.map((text) => Buffer.from(text, 'base64'));
+  const metadata = new Metadata();
+  for (const [name, value] of Object.entries(load.headers)) metadata.set(name, value);
+  const client = new Client(`unix:${load.socket}`, credentials.createInsecure(), {
+    'grpc.enable_channelz': 0,
+    'grpc.enable_retries': 0,
+    'grpc.service_config_disable_resolution': 1,
+  });
+  const next = (n: number): Buffer => requests[n % requests.length] ?? Buffer.alloc(0);
+  const unary = (n: number): Promise<boolean> =>
+    new Promise((resolve) => {
+      client.makeUnaryRequest(load.path, asItIs, asItIs, next(n), metadata, (error, answer) => {
+        if (error) process.stderr.write(`${load.path}: ${error.message}\n`);
+        resolve(!error && (answer?.length ?? -1) >= load.leastBytes);
+      });
+    });
+  return async ({ run }: { run: number }): Promise<SliceAnswer> => {
+    if (load.kind === 'unary') return closedLoop(run, load.inFlight, unary);
+    const stream = client.makeBidiStreamRequest(load.path, asItIs, asItIs, metadata);
+    return streamed(stream, run, load, next);
+  };
+});
+
+/** Keeps so many messages under way on one stream; each answer makes room for the next. */
+function streamed(
+  stream: ClientDuplexStream<Buffer, Buffer>,
+  ms: number,
+  { inFlight, leastBytes, path }: GrpcLoad,
+  next: (n: number) => Buffer,
+): Promise<SliceAnswer> {
+  return new Promise((resolve) => {
+    const end = performance.now() + ms;
+    let sent = 0;
+    let done = 0;
+    let failed = 0;
+    const send = (): void => void stream.write(next(sent++));
+    stream.on('data', (answer: Buffer) => {
+      if (answer.length >= leastBytes) done += 1;
+      else failed += 1;
+      if (performance.now() < end && failed < 100) send();
+      else if (done + failed === sent) stream.end();
+    });
+    stream.on('error', (error) => process.stderr.write(`${path}: ${error.message}\n`));
+    stream.on('status', () => resolve({ done, failed: sent - done }));
+    for (let n = 0; n < inFlight; n++) send();
+  });
+}

@@ -13,6 +13,7 @@ import { Attachments } from './attachments.ts';
 import { Authorizer } from './authorizer.ts';
 import { Backends } from './backends.ts';
 import type { ProxyConfig } from './config.ts';
+import { Openings } from './openings.ts';
 import { PolicyHolder } from './policy-holder.ts';
 import { relayService } from './relay-service.ts';
 import { Revocations } from './revocations.ts';
@@ -83,6 +84,7 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     tier,
     attachments,
     revocations,
+    openings: new Openings(clock),
     maxBodyBytes: limits.maxBody,
     stallMs: config.backends.stallTimeout,
     draining: draining.signal,

@@ -16,6 +16,7 @@ import { abortScope } from './abort-scope.ts';
 import type { Attachment } from './attachment.ts';
 import type { Attachments } from './attachments.ts';
 import { counts } from './metrics.ts';
+import type { Openings } from './openings.ts';
 import { type RelayDeps, relay } from './relay.ts';
 import type { Revocations } from './revocations.ts';
 import type { SecurityTier } from './security-tier.ts';
@@ -32,6 +33,7 @@ export interface RelayServiceDeps extends RelayDeps {
   readonly attachments: Attachments;
   readonly clock: Clock;
   readonly revocations: Pick<Revocations, 'assertCurrent'>;
+  readonly openings: Openings;
   /** Milliseconds that a device may take to send, or to take, the next piece of a body on a stream. */
   readonly stallMs: number;
   /** Aborted when this pod drains: streams tell their devices to attach elsewhere. */

@@ -23,7 +23,7 @@ export async function* relayStream(
   clientAddress: string | undefined,
 ): AsyncGenerator<Response> {
   const incoming = requests[Symbol.asyncIterator]();
-  const attachment = claim(deps, await firstOf(incoming));
+  const attachment = claim(deps, await firstOf(deps, incoming));
   const queue = new SendQueue<Response>();
   const multiplexer = multiplex(deps, attachment, queue, clientAddress);
   const end = (reason: SallyportError): void => {
@@ -60,8 +60,11 @@ function onAbort(signal: AbortSignal, run: (reason: SallyportError) => void): ()
   return () => signal.removeEventListener('abort', listener);
 }
 
-async function firstOf(incoming: AsyncIterator<StreamRequest>): Promise<StreamOpen> {
-  const first = await incoming.next();
+async function firstOf(
+  { openings }: RelayServiceDeps,
+  incoming: AsyncIterator<StreamRequest>,
+): Promise<StreamOpen> {
+  const first = await openings.first(incoming.next());
   if (first.done || first.value.kind.case !== 'open') {
     throw new SallyportError('MALFORMED', { message: 'a stream begins with the name of its attachment' });
   }

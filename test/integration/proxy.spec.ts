@@ -209,4 +209,16 @@ describe('a proxy', function () {
     await second.exchange(post);
     await assert.rejects(first.exchange(post), failing('ATTACH_REQUIRED'));
   });
+
+  it('gives up streams that were opened by nobody, not those of devices', async () => {
+    const call = { headers: { 'x-sallyport-route': 'nobody' } };
+    const silent = Array.from({ length: 300 }, () => stand.relay.stream(call));
+    const ends = silent.map(async ({ responses }) => {
+      for await (const _ of responses) assert.fail('it was answered');
+    });
+    await assert.rejects(Promise.race(ends), failing('DEADLINE'));
+    assert.ok(await ask(device.stream(), '/'));
+    for (const each of silent) each.cancel();
+    await Promise.allSettled(ends);
+  });
 });

@@ -1,4 +1,4 @@
-/** `sallyport`: runs the mesh, looks at it, and plays the phone. `sallyport --help` says what there is. */
+/** `sallyport`: runs the mesh, looks after it, and plays the phone. `sallyport --help` says what there is. */
 import { systemClock } from '#kernel/time/system-clock.ts';
 import { listenForInterrupts } from './interrupts.ts';
 import { openOutput } from './output.ts';

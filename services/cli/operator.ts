@@ -60,7 +60,8 @@ export async function createActivation(
   return activation;
 }
 
-async function operatorTls(stateDir: string): Promise<ClientTls> {
+/** The operator's certificate. @throws MESH_NOT_RUNNING */
+export async function operatorTls(stateDir: string): Promise<ClientTls> {
   const dir = join(pkiDir({ stateDir }), 'operator', 'operator');
   const files = await readTls(dir);
   if (files?.ca === undefined) {

@@ -1,9 +1,12 @@
 import { Command, CommanderError } from 'commander';
+import { addActivationCommands } from './activation/commands.ts';
 import type { CliContext } from './context.ts';
 import { addDeviceCommands } from './device/commands.ts';
 import { exitCodes, failureOf, UsageError } from './failure.ts';
+import { addKeyCommands } from './keys/commands.ts';
 import { addMeshCommands } from './mesh/commands.ts';
 import { createReport } from './report.ts';
+import { addSessionCommands } from './sessions/commands.ts';
 
 /** Runs one command line. Resolves with the exit code: 0 ok, 1 failed, 2 wrong usage, 130 interrupted. */
 export async function runCli(args: readonly string[], context: CliContext): Promise<number> {
@@ -23,7 +26,7 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
 
 export function buildProgram(context: CliContext, end: { code: number }): Command {
   const program = new Command('sallyport')
-    .description('The mesh on one machine: start it, look at it, stop it, and use it as a phone would.')
+    .description('The mesh on one machine: start it, look after it, stop it, and use it as a phone would.')
     .configureHelp({ sortSubcommands: false, showGlobalOptions: true })
     .configureOutput({ writeOut: context.out, writeErr: context.err, outputError: () => {} })
     .helpCommand(false)
@@ -39,11 +42,15 @@ Examples:
   sallyport device enroll --user anna        make this terminal a phone of anna's
   sallyport device open --user anna          log in
   sallyport device get /news                 read a page of the intranet
+  sallyport sessions list                    who is logged in
   sallyport down                             stop it all`,
     )
     .exitOverride();
   addMeshCommands(program, context, end);
   addDeviceCommands(program, context, end);
+  addActivationCommands(program, context, end);
+  addSessionCommands(program, context, end);
+  addKeyCommands(program, context, end);
   return program;
 }
 

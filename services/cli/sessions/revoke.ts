@@ -1,0 +1,64 @@
+import { RevokeWait, SessionService } from '#gen/sallyport/session/v1/session_pb.js';
+import { askTier } from '../ask-tier.ts';
+import type { CommandContext, CommonOptions } from '../command.ts';
+import { UsageError } from '../failure.ts';
+import type { Outcome } from '../report.ts';
+
+export interface SessionRevokeOptions extends CommonOptions {
+  readonly user?: string;
+  readonly device?: string;
+  readonly everybody?: boolean;
+  readonly reason: string;
+  readonly wait: 'committed' | 'fleet';
+}
+
+type Subject =
+  | { readonly case: 'session' | 'user' | 'deviceId'; readonly value: string }
+  | { readonly case: 'everybody'; readonly value: true };
+
+/** Longer than a lease and the time for which a pod may go on without the feed: FLEET always ends before. */
+const fleetMs = 90_000;
+const committedMs = 15_000;
+
+/** `sallyport sessions revoke` */
+export async function runSessionRevoke(
+  options: SessionRevokeOptions,
+  command: CommandContext,
+  handle: string | undefined,
+): Promise<Outcome> {
+  const { report, signal } = command;
+  const subject = subjectOf(options, handle);
+  const fleet = options.wait === 'fleet';
+  if (fleet) report.progress('waiting until nobody can accept them any more');
+  const { position, everywhere } = await askTier(command, SessionService, (service) =>
+    service.revokeSessions(
+      { subject, reason: options.reason, wait: fleet ? RevokeWait.FLEET : RevokeWait.COMMITTED },
+      { signal, timeoutMs: fleet ? fleetMs : committedMs },
+    ),
+  );
+  report.say(
+    everywhere
+      ? `Revoked, and over everywhere (position ${position} of the feed).`
+      : `Revoked (position ${position} of the feed); it reaches everybody within seconds.`,
+  );
+  if (fleet && !everywhere) {
+    report.say(
+      'Not everybody has said so in time; run it again to wait on, and `sallyport status` tells who is away.',
+    );
+  }
+  return { ok: everywhere || !fleet, items: { position: Number(position), everywhere } };
+}
+
+function subjectOf({ user, device, everybody }: SessionRevokeOptions, handle: string | undefined): Subject {
+  const given: Subject[] = [];
+  if (handle !== undefined) given.push({ case: 'session', value: handle });
+  if (user !== undefined) given.push({ case: 'user', value: user });
+  if (device !== undefined) given.push({ case: 'deviceId', value: device });
+  if (everybody) given.push({ case: 'everybody', value: true });
+  const [subject, another] = given;
+  if (subject !== undefined && another === undefined) return subject;
+  throw new UsageError(
+    subject === undefined ? 'it is not said which sessions' : 'it is said twice which sessions',
+    'name one of: the handle of a session, --user, --device, --everybody',
+  );
+}

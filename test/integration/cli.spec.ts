@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'mocha';
+import { SallyportError } from '#core/errors/error.ts';
+import { systemClock } from '#kernel/time/system-clock.ts';
+import { waitFor } from '#kernel/time/wait-for.ts';
+import type { Session } from '#sdk/session.ts';
+import { runCli } from '#services/cli/run-cli.ts';
+import { type OwnMesh, ownMesh } from '../mesh.ts';
+import { enrolDevice, type TestDevice } from '../mesh-device.ts';
+
+/** What an administrator does at the command line, on a mesh that runs. */
+describe('the command line of a running mesh', function () {
+  this.timeout(170_000);
+  let own: OwnMesh;
+  let phone: TestDevice;
+
+  before(async () => {
+    own = await ownMesh();
+    phone = await enrolDevice(own);
+  });
+
+  after(async () => {
+    phone?.device.close();
+    await own?.close();
+  });
+
+  const run = async (...args: string[]) => {
+    const written = { out: '', err: '' };
+    const code = await runCli(args, {
+      env: { SALLYPORT_STATE: own.stateDir },
+      cwd: own.stateDir,
+      signal: new AbortController().signal,
+      onSecondInterrupt: () => {},
+      clock: systemClock,
+      out: (text) => {
+        written.out += text;
+      },
+      outBytes: async () => {},
+      err: (text) => {
+        written.err += text;
+      },
+    });
+    return { code, ...written };
+  };
+
+  /** With --json: the object, of which `T` is what the test looks at. */
+  const json = async <T>(...args: string[]): Promise<T & { ok: boolean; code: number }> => {
+    const [group = '', name = '', ...rest] = args;
+    const { code, out, err } = await run(group, name, '--json', ...rest);
+    const told = JSON.parse(out.trimEnd().split('\n').at(-1) ?? '') as T & { ok: boolean };
+    assert.equal(told.ok, code === 0, `${args.join(' ')}: ${err}`);
+    return { ...told, code };
+  };
+
+  interface Listed {
+    readonly items: Readonly<Record<string, string>>[];
+    readonly nextPage: string;
+  }
+
+  describe('sessions', () => {
+    const open = (): Promise<Session> => phone.device.open(phone.credentials);
+    const ended = (session: Session): Promise<unknown> =>
+      waitFor(
+        () =>
+          session.fetch('/news').then(
+            () => false,
+            (error: unknown) => SallyportError.from(error).reason === 'SESSION_REVOKED',
+          ),
+        { timeoutMs: 30_000, what: 'the session to be over' },
+      );
+
+    it('are listed page by page, or all, and shown', async () => {
+      const opened = [await open(), await open(), await open()];
+      const first = await json<Listed>('sessions', 'list', '--user', 'anna', '--limit', '2');
+      assert.equal(first.items.length, 2);
+      const rest = await json<Listed>('sessions', 'list', '--user', 'anna', '--page', first.nextPage);
+      const all = await json<Listed>('sessions', 'list', '--user', 'anna', '--all');
+      assert.deepEqual([...first.items, ...rest.items].map(handle), all.items.map(handle));
+      assert.equal(all.nextPage, '');
+      const [newest] = opened.map(({ id }) => id.slice(0, id.lastIndexOf('.'))).slice(-1);
+      assert.ok(all.items.some((each) => each.handle === newest));
+      const { session } = await json<{ session: Record<string, string> }>(
+        'sessions',
+        'show',
+        '--',
+        newest ?? '',
+      );
+      assert.deepEqual([session.user, session.state], ['anna', 'SESSION_STATE_LIVE']);
+      const shown = await run('sessions', 'show', '--', newest ?? '');
+      assert.match(shown.out, /^state +live$/m);
+      assert.match((await run('sessions', 'list')).out, /^anna +live .*\n/m);
+    });
+
+    it('end one by one, and all of a user', async () => {
+      const [one, other] = [await open(), await open()];
+      const only = one.id.slice(0, one.id.lastIndexOf('.'));
+      const first = await json<{ everywhere: boolean }>(
+        'sessions',
+        'revoke',
+        '--wait',
+        'committed',
+        '--',
+        only,
+      );
+      assert.deepEqual([first.code, first.everywhere], [0, false]);
+      await ended(one);
+      assert.equal((await other.fetch('/news')).status, 200);
+      const both = await json<{ everywhere: boolean }>('sessions', 'revoke', '--user', 'ANNA');
+      assert.equal(both.everywhere, true);
+      await assert.rejects(other.fetch('/news'));
+      assert.equal((await json<Listed>('sessions', 'list')).items.length, 0);
+      assert.ok((await json<Listed>('sessions', 'list', '--ended')).items.length >= 2);
+    });
+
+    it('are named once', async () => {
+      for (const args of [[], ['--user', 'anna', '--everybody']]) {
+        const { code, err } = await run('sessions', 'revoke', ...args);
+        assert.equal(code, 2);
+        assert.match(err, /^error USAGE: .*\nhint: /);
+      }
+    });
+  });
+
+  describe('activation and keys', () => {
+    it('enrol, rotate and revoke a device', async () => {
+      const file = join(own.stateDir, 'bert.txt');
+      await json('activation', 'create', '--user', 'anna', '--ttl', '5m', '--output', file);
+      assert.equal(statSync(file).mode & 0o777, 0o600);
+      assert.equal((await run('activation', 'create', '--user', 'anna', '--output', file)).code, 1);
+      const device = await json<{ routeKey: string }>(
+        'device',
+        'enroll',
+        '--name',
+        'bert',
+        '--activation-file',
+        file,
+      );
+      const find = async () =>
+        (await json<Listed>('keys', 'list', '--all', '--revoked')).items.find(
+          ({ routeKey }) => routeKey === device.routeKey,
+        );
+      assert.equal((await find())?.deviceName, 'bert');
+      assert.equal((await run('keys', 'rotate', '--', device.routeKey)).code, 0);
+      assert.equal(String((await find())?.rotationPending), 'true');
+      assert.equal((await run('keys', 'revoke', '--reason', 'lost', '--', device.routeKey)).code, 0);
+      assert.ok((await find())?.revokedAt);
+      assert.match((await run('keys', 'revoke', '--', 'A'.repeat(22))).err, /^error KEY_UNKNOWN: /);
+    });
+
+    it('show an activation as text and as a code to scan', async () => {
+      const { out, err } = await run('activation', 'create', '--user', 'anna', '--qr');
+      assert.match(out, /▀/);
+      assert.match(err, /once, until \d{4}-/);
+      const plain = await run('activation', 'create', '--user', 'anna');
+      assert.match(plain.out, /^\S{60,}\n$/);
+      assert.match((await run('activation', 'create', '--user', 'nobody')).err, /^error NOT_FOUND: /);
+    });
+
+    it('tell of the root key, and wrap under it again', async () => {
+      const status = await json<{ currentRootKeyId: string }>('keys', 'root-status');
+      const rotated = await json<{ currentRootKeyId: string }>('keys', 'root-rotate');
+      assert.ok(status.currentRootKeyId);
+      assert.equal(rotated.currentRootKeyId, status.currentRootKeyId);
+    });
+  });
+});
+
+const handle = (session: Readonly<Record<string, string>>): string => session.handle ?? '';

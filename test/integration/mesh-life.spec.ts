@@ -23,13 +23,14 @@ const portsOn = (stateDir: string): number[] =>
 
 describe('a mesh that a command runs', function () {
   this.timeout(170_000);
-  const stateDir = temporaryState();
+  let stateDir: string;
   const start = (): CliRunner => cliRunner(stateDir, ...sizes({ ...small, db: 3 }));
   let runner: CliRunner;
   let phone: TestDevice;
   let session: Session;
 
   before(async () => {
+    stateDir = temporaryState();
     runner = start();
     await runner.up();
     phone = await enrolDevice(runningMesh(stateDir));

@@ -9,8 +9,9 @@ import { type Bench, BenchInterrupted, runBench } from './harness/context.ts';
 import { pinning } from './harness/cores.ts';
 import type { Figure } from './harness/figure.ts';
 import { table } from './harness/table.ts';
+import { relay } from './relay.ts';
 
-const benches: readonly Bench[] = [authorize, check];
+const benches: readonly Bench[] = [authorize, check, relay];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -13,7 +13,7 @@ export interface Contender {
   /** Processes whose CPU time counts. */
   readonly pids: readonly number[];
   /** Answers `{ run: milliseconds }` with a SliceAnswer. */
-  readonly load: Pick<BenchProcess, 'ask'>;
+  readonly load: Pick<BenchProcess, 'ask'> & Partial<Pick<BenchProcess, 'stop'>>;
 }
 
 export interface SliceAnswer {

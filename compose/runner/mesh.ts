@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { type EnvoyPart, findEnvoy } from '#compose/parts/envoy.ts';
 import { withLock } from '#compose/parts/lock.ts';
@@ -20,8 +20,10 @@ import type { Clock, Timer } from '#kernel/time/clock.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
 import { renewCertificates } from './certificates.ts';
 import { checkInotify } from './inotify.ts';
+import { limitLogs } from './log-limit.ts';
 import { pssMib } from './memory.ts';
 import { end, endOrphans, livingProcesses, type NamedProcess, removeRunDir } from './orphans.ts';
+import { ensureOwnFolder } from './own-folder.ts';
 import { claimPorts } from './ports.ts';
 import { type ProgramContext, processProgram, sidecarProgram } from './programs.ts';
 import { waitUntilUp } from './ready.ts';
@@ -84,6 +86,7 @@ const demoUser = { name: 'anna', displayName: 'Anna Demo', groups: ['staff'] };
 const policyFile = join(import.meta.dirname, '..', 'demo', 'policy.yaml');
 const startMs = 150_000;
 const certificateCheckMs = 3_600_000;
+const logCheckMs = 30_000;
 
 /**
  * Brings the whole mesh up on this machine and resolves when it serves.
@@ -100,6 +103,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   };
   const uid = userInfo().uid;
   const runDir = runDirOf(stateDir, { tmp: tmpdir(), uid });
+  for (const dir of [dirname(runDir), runDir]) ensureOwnFolder(dir, uid);
   const runner = { pid: process.pid, startTime: startTimeOf(process.pid) ?? 'unknown' };
   let state: RunState = {
     version: 1,
@@ -130,14 +134,22 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     state = { ...state, ...change };
     writeRunState(stateDir, state);
   };
+  /** While a disk is full the mesh runs on; what is missing in the file stands in it after the next change. */
+  const note = (change: Partial<RunState>): void => {
+    try {
+      save(change);
+    } catch (error) {
+      options.progress(`what runs cannot be noted: ${String(error)}`);
+    }
+  };
   const living = (): NamedProcess[] =>
     [...running.values()].flatMap(({ spec, identity }) =>
       identity === undefined ? [] : [{ name: spec.name, identity }],
     );
-  let renewals: Timer | undefined;
+  const chores: Timer[] = [];
   const stop = async (): Promise<void> => {
-    save({ state: 'stopping' });
-    renewals?.cancel();
+    note({ state: 'stopping' });
+    for (const chore of chores) chore.cancel();
     const before = livingProcesses(state);
     await stopInOrder(running, { runDir, pods: state.pods }, options.progress);
     // Whatever an agent could not end, such as a mysqld that hangs.
@@ -145,7 +157,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       before.filter(({ identity }) => isAlive(identity)),
       'SIGTERM',
     );
-    save({ state: 'stopped', processes: [] });
+    note({ state: 'stopped', processes: [] });
     removeRunDir(state);
   };
 
@@ -191,7 +203,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
         if (spec === undefined) continue;
         const supervised = new Supervised(spec, {
           clock: options.clock ?? systemClock,
-          onChange: () => save({ processes: living() }),
+          onChange: () => note({ processes: living() }),
           onExit: ({ name }, how, restartMs) =>
             progress(`${name} ended (${how}), starting it again in ${(restartMs ?? 0) / 1000} s`),
         });
@@ -208,11 +220,14 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
         timeoutMs,
       });
     await waitUp();
-    renewals = (options.clock ?? systemClock).setRepeating(certificateCheckMs, () => {
-      renewCertificates(pki, topology, sidecars).catch((error: unknown) =>
-        progress(`certificates could not be renewed: ${String(error)}`),
-      );
-    });
+    const every = (ms: number, what: string, chore: () => void | Promise<void>): void => {
+      const failed = (error: unknown): void => progress(`${what} failed: ${String(error)}`);
+      const run = async (): Promise<void> => chore();
+      chores.push((options.clock ?? systemClock).setRepeating(ms, () => void run().catch(failed)));
+    };
+    const names = topology.pods.map((pod) => pod.name);
+    every(certificateCheckMs, 'renewing certificates', () => renewCertificates(pki, topology, sidecars));
+    every(logCheckMs, 'keeping log files within bounds', () => limitLogs(topology, names));
     save({ state: 'up' });
     return handle(context, {
       stateDir,

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { secretsDir } from '#compose/topology/paths.ts';
 import { hashPassword } from '#kernel/crypto/password.ts';
@@ -38,7 +38,10 @@ export async function ensureSecrets(
   const file = (name: string): string => join(dir, name);
   const once = (name: string, make: () => string): string => {
     const path = file(name);
-    if (statSync(path, { throwIfNoEntry: false }) === undefined) writeFileSync(path, make(), { mode: 0o600 });
+    if (statSync(path, { throwIfNoEntry: false }) !== undefined) return path;
+    // Whole or not at all: who is killed here, or finds the disk full, must not leave half a key for good.
+    writeFileSync(`${path}.new`, make(), { mode: 0o600, flush: true });
+    renameSync(`${path}.new`, path);
     return path;
   };
   const password = (): string => randomBytes(24).toString('base64url');

@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import { withLock } from '#compose/parts/lock.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { isAlive } from '#kernel/lifecycle/process-identity.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
@@ -15,13 +17,7 @@ const stopMs = 90_000;
 export async function stopMesh(stateDir: string, progress: (line: string) => void): Promise<boolean> {
   const state = readRunState(stateDir);
   if (state === undefined || state.state === 'stopped') return false;
-  if (!isAlive(state.runner)) {
-    const ended = await endOrphans(state, progress);
-    const stopped: RunState = { ...state, state: 'stopped', processes: [] };
-    writeRunState(stateDir, stopped);
-    removeRunDir(stopped);
-    return ended.length > 0;
-  }
+  if (!isAlive(state.runner)) return clearAway(stateDir, progress);
   if (state.runner.pid === process.pid) {
     throw new SallyportError('INTERNAL', { message: 'a runner stops its own mesh by its handle' });
   }
@@ -33,4 +29,25 @@ export async function stopMesh(stateDir: string, progress: (line: string) => voi
     what: 'the mesh to stop',
   });
   return true;
+}
+
+/** Ends what a dead runner has left; not while another one starts, which does the same. */
+async function clearAway(stateDir: string, progress: (line: string) => void): Promise<boolean> {
+  const parts = { env: process.env, progress };
+  const cleared = await withLock(
+    join(stateDir, 'start.lock'),
+    'starting on this state folder',
+    parts,
+    async () => {
+      const state = readRunState(stateDir);
+      if (state === undefined || state.state === 'stopped') return false;
+      if (isAlive(state.runner)) return 'started';
+      const ended = await endOrphans(state, progress);
+      const stopped: RunState = { ...state, state: 'stopped', processes: [] };
+      writeRunState(stateDir, stopped);
+      removeRunDir(stopped);
+      return ended.length > 0;
+    },
+  );
+  return cleared === 'started' ? stopMesh(stateDir, progress) : cleared;
 }

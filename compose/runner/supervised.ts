@@ -57,17 +57,19 @@ export class Supervised {
     return this.#restarts;
   }
 
+  /** @throws what keeps it from being started at all, the first time; later it is tried again. */
   start(): void {
     if (this.#state.at === 'running' || this.#state.at === 'stopping') return;
     if (this.#state.at === 'waiting') this.#state.timer.cancel();
-    const log = openLog(this.spec.logFile);
-    const child = spawn(this.spec.command, [...this.spec.args], {
-      env: { ...this.spec.env },
-      stdio: ['ignore', log, log],
-      // A session of its own: Ctrl-C at the terminal reaches the runner alone, which stops all in order.
-      detached: true,
-    });
-    closeSync(log);
+    let child: ChildProcess;
+    try {
+      child = this.#spawn();
+    } catch (error) {
+      if (this.#restarts === 0) throw error;
+      // No room on the disk, or no file descriptors left: that may pass, and is no reason for all to end.
+      this.#again(error instanceof Error ? error.message : String(error));
+      return;
+    }
     let reported = false;
     const ended = (how: string): void => {
       if (reported) return;
@@ -129,6 +131,11 @@ export class Supervised {
       if (state.child !== child) return;
       if (elapsed(this.#deps.clock, state.since) > settledMs) this.#delay.reset();
     }
+    this.#again(how);
+    this.#deps.onChange();
+  }
+
+  #again(how: string): void {
     const delay = this.#delay.next();
     this.#state = {
       at: 'waiting',
@@ -138,7 +145,20 @@ export class Supervised {
       }),
     };
     this.#deps.onExit(this.spec, how, delay);
-    this.#deps.onChange();
+  }
+
+  #spawn(): ChildProcess {
+    const log = openLog(this.spec.logFile);
+    try {
+      return spawn(this.spec.command, [...this.spec.args], {
+        env: { ...this.spec.env },
+        stdio: ['ignore', log, log],
+        // A session of its own: Ctrl-C at the terminal reaches the runner alone, which stops all in order.
+        detached: true,
+      });
+    } finally {
+      closeSync(log);
+    }
   }
 }
 

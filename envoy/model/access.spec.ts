@@ -3,13 +3,21 @@ import type { DescService } from '@bufbuild/protobuf';
 import { MethodOptions_IdempotencyLevel as Level } from '@bufbuild/protobuf/wkt';
 import { describe, it } from 'mocha';
 import { ProxyAuthorize } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
+import { Directory } from '#gen/sallyport/directory/v1/directory_pb.js';
 import { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
 import { PeerService } from '#gen/sallyport/peer/v1/peer_pb.js';
 import { Relay } from '#gen/sallyport/relay/v1/relay_pb.js';
 import { SessionService } from '#gen/sallyport/session/v1/session_pb.js';
 import { access, type Method, publicMethods } from './access.ts';
 
-const services: readonly DescService[] = [SessionService, KeyStore, ProxyAuthorize, PeerService, Relay];
+const services: readonly DescService[] = [
+  SessionService,
+  KeyStore,
+  Directory,
+  ProxyAuthorize,
+  PeerService,
+  Relay,
+];
 const table = new Map<string, Method>(
   Object.values(access)
     .flatMap((callers) => Object.values(callers).flat())

@@ -58,6 +58,15 @@ const keyStore = service('sallyport.keystore.v1.KeyStore', 'connect', {
   RotateRootKey: 'repeatable',
   GetRootKeyStatus: 'repeatable',
 });
+const directory = service('sallyport.directory.v1.Directory', 'connect', {
+  ListUsers: 'repeatable',
+  GetUser: 'repeatable',
+  // A request key makes a repetition harmless.
+  CreateUser: 'repeatable',
+  UpdateUser: 'repeatable',
+  SetPassword: 'repeatable',
+  DeleteUser: 'repeatable',
+});
 const authorize = service('sallyport.authorize.v1.ProxyAuthorize', 'grpc', {
   Authorize: 'quick',
   AuthorizeStream: 'stream',
@@ -136,6 +145,7 @@ export const access: Readonly<Record<ServingRole, CallerTable>> = {
       keyStore.RevokeSharedKey,
       keyStore.RotateRootKey,
       keyStore.GetRootKeyStatus,
+      ...Object.values(directory),
       ...alive,
       ...reflection,
     ],

@@ -7,6 +7,7 @@ import { addKeyCommands } from './keys/commands.ts';
 import { addMeshCommands } from './mesh/commands.ts';
 import { createReport } from './report.ts';
 import { addSessionCommands } from './sessions/commands.ts';
+import { addUserCommands } from './users/commands.ts';
 
 /** Runs one command line. Resolves with the exit code: 0 ok, 1 failed, 2 wrong usage, 130 interrupted. */
 export async function runCli(args: readonly string[], context: CliContext): Promise<number> {
@@ -48,6 +49,7 @@ Examples:
     .exitOverride();
   addMeshCommands(program, context, end);
   addDeviceCommands(program, context, end);
+  addUserCommands(program, context, end);
   addActivationCommands(program, context, end);
   addSessionCommands(program, context, end);
   addKeyCommands(program, context, end);

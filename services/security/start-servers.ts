@@ -1,5 +1,6 @@
 import { Authorization } from '#gen/envoy/service/auth/v3/external_auth_pb.js';
 import { ProxyAuthorize } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
+import { Directory } from '#gen/sallyport/directory/v1/directory_pb.js';
 import { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
 import { PeerService } from '#gen/sallyport/peer/v1/peer_pb.js';
 import { SessionService } from '#gen/sallyport/session/v1/session_pb.js';
@@ -23,6 +24,7 @@ import { leases } from './authorize/leases.ts';
 import { subjects } from './authorize/subject.ts';
 import { watch } from './authorize/watch.ts';
 import type { SecurityConfig } from './config.ts';
+import { directoryService } from './directory/directory-service.ts';
 import { keyStoreService } from './keystore/key-store-service.ts';
 import { peerService } from './peer/peer-service.ts';
 import { sessionService } from './session/session-service.ts';
@@ -123,5 +125,6 @@ function rareServices(config: SecurityConfig, log: Logger, storage: Storage, cor
       }),
     ),
     implement(KeyStore, keyStoreService({ ...shared, edgeUrls })),
+    implement(Directory, directoryService({ db, feed, clock })),
   ];
 }

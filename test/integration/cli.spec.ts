@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'mocha';
 import { SallyportError } from '#core/errors/error.ts';
+import { SessionService } from '#gen/sallyport/session/v1/session_pb.js';
+import { createConnectClient } from '#kernel/rpc/connect-client.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import type { Session } from '#sdk/session.ts';
 import { runCli } from '#services/cli/run-cli.ts';
-import { type OwnMesh, ownMesh } from '../mesh.ts';
+import { routeKeyOfUser } from '#services/security/session/login.ts';
+import { activationFor, type OwnMesh, ownMesh } from '../mesh.ts';
 import { enrolDevice, type TestDevice } from '../mesh-device.ts';
 
 /** What an administrator does at the command line, on a mesh that runs. */
@@ -62,14 +65,10 @@ describe('the command line of a running mesh', function () {
   describe('sessions', () => {
     const open = (): Promise<Session> => phone.device.open(phone.credentials);
     const ended = (session: Session): Promise<unknown> =>
-      waitFor(
-        () =>
-          session.fetch('/news').then(
-            () => false,
-            (error: unknown) => SallyportError.from(error).reason === 'SESSION_REVOKED',
-          ),
-        { timeoutMs: 30_000, what: 'the session to be over' },
-      );
+      waitFor(() => session.fetch('/news').then(() => false, hasReason('SESSION_REVOKED')), {
+        timeoutMs: 30_000,
+        what: 'the session to be over',
+      });
 
     it('are listed page by page, or all, and shown', async () => {
       const opened = [await open(), await open(), await open()];
@@ -123,6 +122,109 @@ describe('the command line of a running mesh', function () {
     });
   });
 
+  describe('users', () => {
+    const passwordFile = (name: string, password: string): string => {
+      const file = join(own.stateDir, `${name}.txt`);
+      writeFileSync(file, `${password}\n`, { mode: 0o600 });
+      return file;
+    };
+    const user = async (name: string): Promise<Record<string, unknown>> =>
+      (await json<{ user: Record<string, unknown> }>('users', 'show', name)).user;
+    const canLogIn = async (name: string, password: string): Promise<string> => {
+      const edge = createConnectClient(SessionService, {
+        address: own.edgeUrls[0] ?? '',
+        defaultDeadlineMs: 10_000,
+        ca: readFileSync(own.publicCa),
+      });
+      const headers = { 'x-sallyport-route': routeKeyOfUser(name) };
+      return edge.login({ user: name, password }, { headers }).then(
+        () => 'yes',
+        (error: unknown) => SallyportError.from(error).reason,
+      );
+    };
+    const first = 'a first long password';
+    const second = 'a second long password';
+
+    it('are made, listed, changed and removed', async () => {
+      const file = passwordFile('first', first);
+      await json('users', 'add', 'Carla', '--groups', 'staff,payroll', '--password-file', file);
+      assert.match((await run('users', 'add', 'carla', '--no-password')).err, /^error ALREADY_EXISTS: /);
+      assert.deepEqual((await user('CARLA')).groups, ['payroll', 'staff']);
+      assert.equal(await canLogIn('carla', first), 'yes');
+      const listed = await json<Listed>('users', 'list', '--group', 'payroll');
+      assert.deepEqual(
+        listed.items.map(({ name }) => name),
+        ['carla'],
+      );
+      const changed = ['--add-groups', 'nurses', '--remove-groups', 'payroll', '--roles', 'viewer,helpdesk'];
+      await json('users', 'set', 'carla', '--display-name', 'Carla C.', ...changed);
+      const { displayName, groups, roles } = await user('carla');
+      assert.deepEqual(
+        { displayName, groups, roles },
+        { displayName: 'Carla C.', groups: ['nurses', 'staff'], roles: ['ROLE_HELPDESK', 'ROLE_VIEWER'] },
+      );
+      assert.equal((await json<Listed>('users', 'list', '--role', 'helpdesk')).items.length, 1);
+      assert.equal((await json<Listed>('users', 'list', '--prefix', 'car', '--limit', '1')).nextPage, '');
+      await json('users', 'passwd', 'carla', '--password-file', passwordFile('second', second));
+      assert.equal(await canLogIn('carla', first), 'CREDENTIALS_INVALID');
+      assert.equal(await canLogIn('carla', second), 'yes');
+      await json('users', 'disable', 'carla');
+      assert.equal(await canLogIn('carla', second), 'CREDENTIALS_INVALID');
+      await json('users', 'enable', 'carla');
+      assert.equal(await canLogIn('carla', second), 'yes');
+      await json('users', 'remove', 'carla', '--reason', 'has left');
+      assert.equal(await canLogIn('carla', second), 'CREDENTIALS_INVALID');
+      assert.match((await run('users', 'show', 'carla')).err, /^error NOT_FOUND: /);
+    });
+
+    it('lose their sessions with their groups, their password or themselves, and keep them otherwise', async () => {
+      const file = passwordFile('dora', first);
+      await json('users', 'add', 'dora', '--groups', 'staff', '--password-file', file);
+      const device = await enrolDevice(own, { activation: await activationFor(own, 'dora') });
+      const open = (password: string): Promise<Session> =>
+        device.device.open({ ...device.credentials, user: 'dora', password });
+      const lost = async (session: Session, ...args: string[]): Promise<void> => {
+        assert.equal((await session.fetch('/news')).status, 200);
+        const { position } = await json<{ position: number }>(...args);
+        assert.ok(position > 0);
+        await waitFor(() => session.fetch('/news').then(() => false, hasReason('SESSION_REVOKED')), {
+          timeoutMs: 30_000,
+          what: 'the session to be over',
+        });
+      };
+      try {
+        const kept = await open(first);
+        await json('users', 'set', 'dora', '--display-name', 'D.', '--roles', 'viewer', '--groups', 'staff');
+        await lost(kept, 'users', 'set', 'dora', '--add-groups', 'nurses');
+        await lost(
+          await open(first),
+          'users',
+          'passwd',
+          'dora',
+          '--password-file',
+          passwordFile('second', second),
+        );
+        await lost(await open(second), 'users', 'disable', 'dora');
+        await json('users', 'enable', 'dora');
+        await lost(await open(second), 'users', 'remove', 'dora');
+        // Somebody else of that name gets neither the password nor the phone.
+        await json('users', 'add', 'dora', '--groups', 'staff', '--password-file', file);
+        await assert.rejects(open(first), hasReason('ENROLMENT_REVOKED'));
+      } finally {
+        device.device.close();
+      }
+    });
+
+    it('have passwords that are long enough, and names without control characters', async () => {
+      const short = await run('users', 'passwd', 'anna', '--password-file', passwordFile('short', 'short'));
+      assert.match(short.err, /^error INVALID_FIELD: /);
+      assert.doesNotMatch(short.err, /short$/m);
+      assert.match((await run('users', 'add', 'a\u0007b', '--no-password')).err, /^error INVALID_FIELD: /);
+      assert.equal((await run('users', 'set', 'anna')).code, 2);
+      assert.equal((await run('users', 'set', 'anna', '--roles', 'king')).code, 2);
+    });
+  });
+
   describe('activation and keys', () => {
     it('enrol, rotate and revoke a device', async () => {
       const file = join(own.stateDir, 'bert.txt');
@@ -168,3 +270,8 @@ describe('the command line of a running mesh', function () {
 });
 
 const handle = (session: Readonly<Record<string, string>>): string => session.handle ?? '';
+
+const hasReason =
+  (reason: string) =>
+  (error: unknown): boolean =>
+    SallyportError.from(error).reason === reason;

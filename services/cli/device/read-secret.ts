@@ -23,15 +23,27 @@ export function readSecretFile(file: string, { cwd }: Pick<CommandContext, 'cwd'
  * user of the machine could read.
  * @throws UsageError when there is none and no terminal to ask at; Interrupted on Ctrl-C
  */
-export async function readPassword(file: string | undefined, command: CommandContext): Promise<string> {
+export async function readPassword(
+  file: string | undefined,
+  command: CommandContext,
+  question = 'Password: ',
+): Promise<string> {
   if (file !== undefined) return readSecretFile(file, command);
   const given = command.env.SALLYPORT_PASSWORD;
   if (given !== undefined && given !== '') return given;
-  if (process.stdin.isTTY && process.stderr.isTTY) return promptHidden('Password: ', command);
+  if (process.stdin.isTTY && process.stderr.isTTY) return promptHidden(question, command);
   throw new UsageError(
     'there is no password',
     'use --password-file FILE (- is standard input) or the variable SALLYPORT_PASSWORD',
   );
+}
+
+/** A password that is to be set: as {@link readPassword}, but typed twice. @throws UsageError */
+export async function readNewPassword(file: string | undefined, command: CommandContext): Promise<string> {
+  const password = await readPassword(file, command, 'New password: ');
+  const given = file !== undefined || (command.env.SALLYPORT_PASSWORD ?? '') !== '';
+  if (given || (await readPassword(undefined, command, 'Once more: ')) === password) return password;
+  throw new UsageError('the two were not the same', 'try again');
 }
 
 /** Asks at the terminal, showing nothing of what is typed. */

@@ -1,5 +1,6 @@
 import type { Migration } from '#kernel/db/migrate.ts';
 import { kernelMigrations } from '#kernel/db/migrations.ts';
+import { directoryMigrations } from './migrations-directory.ts';
 import { keyMigrations } from './migrations-keys.ts';
 import { sessionMigrations } from './migrations-sessions.ts';
 
@@ -8,4 +9,5 @@ export const securityMigrations: readonly Migration[] = [
   ...kernelMigrations,
   ...keyMigrations,
   ...sessionMigrations,
+  ...directoryMigrations,
 ];

@@ -1,5 +1,6 @@
+import type { DirectoryTables } from './tables-directory.ts';
 import type { KeyTables } from './tables-keys.ts';
 import type { SessionTables } from './tables-sessions.ts';
 
 /** All tables of the security tier. */
-export interface SecurityTables extends KeyTables, SessionTables {}
+export interface SecurityTables extends KeyTables, SessionTables, DirectoryTables {}

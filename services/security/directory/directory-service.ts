@@ -1,0 +1,135 @@
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { SallyportError } from '#core/errors/error.ts';
+import type { Directory, Role } from '#gen/sallyport/directory/v1/directory_pb.js';
+import { hashPassword } from '#kernel/crypto/password.ts';
+import type { Db } from '#kernel/db/db.ts';
+import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
+import type { Clock } from '#kernel/time/clock.ts';
+import { requireRole } from '../authorize/callers.ts';
+import type { Feed } from '../feed/feed.ts';
+import type { SecurityTables } from '../store/tables.ts';
+import {
+  type ChangeContext,
+  createUser,
+  deleteUser,
+  setPassword,
+  type UserChange,
+  updateUser,
+} from './change-users.ts';
+import { findUserDetails, listUsers, type UserDetails } from './read-users.ts';
+import { type PersonRole, roleOfWire, roleToWire } from './roles.ts';
+import { canonicalUser } from './users.ts';
+
+export interface DirectoryDeps {
+  readonly db: Db<SecurityTables>;
+  readonly feed: Pick<Feed, 'append' | 'announce'>;
+  /** Database time. */
+  readonly clock: Clock;
+}
+
+const defaultPage = 100;
+
+/** Users, for administrators. Envoy says who may call what; this looks again. */
+export function directoryService(deps: DirectoryDeps): Handlers<typeof Directory> {
+  /** In one transaction, once for each request key, and told to the other pods. */
+  const change = async (
+    call: CallContext,
+    requestKey: string,
+    body: (context: ChangeContext) => Promise<UserChange>,
+  ): Promise<UserChange> => {
+    const { db, feed, clock } = deps;
+    const done = await db.tx((trx) => body({ trx, feed, nowMs: clock.now() }), {
+      key: `${call.method} ${call.caller.pod} ${requestKey}`,
+      signal: call.signal,
+    });
+    if (done.position > 0) await feed.announce(done.position, 'COMMITTED');
+    return done;
+  };
+
+  return {
+    listUsers: async (request, call) => {
+      requireRole(call, 'operator');
+      const limit = request.pageSize === 0 ? defaultPage : request.pageSize;
+      const found = await deps.db.read(
+        (db) =>
+          listUsers(db, {
+            group: request.group === '' ? undefined : request.group,
+            role: roleOfWire(request.role),
+            namePrefix: request.namePrefix,
+            after: request.pageToken === '' ? undefined : request.pageToken,
+            limit: limit + 1,
+          }),
+        { signal: call.signal },
+      );
+      const page = found.slice(0, limit);
+      const more = found.length > limit;
+      return { users: page.map(toWire), nextPageToken: more ? (page.at(-1)?.name ?? '') : '' };
+    },
+
+    getUser: async ({ name }, call) => {
+      requireRole(call, 'operator');
+      const user = await deps.db.read((db) => findUserDetails(db, name), { signal: call.signal });
+      if (user !== undefined) return { user: toWire(user) };
+      throw new SallyportError('NOT_FOUND', { message: `there is no user "${canonicalUser(name)}"` });
+    },
+
+    createUser: async ({ requestKey, name, displayName, groups, roles, password }, call) => {
+      requireRole(call, 'operator');
+      const passwordHash = password === '' ? undefined : await hashPassword(password);
+      const { user } = await change(call, requestKey, (context) =>
+        createUser(context, {
+          name,
+          displayName: displayName === '' ? undefined : displayName,
+          groups: groups?.names ?? [],
+          roles: rolesOfWire(roles?.roles ?? []),
+          passwordHash,
+        }),
+      );
+      return { user: toWire(user) };
+    },
+
+    updateUser: async (request, call) => {
+      requireRole(call, 'operator');
+      const { user, position } = await change(call, request.requestKey, (context) =>
+        updateUser(context, request.name, {
+          displayName: request.displayName,
+          groups: request.groups?.names,
+          addGroups: request.addGroups?.names,
+          removeGroups: request.removeGroups?.names,
+          roles: request.roles && rolesOfWire(request.roles.roles),
+          disabled: request.disabled,
+        }),
+      );
+      return { user: toWire(user), position: BigInt(position) };
+    },
+
+    setPassword: async ({ requestKey, name, password }, call) => {
+      requireRole(call, 'operator');
+      const hash = await hashPassword(password);
+      const { position } = await change(call, requestKey, (context) => setPassword(context, name, hash));
+      return { position: BigInt(position) };
+    },
+
+    deleteUser: async ({ requestKey, name, reason }, call) => {
+      requireRole(call, 'operator');
+      const { position } = await change(call, requestKey, (context) => deleteUser(context, name, reason));
+      return { position: BigInt(position) };
+    },
+  };
+}
+
+const rolesOfWire = (roles: readonly Role[]): PersonRole[] => roles.flatMap((role) => roleOfWire(role) ?? []);
+
+function toWire(user: UserDetails) {
+  const { name, displayName, groups, roles, disabled, hasPassword, createdMs, updatedMs } = user;
+  return {
+    name,
+    displayName,
+    groups: [...groups],
+    roles: roles.map(roleToWire),
+    disabled,
+    hasPassword,
+    createdAt: timestampFromMs(createdMs),
+    updatedAt: timestampFromMs(updatedMs),
+  };
+}

@@ -73,8 +73,9 @@ export const httpManager = (ctx: BuildContext, o: ManagerOptions): Extension =>
         ? { rds: { route_config_name: o.name, config_source: fileSource(ctx, 'rds', o.name) } }
         : { route_config: { name: o.name } }),
       drain_timeout: ctx.tuning.sidecar.drain_time,
-      // No address is trusted for being near.
-      internal_address_config: { cidr_ranges: [] },
+      // No address is trusted for being near: without a range Envoy trusts private addresses and loopback, and
+      // lets whoever calls from there set time-outs and retries by x-envoy-*. From this one nobody can call.
+      internal_address_config: { cidr_ranges: [{ address_prefix: '255.255.255.255', prefix_len: 32 }] },
       stream_idle_timeout: '0s',
       normalize_path: true,
       ...(o.inbound ? inbound(ctx) : {}),

@@ -9,9 +9,11 @@ import { type Bench, BenchInterrupted, runBench } from './harness/context.ts';
 import { pinning } from './harness/cores.ts';
 import type { Figure } from './harness/figure.ts';
 import { table } from './harness/table.ts';
+import { memory } from './memory.ts';
+import { open } from './open.ts';
 import { relay } from './relay.ts';
 
-const benches: readonly Bench[] = [authorize, check, relay];
+const benches: readonly Bench[] = [authorize, check, relay, open, memory];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

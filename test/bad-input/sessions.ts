@@ -2,16 +2,13 @@
 import assert from 'node:assert/strict';
 import { create, fromBinary } from '@bufbuild/protobuf';
 import type { SessionMessageKind } from '#core/channel/session-message.ts';
-import { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
 import { type AttachRequest, AttachResponseSchema } from '#gen/sallyport/relay/v1/relay_pb.js';
 import {
   RenewSessionRequestSchema,
   RevokeWait,
   type SessionSealed,
-  SessionService,
 } from '#gen/sallyport/session/v1/session_pb.js';
 import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
-import { askSecurity } from '#services/cli/operator.ts';
 import { goodMessage, routed } from '../edge/hand-device.ts';
 import type { HandAttachment } from '../edge/hand-session.ts';
 import { type Case, casesOf, change, changedLetter, type Expected, flipped, spots } from './case.ts';
@@ -190,17 +187,15 @@ const endings: Readonly<Record<string, (world: World) => Promise<HandAttachment>
     const device = await world.newDevice();
     const session = await world.newSession(device);
     const attachment = await session.attach();
-    await askSecurity(world.mesh, KeyStore, (keys) => keys.revokeSharedKey({ routeKey: device.routeKey }));
+    await world.operator.keys.revokeSharedKey({ routeKey: device.routeKey });
     return attachment;
   },
 };
 
-async function revoke({ mesh }: World, session: string): Promise<void> {
-  const { everywhere } = await askSecurity(mesh, SessionService, (sessions) =>
-    sessions.revokeSessions(
-      { subject: { case: 'session', value: session }, reason: 'a test', wait: RevokeWait.FLEET },
-      { deadlineMs: Date.now() + 30_000 },
-    ),
+async function revoke({ operator }: World, session: string): Promise<void> {
+  const { everywhere } = await operator.sessions.revokeSessions(
+    { subject: { case: 'session', value: session }, reason: 'a test', wait: RevokeWait.FLEET },
+    { deadlineMs: Date.now() + 30_000 },
   );
   assert.ok(everywhere);
 }
@@ -242,7 +237,7 @@ const ended: readonly Row[] = [
     'ENROLMENT_REVOKED',
     async (world) => {
       const device = await world.newDevice();
-      await askSecurity(world.mesh, KeyStore, (keys) => keys.revokeSharedKey({ routeKey: device.routeKey }));
+      await world.operator.keys.revokeSharedKey({ routeKey: device.routeKey });
       const { request } = await device.opening();
       return () => device.send(request);
     },

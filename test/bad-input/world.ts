@@ -1,20 +1,29 @@
 import assert from 'node:assert/strict';
 import { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
 import { type SessionInfo, SessionService } from '#gen/sallyport/session/v1/session_pb.js';
+import { createGrpcClient, type GrpcClient } from '#kernel/rpc/grpc-client.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import type { MeshFacts } from '#services/cli/mesh/mesh-of-state.ts';
-import { askSecurity, createActivation } from '#services/cli/operator.ts';
+import { operatorTls } from '#services/cli/operator.ts';
 import { EdgeCaller } from '../edge/edge-caller.ts';
 import { app, HandDevice } from '../edge/hand-device.ts';
 import type { HandAttachment, HandSession } from '../edge/hand-session.ts';
 import { demoPassword } from '../mesh.ts';
 import { secondUser } from './second-user.ts';
 
+export interface Operator {
+  readonly keys: GrpcClient<typeof KeyStore>;
+  readonly sessions: GrpcClient<typeof SessionService>;
+}
+
 /** What the cases work with: a mesh, an enrolled device with a session, and ways to get more of them. */
 export class World {
   readonly mesh: MeshFacts;
   readonly caller: EdgeCaller;
   readonly credentials: { readonly user: string; readonly password: string };
+  readonly #open: { close(): void }[] = [];
+  #operator: Operator | undefined;
+  #recorded: unknown;
   #device: HandDevice | undefined;
   #good: HandAttachment | undefined;
 
@@ -25,6 +34,17 @@ export class World {
   }
 
   async begin(): Promise<void> {
+    const pod = this.mesh.pods.find(({ role }) => role === 'security');
+    assert.ok(pod);
+    const options = {
+      address: `${pod.address}:${pod.ports.mesh}`,
+      tls: await operatorTls(this.mesh.stateDir),
+      defaultDeadlineMs: 20_000,
+    };
+    const keys = createGrpcClient(KeyStore, options);
+    const sessions = createGrpcClient(SessionService, options);
+    this.#open.push(keys, sessions, this.caller);
+    this.#operator = { keys, sessions };
     this.#device = await this.newDevice();
     this.#good = await (await this.newSession()).attach();
   }
@@ -45,12 +65,16 @@ export class World {
     return this.good.session;
   }
 
-  activation(ttlSeconds = 3600): Promise<string> {
-    const { user } = this.credentials;
-    return askSecurity(this.mesh, KeyStore, async (keyStore) => {
-      const made = await keyStore.createActivation({ user, appId: app.appId, ttlSeconds });
-      return made.activation;
-    });
+  /** Calls with an operator's certificate. */
+  get operator(): Operator {
+    assert.ok(this.#operator);
+    this.#recorded = undefined;
+    return this.#operator;
+  }
+
+  async activation(ttlSeconds = 3600, user = this.credentials.user): Promise<string> {
+    const made = await this.operator.keys.createActivation({ user, appId: app.appId, ttlSeconds });
+    return made.activation;
   }
 
   async newDevice(): Promise<HandDevice> {
@@ -73,29 +97,41 @@ export class World {
   /** Enrolled for somebody else. */
   async strangersDevice(): Promise<HandDevice> {
     const credentials = await secondUser(this.mesh);
-    const activation = await createActivation(this.mesh, { user: credentials.user, appId: app.appId });
-    return HandDevice.enrol(this.caller, activation, credentials);
+    return HandDevice.enrol(this.caller, await this.activation(3600, credentials.user), credentials);
   }
 
-  /** All that an operator sees of enrolments and sessions, but for when they were last seen. */
-  async record(): Promise<unknown> {
-    const keys = await askSecurity(this.mesh, KeyStore, (keyStore) =>
-      keyStore.listSharedKeys({ includeRevoked: true, pageSize: 1000 }),
-    );
-    const sessions = await this.#sessions();
-    return {
-      keys: keys.keys,
-      sessions: sessions.map(({ lastSeenAt: _, pod: __, ...session }) => session),
-    };
+  /**
+   * All that an operator sees of enrolments and sessions, but for when they were last seen. Unless `anew`,
+   * what it was at the end of the case before will do if nobody has changed anything since.
+   */
+  async record(anew = false): Promise<unknown> {
+    if (this.#recorded === undefined || anew) {
+      const { keys } = this.operator;
+      const listed = await keys.listSharedKeys({ includeRevoked: true, pageSize: 1000 });
+      const sessions = await this.#sessions();
+      this.#recorded = {
+        keys: listed.keys,
+        sessions: sessions.map(({ lastSeenAt: _, pod: __, ...session }) => session),
+      };
+    }
+    return this.#recorded;
   }
 
+  /** On a busy machine the edge may look for another proxy for a moment, which then does not know it. */
   async assertGood(): Promise<void> {
-    const { head, error } = await this.good.exchange();
-    assert.equal(head?.status, 200, `a good request was refused: ${error?.reason} ${error?.message}`);
+    let why = '';
+    await waitFor(
+      async () => {
+        const { head, error } = await this.good.exchange();
+        why = `${error?.reason} ${error?.message}`;
+        return head?.status === 200;
+      },
+      { timeoutMs: 15_000, everyMs: 100, what: 'a good request to be answered' },
+    ).catch((cause: unknown) => assert.fail(`a good request was refused: ${why} ${String(cause)}`));
   }
 
   close(): void {
-    this.caller.close();
+    for (const each of this.#open) each.close();
   }
 
   async #waitForSession(matches: (session: SessionInfo) => boolean): Promise<void> {
@@ -106,9 +142,7 @@ export class World {
   }
 
   async #sessions(): Promise<SessionInfo[]> {
-    const { sessions } = await askSecurity(this.mesh, SessionService, (service) =>
-      service.listSessions({ includeEnded: true, pageSize: 1000 }),
-    );
+    const { sessions } = await this.operator.sessions.listSessions({ includeEnded: true, pageSize: 1000 });
     return sessions;
   }
 }

@@ -69,12 +69,8 @@ export class HandSession {
     });
   }
 
-  sendAttach(request: AttachRequest): Promise<Answer> {
-    return this.#caller.call(
-      `${relay}/Attach`,
-      toBinary(AttachRequestSchema, request),
-      routed(this.routeKey),
-    );
+  sendAttach(request: AttachRequest, options: CallOptions = routed(this.routeKey)): Promise<Answer> {
+    return this.#caller.call(`${relay}/Attach`, toBinary(AttachRequestSchema, request), options);
   }
 
   async attach(): Promise<HandAttachment> {

@@ -35,6 +35,8 @@ export async function answer(
         'application/json',
         JSON.stringify({ ...claims, host: request.headers.host }),
       );
+    case '/headers':
+      return send(response, 200, 'application/json', JSON.stringify(shownHeaders(request)));
     case '/echo':
       return echo(request, response);
     case '/big':
@@ -81,6 +83,14 @@ const home = (claims: AssertionClaims): string =>
     `<p>Hello ${escapeHtml(claims.sub)}. You are in: ${claims.groups.map(escapeHtml).join(', ')}.</p>` +
       '<ul><li><a href="/news">News</a></li><li><a href="/whoami">Who am I</a></li></ul>',
   );
+
+/** Fields of the request as they have come, the assertion's value left out: whoever has it is the user. */
+const shownHeaders = ({ rawHeaders }: IncomingMessage): [string, string][] =>
+  rawHeaders.flatMap((name, at): [string, string][] => {
+    if (at % 2 === 1) return [];
+    const isAssertion = name.toLowerCase() === 'x-sallyport-assertion';
+    return [[name, isAssertion ? '(not shown)' : (rawHeaders[at + 1] ?? '')]];
+  });
 
 /** The body back as it comes. */
 async function echo(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -108,7 +108,7 @@ const shapes: readonly Row[] = [
   refused('an underscore in a name', [400], post('content_length: 2\r\ncontent-length: 2\r\n', '{}')),
   refused('no host', [400], `POST ${path} HTTP/1.1\r\n${json}content-length: 2\r\n\r\n{}`),
   refused('HTTP/1.0', [426, 400], post('content-length: 2\r\n', '{}', `POST ${path} HTTP/1.0`)),
-  refused('HTTP/9.9', [400, 505], post('content-length: 2\r\n', '{}', `POST ${path} HTTP/9.9`)),
+  refused('HTTP/9.9', [400, 426, 505], post('content-length: 2\r\n', '{}', `POST ${path} HTTP/9.9`)),
   refused('no HTTP at all', [400], 'hello, who is there?\r\n\r\n'),
   refused('a tunnel', [400, 404, 405], 'CONNECT sec-0:443 HTTP/1.1\r\nhost: sec-0:443\r\n\r\n'),
   refused('17 KiB of headers', [431], post(`x: ${'v'.repeat(17 * 1024)}\r\ncontent-length: 2\r\n`, '{}')),

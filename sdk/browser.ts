@@ -1,5 +1,6 @@
-import { createFetchClient } from '@connectrpc/connect/protocol';
+import { type UniversalClientFn, universalClientResponseFromFetch } from '@connectrpc/connect/protocol';
 import { createTransport } from '@connectrpc/connect/protocol-grpc-web';
+import { concat } from '../core/channel/bytes.ts';
 import type { ConnectEdge } from './edges.ts';
 
 const maxMessageBytes = 4 * 1024 * 1024;
@@ -12,7 +13,7 @@ export function browserEdges(fetchFunction: typeof fetch = globalThis.fetch): Co
   return (url) => ({
     transport: createTransport({
       baseUrl: url,
-      httpClient: createFetchClient(fetchFunction),
+      httpClient: wholeRequests(fetchFunction),
       useBinaryFormat: true,
       interceptors: [],
       acceptCompression: [],
@@ -23,4 +24,26 @@ export function browserEdges(fetchFunction: typeof fetch = globalThis.fetch): Co
     }),
     streams: false,
   });
+}
+
+/**
+ * Calls over `fetch` that are sent whole. Of a body Connect's own client makes a stream, which browsers do not
+ * send, or over HTTP/2 only.
+ */
+export function wholeRequests(fetchFunction: typeof fetch = globalThis.fetch): UniversalClientFn {
+  return async ({ url, method, header, body, signal }) => {
+    const response = await fetchFunction(url, {
+      method,
+      headers: header,
+      ...(body && { body: await whole(body) }),
+      ...(signal && { signal }),
+    });
+    return universalClientResponseFromFetch(response);
+  };
+}
+
+async function whole(body: AsyncIterable<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
+  const parts: Uint8Array[] = [];
+  for await (const part of body) parts.push(part);
+  return new Uint8Array(concat(...parts));
 }

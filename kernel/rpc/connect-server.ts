@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import {
+  constants,
   createServer,
   type Http2ServerRequest,
   type Http2ServerResponse,
@@ -51,6 +52,8 @@ export function createConnectServer(options: ConnectServerOptions): RpcServer {
     const handler = handlers.get(path);
     const id = request.headers['x-request-id'];
     const place = { ...(pod && { pod }), ...(typeof id === 'string' && { requestId: id }) };
+    // Connect makes a URL of it, which what gRPC allows need not be: C, Python and others send a socket's path.
+    request.headers[':authority'] = 'localhost';
     const call = universalRequestFromNodeRequest(request, response, undefined, undefined);
     const told = handler
       ? await explainRefusal(await handler(call), place)
@@ -64,7 +67,7 @@ export function createConnectServer(options: ConnectServerOptions): RpcServer {
       // What fails here is the sending of an answer, mostly because nobody is there to take it.
       answer(request, response).catch((error: unknown) => {
         log.debug({ rpc: request.url, err: SallyportError.from(error) }, 'an answer could not be sent');
-        response.stream?.close();
+        response.stream?.close(constants.NGHTTP2_INTERNAL_ERROR);
       });
     },
   );

@@ -64,9 +64,9 @@ describe('Connect server', () => {
       grpcWeb: withSallyportErrors(createClient(Relay, createGrpcWebTransport(options))),
     };
   };
-  const post = async (path: string, type: string, body: string | Uint8Array) => {
+  const post = async (path: string, type: string, body: string | Uint8Array, more: object = {}) => {
     const session = connectHttp2('http://localhost', { createConnection: () => connect(socket) });
-    const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': type });
+    const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': type, ...more });
     let status = 0;
     let headers: object = {};
     stream.on('response', (given) => {
@@ -106,6 +106,15 @@ describe('Connect server', () => {
       assert.ok((call.deadlineMs ?? 0) > Date.now());
       await until('the signal to abort after the end', () => call.signal.aborted);
     }
+  });
+
+  it('serves clients that send the path of a socket as authority, as gRPC for Python does', async () => {
+    await serve({ attach: async () => ({ proxy: 'proxy-0' }) });
+    const message = JSON.stringify({ ...attach, deviceNonce: 'A'.repeat(43), proof: 'A'.repeat(43) });
+    const answer = await post('/sallyport.relay.v1.Relay/Attach', 'application/json', message, {
+      ':authority': 'tmp%2Fsallyport-0%2Fout.sock',
+    });
+    assert.deepEqual([answer.status, answer.text], [200, '{"proxy":"proxy-0"}']);
   });
 
   it('carries the same errors in all of them', async () => {

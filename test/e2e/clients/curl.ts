@@ -50,10 +50,10 @@ export const curlSuite = (bench: Bench): Suite => ({
       assert.equal(info.reason, 'CREDENTIALS_INVALID');
       assert.equal(info.domain, 'sallyport.internal');
     });
-    await check('a user who is not there gets the same answer, to the byte', async () => {
-      const known = errorOf(await outputOf(bench, blocks(bench, 'setup', 'curl-wrong-password')));
+    await check('a user who is not there gets the same answer', async () => {
+      const known = withoutPlace(await outputOf(bench, blocks(bench, 'setup', 'curl-wrong-password')));
       const nobody = blocks(bench, 'setup', 'curl-wrong-password').replace('"anna"', '"nobody"');
-      assert.deepEqual(errorOf(await outputOf(bench, nobody)), known);
+      assert.deepEqual(withoutPlace(await outputOf(bench, nobody)), known);
     });
   },
 });
@@ -62,4 +62,18 @@ export const curlSuite = (bench: Bench): Suite => ({
 function errorOf(output: string): { readonly status: string; readonly error: ConnectError } {
   const [body = '', status = ''] = output.trim().split('\n');
   return { status, error: JSON.parse(body) };
+}
+
+/** All of an answer but where and when it was given: pod, request id, and their bytes. */
+function withoutPlace(output: string): object {
+  const { status, error } = errorOf(output);
+  const { code, message, details, ...rest } = error;
+  const told = details.map(({ type, value }) => {
+    if (type !== 'google.rpc.ErrorInfo') return { type, value };
+    const { reason, domain, metadata } = fromBinary(ErrorInfoSchema, Buffer.from(value, 'base64'));
+    const { pod, request_id, ...others } = metadata;
+    assert.ok(pod !== undefined && request_id !== undefined);
+    return { type, reason, domain, metadata: others };
+  });
+  return { status, code, message, told, rest };
 }

@@ -1,6 +1,6 @@
 /** A page in a browser: the SDK as in docs/CLIENTS.md, but by Connect instead of gRPC-Web. */
-import { createFetchClient } from '@connectrpc/connect/protocol';
 import { createTransport } from '@connectrpc/connect/protocol-connect';
+import { wholeRequests } from '#sdk/browser.ts';
 import type { ConnectEdge } from '#sdk/edges.ts';
 import { Device, enroll, memoryStore } from '#sdk/index.ts';
 
@@ -15,7 +15,7 @@ const maxMessageBytes = 4 * 1024 * 1024;
 const connect: ConnectEdge = (url) => ({
   transport: createTransport({
     baseUrl: url,
-    httpClient: createFetchClient(globalThis.fetch),
+    httpClient: wholeRequests(),
     useBinaryFormat: true,
     interceptors: [],
     acceptCompression: [],

@@ -7,6 +7,7 @@ import type { CallOptions, Db, DbOptions, TxOptions } from './db.ts';
 import { judge, unavailable } from './failures.ts';
 import { Gate } from './gate.ts';
 import { claimKey, maxKeyBytes, storeResult } from './idempotency.ts';
+import { observed } from './observed.ts';
 import { Pool } from './pool.ts';
 
 /** A client of the primary. Nothing is connected before the first call. */
@@ -134,32 +135,31 @@ export function openDbOver<S>(
           message: `an idempotency key has 1 to ${maxKeyBytes} bytes; this one has ${Buffer.byteLength(key)}`,
         });
       }
-      return call(
-        (connection) => transact(connection, fn, key),
-        o,
-        key !== undefined || o.idempotent === true,
+      return observed('tx', clock, () =>
+        call((connection) => transact(connection, fn, key), o, key !== undefined || o.idempotent === true),
       );
     },
     read: async (fn, o = {}) =>
-      call(
-        async (connection) => {
-          try {
-            return { is: 'done', value: await fn(connection.kysely) };
-          } catch (error) {
-            return judge(error) === 'fatal'
-              ? { is: 'failed', error }
-              : { is: 'repeat', because: error, ambiguous: false };
-          }
-        },
-        o,
-        true,
-      ),
+      observed('read', clock, () => call((connection) => readOnce(connection, fn), o, true)),
     figures: () => ({ connections: pool.open, active: gate.inside, waiting: gate.waiting, repeated }),
     close: () => {
       pool.close();
       return Promise.resolve();
     },
   };
+}
+
+async function readOnce<S, T>(
+  connection: Connection<S>,
+  fn: (db: Connection<S>['kysely']) => Promise<T>,
+): Promise<Outcome<T>> {
+  try {
+    return { is: 'done', value: await fn(connection.kysely) };
+  } catch (error) {
+    return judge(error) === 'fatal'
+      ? { is: 'failed', error }
+      : { is: 'repeat', because: error, ambiguous: false };
+  }
 }
 
 async function transact<S, T>(

@@ -4,6 +4,7 @@ import {
   context,
   propagation,
   type Span,
+  type SpanOptions,
   SpanStatusCode,
   type Tracer,
   trace,
@@ -15,14 +16,19 @@ export function tracer(): Tracer {
   return trace.getTracer('sallyport');
 }
 
-/** Runs `work` in a span, which ends with it and says why it failed. */
+/**
+ * Runs `work` in a span, which ends with it and says why it failed. `options` name its kind and its links; its
+ * parent is that of `parent`, by default the present span.
+ */
 export async function withSpan<T>(
   by: Tracer,
   name: string,
   attributes: Attributes,
   work: (span: Span) => T | Promise<T>,
+  options: Omit<SpanOptions, 'attributes'> & { readonly parent?: Context } = {},
 ): Promise<T> {
-  return by.startActiveSpan(name, { attributes }, async (span) => {
+  const { parent = context.active(), ...rest } = options;
+  return by.startActiveSpan(name, { ...rest, attributes }, parent, async (span) => {
     try {
       return await work(span);
     } catch (error) {

@@ -31,8 +31,19 @@ export function sessionFacts(record: SessionRecord): SessionFacts {
   });
 }
 
-/** The session as a lease carries it. */
+const made = new WeakMap<SessionRecord, WireFacts>();
+
+/** The session as a lease carries it; made once for a record, which never changes. */
 export function wireFacts(record: SessionRecord): WireFacts {
+  let facts = made.get(record);
+  if (facts === undefined) {
+    facts = makeFacts(record);
+    made.set(record, facts);
+  }
+  return facts;
+}
+
+function makeFacts(record: SessionRecord): WireFacts {
   const { app } = record;
   return create(SessionFactsSchema, {
     user: record.user,

@@ -1,8 +1,9 @@
 import { SallyportError } from '#core/errors/error.ts';
-import { type Jwk, verifyAssertion } from '#kernel/crypto/assertion.ts';
+import type { Jwk } from '#kernel/crypto/assertion.ts';
 import { sessionOfToken } from '../session/people-token.ts';
 import type { SessionRecord } from '../session/record.ts';
 import type { SessionOwner } from '../session/session-owner.ts';
+import { VerifiedAssertions } from './verified-assertions.ts';
 
 export interface SubjectDeps {
   readonly sessions: Pick<SessionOwner, 'get' | 'byHandle'>;
@@ -22,8 +23,9 @@ export interface Subjects {
 }
 
 export function subjects(deps: SubjectDeps): Subjects {
+  const verified = new VerifiedAssertions(deps);
   const ofAssertion = async (jwt: string): Promise<SessionRecord> => {
-    const claims = await verifyAssertion(jwt, { keys: deps.jwks().keys }, deps.now());
+    const claims = await verified.claimsOf(jwt);
     try {
       return await deps.sessions.byHandle(claims.sid);
     } catch (error) {

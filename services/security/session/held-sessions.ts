@@ -1,4 +1,5 @@
-import { handleOf, type SessionRecord } from './record.ts';
+import { type PackedSession, packSession, revocableOf, unpackSession } from './packed-session.ts';
+import { handleOf, type Revocable, type SessionRecord } from './record.ts';
 
 /** A session in this pod's memory. */
 export interface Held {
@@ -9,9 +10,15 @@ export interface Held {
   seenMs: number;
 }
 
-/** The sessions that this pod holds, by id and by handle; bounded. */
+/** Packed in one sweep at most: some 50 ms of the event loop that decides. */
+const maxPacked = 10_000;
+
+/**
+ * The sessions that this pod holds, by id and by handle; bounded. Those that are idle and safe in the database are
+ * packed, and unpacked when somebody asks for them: what a session weighs is what it weighs while nobody uses it.
+ */
 export class HeldSessions {
-  readonly #byHandle = new Map<string, Held>();
+  readonly #byHandle = new Map<string, Held | PackedSession>();
   readonly #max: number;
 
   constructor(max: number) {
@@ -24,12 +31,16 @@ export class HeldSessions {
 
   /** By the whole id, compared whole: knowing a handle is not enough. */
   get(id: string): Held | undefined {
-    const held = this.#byHandle.get(handleOf(id));
+    const held = this.byHandle(handleOf(id));
     return held?.record.id === id ? held : undefined;
   }
 
   byHandle(handle: string): Held | undefined {
-    return this.#byHandle.get(handle);
+    const found = this.#byHandle.get(handle);
+    if (found === undefined || 'record' in found) return found;
+    const held = unpacked(handle, found);
+    this.#byHandle.set(handle, held);
+    return held;
   }
 
   /**
@@ -38,7 +49,7 @@ export class HeldSessions {
    */
   put(record: SessionRecord, checkedAt: number): Held | undefined {
     const handle = handleOf(record.id);
-    const known = this.#byHandle.get(handle);
+    const known = this.byHandle(handle);
     if (known) {
       if (record.version > known.record.version) known.record = record;
       return known;
@@ -53,17 +64,40 @@ export class HeldSessions {
     this.#byHandle.delete(handle);
   }
 
-  values(): IterableIterator<Held> {
-    return this.#byHandle.values();
+  *values(): IterableIterator<Held> {
+    for (const [handle, found] of this.#byHandle) {
+      yield 'record' in found ? found : unpacked(handle, found);
+    }
   }
 
-  /** Drops those for which `over` says so. */
-  sweep(over: (held: Held) => boolean): number {
+  /**
+   * Drops those for which `over` says so, and packs the ones that were not used since `idleSinceMs`, if the message
+   * that opened them is too old to come again (`openedBeforeMs`). Returns how many were dropped.
+   */
+  sweep(
+    over: (session: Revocable & Pick<SessionRecord, 'expiresAtMs'>) => boolean,
+    { idleSinceMs, openedBeforeMs }: { readonly idleSinceMs: number; readonly openedBeforeMs: number },
+  ): number {
     let dropped = 0;
-    for (const [handle, held] of this.#byHandle) {
-      if (!over(held)) continue;
-      this.#byHandle.delete(handle);
-      dropped++;
+    let packed = 0;
+    for (const [handle, found] of this.#byHandle) {
+      if ('record' in found) {
+        const { record, seenMs } = found;
+        if (over(record)) {
+          this.#byHandle.delete(handle);
+          dropped++;
+          continue;
+        }
+        if (packed >= maxPacked || record.writtenBehind) continue;
+        if (seenMs > idleSinceMs || record.openedAtMs > openedBeforeMs) continue;
+        const small = packSession(record, seenMs);
+        if (small === undefined) continue;
+        this.#byHandle.set(handle, small);
+        packed++;
+      } else if (over({ ...revocableOf(handle, found), expiresAtMs: found.expiresAtMs })) {
+        this.#byHandle.delete(handle);
+        dropped++;
+      }
     }
     return dropped;
   }
@@ -73,10 +107,15 @@ export class HeldSessions {
     let looked = 0;
     for (const [handle, held] of this.#byHandle) {
       this.#byHandle.delete(handle);
-      if (!held.record.writtenBehind) return true;
+      if (!('record' in held) || !held.record.writtenBehind) return true;
       this.#byHandle.set(handle, held);
       if (++looked >= 100) break;
     }
     return false;
   }
+}
+
+/** Whether it has been ended is looked up again at its next use. */
+function unpacked(handle: string, packed: PackedSession): Held {
+  return { record: unpackSession(handle, packed), checkedAt: -1, seenMs: packed.seenMs };
 }

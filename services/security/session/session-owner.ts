@@ -17,6 +17,8 @@ import type { NewSession, Sessions } from './sessions.ts';
 
 /** Milliseconds for looking a session up. */
 const loadMs = 2000;
+/** Milliseconds without use after which a session is packed. */
+const idleMs = 60_000;
 /** Look-ups under way at once. */
 const maxLoads = 10_000;
 
@@ -161,12 +163,15 @@ export class SessionOwner implements Sessions {
     if (held?.record.version === record.version) held.record = { ...held.record, writtenBehind: false };
   }
 
-  /** Drops what is over. Returns how many went. */
+  /** Drops what is over, and packs what is idle. Returns how many went. */
   sweep(): number {
     const { held, feed, now } = this.#deps;
     const nowMs = now();
     this.#opened.forget();
-    return held.sweep(({ record }) => record.expiresAtMs <= nowMs || feed.isRevoked(record));
+    return held.sweep((session) => session.expiresAtMs <= nowMs || feed.isRevoked(session), {
+      idleSinceMs: nowMs - idleMs,
+      openedBeforeMs: nowMs - repeatMs,
+    });
   }
 
   async #open(session: NewSession): Promise<SessionRecord> {

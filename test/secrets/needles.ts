@@ -1,0 +1,92 @@
+/** Where secrets are looked for: any number of them, in every form that a log or a dump may give them, in one pass. */
+
+export interface Found {
+  /** Name of the secret; never its value. */
+  readonly secret: string;
+  readonly form: string;
+}
+
+interface Needle extends Found {
+  readonly bytes: Buffer;
+}
+
+/** Shorter ones would be met by chance. */
+const leastBytes = 8;
+/** Of a key so much is looked for: whoever cuts it still tells most of it. */
+const mostBytes = 24;
+
+export class Needles {
+  readonly #byStart = new Map<number, Needle[]>();
+  /** Whether a needle starts so, by the first two bytes. */
+  readonly #starts = new Uint8Array(65_536);
+  readonly #names = new Set<string>();
+
+  /** Names of what is looked for. */
+  get names(): readonly string[] {
+    return [...this.#names];
+  }
+
+  /** A password, a token, an activation string. */
+  addText(secret: string, text: string): void {
+    this.#add(secret, 'text', Buffer.from(text));
+    this.#add(secret, 'JSON in JSON', Buffer.from(JSON.stringify(text).slice(1, -1)));
+    this.#addEncoded(secret, Buffer.from(text));
+  }
+
+  /** A key. */
+  addKey(secret: string, key: Uint8Array): void {
+    const part = Buffer.from(key).subarray(0, mostBytes);
+    this.#add(secret, 'raw', part);
+    this.#addEncoded(secret, part);
+    const numbers = [...part.subarray(0, 8)];
+    // As JSON.stringify and console.log write Uint8Array and Buffer.
+    this.#add(secret, 'numbers', Buffer.from(numbers.join(',')));
+    this.#add(secret, 'numbers', Buffer.from(numbers.join(', ')));
+    this.#add(secret, 'numbers', Buffer.from(numbers.map((byte, at) => `"${at}":${byte}`).join(',')));
+    this.#add(secret, 'hex with blanks', Buffer.from(numbers.map(hex).join(' ')));
+    this.#add(secret, 'hex with colons', Buffer.from(numbers.map(hex).join(':')));
+  }
+
+  /** Secrets that occur, each form once. `bytes` may be long. */
+  in(bytes: Uint8Array): Found[] {
+    const found = new Map<string, Found>();
+    for (let at = 0; at + leastBytes <= bytes.length; at++) {
+      const start = ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
+      if (this.#starts[start] === 0) continue;
+      for (const { secret, form, bytes: wanted } of this.#byStart.get(start) ?? [])
+        if (startsWith(bytes, at, wanted)) found.set(`${secret}, ${form}`, { secret, form });
+    }
+    return [...found.values()];
+  }
+
+  #addEncoded(secret: string, bytes: Buffer): void {
+    this.#add(secret, 'hex', Buffer.from(bytes.toString('hex')));
+    this.#add(secret, 'hex', Buffer.from(bytes.toString('hex').toUpperCase()));
+    // Alone, or in the middle of something longer, where it may begin at any of three letters.
+    for (const before of [0, 1, 2]) {
+      const text = Buffer.concat([Buffer.alloc(before), bytes])
+        .toString('base64')
+        .replace(/=+$/, '');
+      const inside = text.slice(before === 0 ? 0 : before + 1, -1);
+      this.#add(secret, 'base64', Buffer.from(inside));
+      this.#add(secret, 'base64url', Buffer.from(inside.replaceAll('+', '-').replaceAll('/', '_')));
+    }
+  }
+
+  #add(secret: string, form: string, bytes: Buffer): void {
+    if (bytes.length < leastBytes) throw new Error(`${secret} is too short to be looked for`);
+    this.#names.add(secret);
+    const start = bytes.readUInt16BE(0);
+    this.#starts[start] = 1;
+    const others = this.#byStart.get(start) ?? [];
+    this.#byStart.set(start, [...others, { secret, form, bytes }]);
+  }
+}
+
+const hex = (byte: number): string => byte.toString(16).padStart(2, '0');
+
+function startsWith(bytes: Uint8Array, at: number, wanted: Buffer): boolean {
+  if (at + wanted.length > bytes.length) return false;
+  for (let n = 2; n < wanted.length; n++) if (bytes[at + n] !== wanted[n]) return false;
+  return true;
+}

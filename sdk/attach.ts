@@ -34,13 +34,14 @@ export async function attach(
   session: SessionSecrets,
   edge: Edge,
   signal: AbortSignal,
+  traceparent?: string,
 ): Promise<Attached> {
   const { crypto } = platform;
   const { sessionId, sessionKey, routeKey } = session;
   const { deviceNonce, proof } = beginAttach(crypto, sessionKey, sessionId);
   const { epoch, serverNonce, proxy, confirmation } = await createClient(Relay, edge.transport).attach(
     { sessionId, deviceNonce, proof },
-    { signal, timeoutMs: tryTimeoutMs, headers: routeHeaders(routeKey) },
+    { signal, timeoutMs: tryTimeoutMs, headers: routeHeaders(routeKey, traceparent) },
   );
   const keys = completeAttach(crypto, session, { epoch, deviceNonce, serverNonce, proxy, confirmation });
   const direction = { sessionId, epoch };

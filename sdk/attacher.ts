@@ -51,12 +51,15 @@ export class Attacher {
     return this.#state.at;
   }
 
-  /** The link to send over. Rejects with the error that ended the session, that stands in the way, or CANCELLED. */
-  async link(signal: AbortSignal): Promise<Link> {
+  /**
+   * The link to send over. Rejects with the error that ended the session, that stands in the way, or CANCELLED.
+   * Attaching belongs to the trace of whoever comes first.
+   */
+  async link(signal: AbortSignal, traceparent?: string): Promise<Link> {
     if (signal.aborted) throw signal.reason;
     if (this.#state.at === 'ended') throw this.#state.error;
     if (this.#state.at === 'attached') return this.#state.link;
-    const attaching = this.#state.at === 'attaching' ? this.#state : this.#attach();
+    const attaching = this.#state.at === 'attaching' ? this.#state : this.#attach(traceparent);
     attaching.waiting++;
     try {
       return await orAborted(attaching.link, signal);
@@ -90,10 +93,10 @@ export class Attacher {
     this.#deps.listener?.({ type: 'ended', reason: error.reason });
   }
 
-  #attach(): Extract<AttachState, { at: 'attaching' }> {
+  #attach(traceparent: string | undefined): Extract<AttachState, { at: 'attaching' }> {
     const abandon = new AbortController();
     this.#deps.listener?.({ type: 'attaching' });
-    const link = this.#search(abandon.signal);
+    const link = this.#search(abandon.signal, traceparent);
     const attaching = { at: 'attaching' as const, link, abandon, waiting: 0 };
     this.#state = attaching;
     link.then(
@@ -115,14 +118,14 @@ export class Attacher {
     return attaching;
   }
 
-  async #search(signal: AbortSignal): Promise<Link> {
+  async #search(signal: AbortSignal, traceparent: string | undefined): Promise<Link> {
     const { edges, platform, session } = this.#deps;
     this.#trouble = undefined;
     const attached = await callEdges(
       edges,
       platform,
       signal,
-      (edge) => attach(platform, session, edge, signal),
+      (edge) => attach(platform, session, edge, signal, traceparent),
       (error) => {
         this.#trouble = error;
       },
@@ -132,7 +135,7 @@ export class Attacher {
       edgeFailed: (edge, error) => edges.failed(edge, error),
     };
     const link = attached.edge.streams
-      ? new StreamLink(attached, platform, owner)
+      ? new StreamLink(attached, platform, owner, traceparent)
       : new ExchangeLink(attached, platform, owner);
     this.#links.add(link);
     return link;

@@ -8,6 +8,7 @@ import { defaultPlatform, type Platform } from './platform.ts';
 import { decodeSession, encodeSession, type SavedSession } from './saved-session.ts';
 import { ServerKeys } from './server-keys.ts';
 import { Session } from './session.ts';
+import { type Tracer, traced } from './trace.ts';
 
 export interface DeviceOptions {
   readonly app: AppInfo;
@@ -16,6 +17,8 @@ export interface DeviceOptions {
   readonly store?: EnrolmentStore;
   readonly platform?: Platform;
   readonly listener?: SdkListener;
+  /** Joins what the mesh does for this device to the app's own traces; off without it. */
+  readonly tracer?: Tracer;
 }
 
 export interface OpenOptions {
@@ -73,16 +76,15 @@ export class Device {
    * @throws CREDENTIALS_INVALID, THROTTLED, ENROLMENT_REVOKED, CLOCK_SKEW, UNTRUSTED_SERVER, UNAVAILABLE
    */
   async open(options: OpenOptions): Promise<Session> {
-    const opened = await openSession(
-      {
-        app: this.#options.app,
-        edges: this.#edges,
-        platform: this.#platform,
-        serverKeys: this.#serverKeys,
-        clockOffsetMs: this.#clockOffsetMs,
-      },
-      this.#enrolment,
-      options,
+    const deps = {
+      app: this.#options.app,
+      edges: this.#edges,
+      platform: this.#platform,
+      serverKeys: this.#serverKeys,
+      clockOffsetMs: this.#clockOffsetMs,
+    };
+    const opened = await traced(this.#options.tracer, 'open', (traceparent) =>
+      openSession({ ...deps, traceparent }, this.#enrolment, options),
     );
     this.#clockOffsetMs = opened.clockOffsetMs;
     await this.#keep(opened.enrolment);
@@ -111,7 +113,7 @@ export class Device {
   }
 
   #session(saved: Omit<SavedSession, 'clockOffsetMs'>, origin: string | undefined): Session {
-    const { connect, listener } = this.#options;
+    const { connect, listener, tracer } = this.#options;
     const platform = this.#platform;
     const edges = this.#edges;
     const { sessionId, sessionKey, proxyUrls, expiresAtMs } = saved;
@@ -125,6 +127,7 @@ export class Device {
       proxies,
       platform,
       listener,
+      tracer,
       origin,
       tierNow: () => platform.now() + this.#clockOffsetMs,
     });

@@ -12,7 +12,7 @@ import { Relay } from '../gen/sallyport/relay/v1/relay_pb.js';
 import type { Attached } from './attach.ts';
 import type { BodySource } from './body-source.ts';
 import { clearFailure, isTransient } from './failure.ts';
-import type { Link, LinkOwner, Outcome } from './link.ts';
+import type { Link, LinkOwner, Outcome, Sendable } from './link.ts';
 import type { Platform } from './platform.ts';
 import { probe } from './probe.ts';
 import { routeHeaders } from './route.ts';
@@ -57,9 +57,9 @@ export class ExchangeLink implements Link {
     if (outcome.at === 'lost') throw outcome.error;
   }
 
-  async send(head: RequestHead, body: BodySource, signal: AbortSignal): Promise<Outcome> {
+  async send({ head, body, traceparent }: Sendable, signal: AbortSignal): Promise<Outcome> {
     if (this.#lost) return { at: 'refused', error: this.#lost };
-    return this.#exchange(head, await wholeBody(body), signal);
+    return this.#exchange(head, await wholeBody(body), signal, traceparent);
   }
 
   close(error: SallyportError): void {
@@ -70,7 +70,12 @@ export class ExchangeLink implements Link {
     this.#owner.lost(this, error);
   }
 
-  async #exchange(head: RequestHead, body: Uint8Array, signal: AbortSignal): Promise<Outcome> {
+  async #exchange(
+    head: RequestHead,
+    body: Uint8Array,
+    signal: AbortSignal,
+    traceparent?: string,
+  ): Promise<Outcome> {
     const { sealer, opener, session, epoch, edge } = this.#attached;
     const plaintext = toBinary(
       ExchangeRequestBodySchema,
@@ -81,7 +86,7 @@ export class ExchangeLink implements Link {
     try {
       const { frame } = await createClient(Relay, edge.transport).exchange(
         { sessionId: session.sessionId, epoch, frame: { sequence: BigInt(sequence), ciphertext } },
-        { signal, headers: routeHeaders(session.routeKey) },
+        { signal, headers: routeHeaders(session.routeKey, traceparent) },
       );
       if (!frame) throw new SallyportError('UNSEALABLE', { message: 'an answer without a frame' });
       const opened = opener.openResponse(sequence, frame.sequence, frame.ciphertext);

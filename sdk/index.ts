@@ -15,3 +15,4 @@ export { defaultPlatform, type Platform } from './platform.ts';
 export type { FetchInit } from './request.ts';
 export type { SessionResponse } from './response.ts';
 export type { Session } from './session.ts';
+export type { Tracer, TraceSpan } from './trace.ts';

@@ -14,6 +14,13 @@ export type Outcome =
   /** The connection broke, or an error came in clear, which anybody on the way could have written. */
   | { readonly at: 'lost'; readonly error: SallyportError };
 
+export interface Sendable {
+  readonly head: RequestHead;
+  readonly body: BodySource;
+  /** Of the span that it belongs to. */
+  readonly traceparent?: string;
+}
+
 /** One attachment and the way requests travel under it: a stream of many, or one call each. */
 export interface Link {
   /** The pod that this device is attached to. */
@@ -27,7 +34,7 @@ export interface Link {
   /** Has the proxy say something now. Rejects when it does not; then the link is not to be used. */
   prove(signal: AbortSignal): Promise<void>;
   /** Sends a request once. Resolves when the head of an answer is there, or none will be. */
-  send(head: RequestHead, body: BodySource, signal: AbortSignal): Promise<Outcome>;
+  send(request: Sendable, signal: AbortSignal): Promise<Outcome>;
   /** Ends it and whatever goes on over it; wipes its keys. */
   close(error: SallyportError): void;
 }

@@ -31,6 +31,7 @@ export interface OpenDeps {
   readonly serverKeys: ServerKeys;
   /** The tier's clock less the device's, milliseconds, as far as it is known. */
   readonly clockOffsetMs: number;
+  readonly traceparent?: string | undefined;
 }
 
 export interface Credentials {
@@ -133,7 +134,7 @@ function call(deps: OpenDeps, attempt: OpenAttempt, signal: AbortSignal): Promis
     createClient(SessionService, edge.transport).openSession(request, {
       signal,
       timeoutMs: tryTimeoutMs,
-      headers: routeHeaders(routeKey),
+      headers: routeHeaders(routeKey, deps.traceparent),
     }),
   );
 }

@@ -2,6 +2,7 @@ import type { RequestHead } from '../core/channel/multiplex/messages.ts';
 import { SallyportError } from '../core/errors/error.ts';
 import { type IdRandom, newRequestId } from '../core/ids/ids.ts';
 import { type BodyInit, BodySource } from './body-source.ts';
+import { traceHeader } from './trace.ts';
 
 /** As `RequestInit` of the Fetch standard, as far as it makes sense here. */
 export interface FetchInit {
@@ -29,6 +30,8 @@ export interface PreparedRequest {
   readonly url: string;
   readonly head: RequestHead;
   readonly body: BodySource;
+  /** Of its span, if the app traces. It stands in the head too, where the proxy reads it. */
+  readonly traceparent?: string;
   /** Doing it twice does no more than doing it once. */
   readonly idempotent: boolean;
 }
@@ -94,4 +97,15 @@ function headersOf(given: FetchInit['headers']): Headers {
 /** `Array.isArray` does not see readonly arrays. */
 function isPairs(given: object): given is readonly (readonly [string, string])[] {
   return Array.isArray(given);
+}
+
+/** The request as a part of a trace. */
+export function inTrace(request: PreparedRequest, traceparent: string | undefined): PreparedRequest {
+  if (traceparent === undefined) return request;
+  const headers = request.head.headers.filter(({ name }) => name !== traceHeader);
+  return {
+    ...request,
+    traceparent,
+    head: { ...request.head, headers: [...headers, { name: traceHeader, value: traceparent }] },
+  };
 }

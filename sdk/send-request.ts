@@ -31,7 +31,7 @@ export async function sendRequest(
       // Why it had to be sent again says more than that there was no time for it.
       throw signal.aborted && last && !cancelled(signal) ? last : thrown;
     });
-    const outcome = await link.send(request.head, request.body, signal);
+    const outcome = await link.send(request, signal);
     if (outcome.at === 'answered') return { ...outcome, proxy: link.proxy };
     if (signal.aborted) throw outOfTime(request, outcome, signal, last);
     const verdict = judge(request, outcome);
@@ -54,7 +54,7 @@ export async function sendRequest(
 async function readyLink(deps: SendDeps, request: PreparedRequest, signal: AbortSignal): Promise<Link> {
   const { attacher, platform } = deps;
   for (;;) {
-    const link = await attacher.link(signal);
+    const link = await attacher.link(signal, request.traceparent);
     const once = !request.idempotent || !request.body.replayable;
     if (!once || platform.monotonic() - link.provenAt < provenForMs) return link;
     try {

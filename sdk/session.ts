@@ -21,11 +21,12 @@ import type { Edges } from './edges.ts';
 import type { SdkListener } from './events.ts';
 import { endsSession } from './failure.ts';
 import type { Platform } from './platform.ts';
-import { type FetchInit, type PreparedRequest, prepareRequest } from './request.ts';
+import { type FetchInit, inTrace, type PreparedRequest, prepareRequest } from './request.ts';
 import { type SessionResponse, sessionResponse } from './response.ts';
 import { resumableBody } from './resumable-body.ts';
 import { routeHeaders } from './route.ts';
 import { type Answer, sendRequest } from './send-request.ts';
+import { type Tracer, traced } from './trace.ts';
 
 const defaultTimeoutMs = 30_000;
 const defaultMaxBytes = 64 * 1024 * 1024;
@@ -41,6 +42,7 @@ export interface SessionParts {
   readonly proxies: Edges;
   readonly platform: Platform;
   readonly listener: SdkListener | undefined;
+  readonly tracer?: Tracer | undefined;
   /** What relative URLs are resolved against. */
   readonly origin: string | undefined;
   /** The tier's time, Unix milliseconds. */
@@ -80,8 +82,15 @@ export class Session {
    *   BACKEND_UNAVAILABLE, DEADLINE, CANCELLED, REQUEST_INVALID, TOO_LARGE
    */
   async fetch(input: string | URL, init: FetchInit = {}): Promise<SessionResponse> {
-    const { platform, listener, origin } = this.#parts;
+    const { platform, origin, tracer } = this.#parts;
     const request = prepareRequest(platform.crypto, input, init, origin);
+    return traced(tracer, request.head.method, (traceparent) =>
+      this.#fetch(inTrace(request, traceparent), init),
+    );
+  }
+
+  async #fetch(request: PreparedRequest, init: FetchInit): Promise<SessionResponse> {
+    const { platform, listener } = this.#parts;
     const deps = { attacher: this.#attacher, platform, listener };
     const timeoutMs = init.timeoutMs ?? defaultTimeoutMs;
     const what = `${request.head.method} ${request.url}`;
@@ -103,8 +112,11 @@ export class Session {
   /** Attaches now, so that the first request need not wait for it. */
   async attach(options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<{ proxy: string }> {
     const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
-    const { proxy } = await within(this.#parts.platform, timeoutMs, 'attaching', options.signal, (signal) =>
-      this.#attacher.link(signal),
+    const { platform, tracer } = this.#parts;
+    const { proxy } = await traced(tracer, 'attach', (traceparent) =>
+      within(platform, timeoutMs, 'attaching', options.signal, (signal) =>
+        this.#attacher.link(signal, traceparent),
+      ),
     );
     return { proxy };
   }
@@ -143,22 +155,25 @@ export class Session {
     kind: SessionMessageKind,
     caller: AbortSignal | undefined,
   ): Promise<SessionMessageReplyBody> {
-    const { platform, edges, secrets, tierNow } = this.#parts;
+    const { platform, edges, secrets, tierNow, tracer } = this.#parts;
     const { sessionId, sessionKey, routeKey } = secrets;
     const { crypto } = platform;
     const context = { kind, sessionId, sessionKey };
     const timeMs = BigInt(Math.round(tierNow()));
     const plaintext = toBinary(SessionMessageBodySchema, create(SessionMessageBodySchema, { timeMs }));
     const { nonce, ciphertext } = sealSessionRequest(crypto, context, plaintext);
-    const reply = await within(platform, defaultTimeoutMs, `to ${kind} the session`, caller, (signal) =>
-      callEdges<{ ciphertext: Uint8Array }>(edges, platform, signal, (edge) => {
-        const client = createClient(SessionService, edge.transport);
-        const request = { sealed: { sessionId, nonce, ciphertext } };
-        const options = { signal, timeoutMs: tryTimeoutMs, headers: routeHeaders(routeKey) };
-        return kind === 'renew'
-          ? client.renewSession(request, options)
-          : client.closeSession(request, options);
-      }),
+    const reply = await traced(tracer, kind, (traceparent) =>
+      within(platform, defaultTimeoutMs, `to ${kind} the session`, caller, (signal) =>
+        callEdges<{ ciphertext: Uint8Array }>(edges, platform, signal, (edge) => {
+          const client = createClient(SessionService, edge.transport);
+          const request = { sealed: { sessionId, nonce, ciphertext } };
+          const headers = routeHeaders(routeKey, traceparent);
+          const options = { signal, timeoutMs: tryTimeoutMs, headers };
+          return kind === 'renew'
+            ? client.renewSession(request, options)
+            : client.closeSession(request, options);
+        }),
+      ),
     );
     return fromBinary(
       SessionMessageReplyBodySchema,

@@ -8,7 +8,7 @@ import { Relay, type StreamRequestSchema } from '../gen/sallyport/relay/v1/relay
 import type { Attached } from './attach.ts';
 import type { BodySource } from './body-source.ts';
 import { clearFailure } from './failure.ts';
-import type { Link, LinkOwner, Outcome } from './link.ts';
+import type { Link, LinkOwner, Outcome, Sendable } from './link.ts';
 import type { Platform } from './platform.ts';
 import { probe } from './probe.ts';
 import { routeHeaders } from './route.ts';
@@ -27,8 +27,8 @@ export class StreamLink implements Link {
   /** The attachment is proven, but not yet that the proxy has taken the stream. */
   #provenAt = Number.NEGATIVE_INFINITY;
 
-  /** Opens the attachment's one stream. */
-  constructor(attached: Attached, platform: Platform, owner: LinkOwner) {
+  /** Opens the attachment's one stream, as a part of that trace. */
+  constructor(attached: Attached, platform: Platform, owner: LinkOwner, traceparent?: string) {
     const { sealer, session, epoch } = attached;
     this.#attached = attached;
     this.#platform = platform;
@@ -43,7 +43,7 @@ export class StreamLink implements Link {
       },
     });
     void this.#queue.push({ kind: { case: 'open', value: { sessionId: session.sessionId, epoch } } });
-    this.#read().then(
+    this.#read(traceparent).then(
       () => this.close(new SallyportError('UNAVAILABLE', { message: 'the proxy ended the stream' })),
       (thrown: unknown) => this.#broken(thrown),
     );
@@ -76,7 +76,7 @@ export class StreamLink implements Link {
     if (outcome.at === 'lost') throw outcome.error;
   }
 
-  async send(head: RequestHead, body: BodySource, signal: AbortSignal): Promise<Outcome> {
+  async send({ head, body }: Sendable, signal: AbortSignal): Promise<Outcome> {
     const request = this.#begin(head);
     if (request instanceof SallyportError) return { at: 'refused', error: request };
     startSending(request, body);
@@ -125,11 +125,11 @@ export class StreamLink implements Link {
     }
   }
 
-  async #read(): Promise<void> {
+  async #read(traceparent: string | undefined): Promise<void> {
     const { session, edge, opener } = this.#attached;
     const responses = createClient(Relay, edge.transport).stream(this.#queue, {
       signal: this.#abort.signal,
-      headers: routeHeaders(session.routeKey),
+      headers: routeHeaders(session.routeKey, traceparent),
     });
     for await (const { frame } of responses) {
       if (this.#lost) return;

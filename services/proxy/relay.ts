@@ -7,6 +7,7 @@ import type { Attachment } from './attachment.ts';
 import type { Authorizer } from './authorizer.ts';
 import type { Backends } from './backends.ts';
 import { requestBody, whileLive } from './body.ts';
+import { backendSpan, relaySpan } from './relay-trace.ts';
 import { assertionHeader, cleanRequest, cleanResponseHeaders } from './request-head.ts';
 
 export interface RelayDeps {
@@ -38,7 +39,19 @@ export interface RelayResponse {
  * of the answer's body too, are SallyportErrors with `requestId` and `maybeExecuted` in their metadata: once
  * the backend was asked, whatever goes wrong may have come after its deed.
  */
-export async function relay(
+export function relay(
+  deps: RelayDeps,
+  attachment: Attachment,
+  request: RelayRequest,
+): Promise<RelayResponse> {
+  return relaySpan(request.head, async (span) => {
+    const response = await relayTraced(deps, attachment, request);
+    span.setAttribute('http.response.status_code', response.status);
+    return response;
+  });
+}
+
+async function relayTraced(
   deps: RelayDeps,
   attachment: Attachment,
   request: RelayRequest,
@@ -59,7 +72,7 @@ export async function relay(
     attachment.assertLive();
     signal.throwIfAborted();
     asked = true;
-    const answer = await deps.backends.request({
+    const answer = await backendSpan(deps.backends, {
       backend: admitted.backend,
       method,
       authority: admitted.authority,

@@ -31,6 +31,7 @@ import { type RunState, readRunState, writeRunState } from './run-file.ts';
 import { ensureSecrets } from './secrets.ts';
 import { stopInOrder } from './stop.ts';
 import { Supervised } from './supervised.ts';
+import { type TelemetryTarget, withTelemetry } from './telemetry.ts';
 
 export interface MeshOptions {
   /** Where everything is kept. */
@@ -52,6 +53,8 @@ export interface MeshOptions {
   readonly meshFile?: string;
   /** `full` (default): every commit is on disk. `relaxed`: survives killed processes, not lost power. */
   readonly durability?: 'full' | 'relaxed';
+  /** Where processes and sidecars send traces, and processes figures too; without it nowhere. */
+  readonly telemetry?: TelemetryTarget;
   readonly cacheDir?: string;
   readonly clock?: Clock;
 }
@@ -175,7 +178,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       user: demoUser,
       policy: parseYaml(readFileSync(policyFile, 'utf8')),
     });
-    const model = loadMesh(options.meshFile);
+    const model = withTelemetry(loadMesh(options.meshFile), options.telemetry);
     for (const pod of topology.pods)
       mkdirSync(podRunDir(topology, pod.name), { recursive: true, mode: 0o700 });
     const sidecars = renderMesh(model, topology, { patches: loadPatches() });
@@ -196,6 +199,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       publicCa: state.publicCa,
       compileCache: join(cacheDirOf(parts), 'node-compile-cache'),
       durability: options.durability ?? 'full',
+      ...(options.telemetry && { telemetry: options.telemetry }),
     };
     progress(`starting ${topology.pods.length} pods, each with its sidecar`);
     for (const pod of topology.pods) {

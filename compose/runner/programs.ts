@@ -17,6 +17,7 @@ import type { MeshModel } from '#envoy/model/schema.ts';
 import { envoyArgs } from '#envoy/write/args.ts';
 import type { Secrets } from './secrets.ts';
 import type { ProgramSpec } from './supervised.ts';
+import { processTelemetry, type TelemetryTarget } from './telemetry.ts';
 
 /** What the programs of a mesh are made from. */
 export interface ProgramContext {
@@ -31,6 +32,7 @@ export interface ProgramContext {
   /** Where Node keeps compiled code between starts. */
   readonly compileCache: string;
   readonly durability: 'full' | 'relaxed';
+  readonly telemetry?: TelemetryTarget;
 }
 
 const root = join(import.meta.dirname, '..', '..');
@@ -118,12 +120,14 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
         database: { passwordFile: secrets.appPassword, migratePasswordFile: secrets.migratePassword },
         seedFile: secrets.seed,
         edgeUrls: ctx.edgeUrls,
+        ...processTelemetry(ctx.telemetry),
       };
     case 'proxy':
       return {
         pod: pod.name,
         sockets: { grpc: socket('grpc'), out: socket('out'), backends: socket('backends') },
         securityPods: podsOf(t, 'security').map((each) => each.name),
+        ...processTelemetry(ctx.telemetry),
       };
     case 'backend':
       return {

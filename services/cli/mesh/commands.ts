@@ -24,6 +24,7 @@ export function addMeshCommands(program: Command, context: CliContext, end: { co
         .choices(['full', 'relaxed'])
         .default('full'),
     )
+    .option('--otlp <url>', 'send traces and figures to this OTLP/HTTP receiver: http://127.0.0.1:4318')
     .option('--security <n>', 'security pods (default: 3)', wholeNumber(1, 9))
     .option('--proxies <n>', 'proxy pods (default: 3)', wholeNumber(1, 9))
     .option('--edges <n>', 'edges (default: 2)', wholeNumber(1, 9))

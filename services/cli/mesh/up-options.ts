@@ -14,14 +14,17 @@ export interface UpOptions extends CommonOptions {
   readonly edges?: number;
   readonly db?: number;
   readonly services?: number;
+  /** Base URL of an OTLP/HTTP receiver. */
+  readonly otlp?: string;
 }
 
 const tiers = ['security', 'proxies', 'edges', 'db', 'services'] as const;
 
 /** As the runner takes them. */
-export function meshSettings(o: UpOptions): Pick<MeshOptions, 'sizes' | 'durability'> {
+export function meshSettings(o: UpOptions): Pick<MeshOptions, 'sizes' | 'durability' | 'telemetry'> {
   const sizes = Object.fromEntries(tiers.flatMap((tier) => (o[tier] === undefined ? [] : [[tier, o[tier]]])));
-  return { durability: o.durability, sizes };
+  const telemetry = o.otlp !== undefined && { telemetry: { endpoint: o.otlp } };
+  return { durability: o.durability, sizes, ...telemetry };
 }
 
 /** As arguments, for the runner in the background. */
@@ -29,6 +32,7 @@ export function settingArguments(o: UpOptions): string[] {
   return [
     '--durability',
     o.durability,
+    ...(o.otlp === undefined ? [] : ['--otlp', o.otlp]),
     ...tiers.flatMap((tier) => (o[tier] === undefined ? [] : [`--${tier}`, String(o[tier])])),
   ];
 }

@@ -51,8 +51,11 @@ export function fromWire(wire: WireError): SallyportError {
 }
 
 function guess(wire: WireError): ErrorReason {
-  // grpc-js and connect-es refuse too large a message with this code and words like these.
-  if (wire.code === Status.RESOURCE_EXHAUSTED && /larger than|too large|exceeds/.test(wire.message)) {
+  // grpc-js, connect-es and Envoy refuse too large a message with this code and words like these.
+  if (
+    wire.code === Status.RESOURCE_EXHAUSTED &&
+    /larger than|too large|too long|exceeds/i.test(wire.message)
+  ) {
     return 'TOO_LARGE';
   }
   return reasonOfCode[wire.code] ?? 'INTERNAL';

@@ -20,12 +20,8 @@ export function fromConnectRefusal(error: ConnectError): SallyportError {
     : fromWire({ code, message, details: [], cause: error });
 }
 
-/**
- * What is said of JSON that cannot be read quotes it, and there may be a password in it. The name of a field
- * that does not exist may stay.
- */
-const withoutQuotations = (message: string): string =>
-  message.replace(/ from JSON: (?!key "\w{1,64}" is unknown$).*$/s, ' from JSON');
+/** What is said of JSON that cannot be read quotes it, and there may be a password in it. */
+const withoutQuotations = (message: string): string => message.replace(/ from JSON: .*$/s, ' from JSON');
 
 /**
  * Connect answers requests that it cannot read before any code of ours runs. This puts reason and hint into

@@ -186,6 +186,13 @@ describe('Connect server', () => {
       Buffer.from(String(Reflect.get(grpc.headers, 'grpc-status-details-bin')), 'base64').toString('latin1'),
       /MALFORMED/,
     );
+    const web = await post(path, 'application/grpc-web+proto', Uint8Array.of(0, 0, 0, 0, 2, 0xff, 0xff));
+    const details = /grpc-status: 3\r\n(?:.*\r\n)*?grpc-status-details-bin: (\S+)/.exec(web.text)?.[1] ?? '';
+    assert.match(Buffer.from(details, 'base64').toString('latin1'), /MALFORMED/, web.text);
+    const quoting = await post(path, 'application/json', '{"sessionId":"a","proof":hunter2}');
+    assert.deepEqual([quoting.status, /hunter2/.test(quoting.text)], [400, false], quoting.text);
+    const mistyped = await post(path, 'application/json', '{"sessionId":["hunter2"]}');
+    assert.deepEqual([/session_id/.test(mistyped.text), /hunter2/.test(mistyped.text)], [true, false]);
     const client = createConnectClient(Relay, { address: address(), defaultDeadlineMs: 5000 });
     await assert.rejects(client.attach({ ...attach, sessionId: 'x'.repeat(2000) }), { reason: 'TOO_LARGE' });
     for (const each of Object.values(inAllProtocols())) {

@@ -90,6 +90,9 @@ describe('calls through real sidecars', function () {
       'x-sallyport-pod': 'sec-1',
       'x-sallyport-client-address': '10.0.0.1',
       'x-envoy-retry-on': '5xx',
+      // Obeyed, it would end the call at once, from whichever address it comes.
+      'x-envoy-upstream-rq-timeout-ms': '1',
+      'x-envoy-upstream-rq-per-try-timeout-ms': '1',
     };
     const open = await phone.call(`${sessions}/OpenSession`, { ...forged, 'x-sallyport-route': 'r1' });
     assert.equal(open.grpcStatus, '0');

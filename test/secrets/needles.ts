@@ -15,6 +15,9 @@ const leastBytes = 8;
 /** Of a key so much is looked for: whoever cuts it still tells most of it. */
 const mostBytes = 24;
 
+/** Longer files are data, which nobody has laid out for people. */
+const mostOfText = 8 * 2 ** 20;
+
 export class Needles {
   readonly #byStart = new Map<number, Needle[]>();
   /** Whether a needle starts so, by the first two bytes. */
@@ -41,22 +44,25 @@ export class Needles {
     const numbers = [...part.subarray(0, 8)];
     // As JSON.stringify and console.log write Uint8Array and Buffer.
     this.#add(secret, 'numbers', Buffer.from(numbers.join(',')));
-    this.#add(secret, 'numbers', Buffer.from(numbers.join(', ')));
     this.#add(secret, 'numbers', Buffer.from(numbers.map((byte, at) => `"${at}":${byte}`).join(',')));
-    this.#add(secret, 'hex with blanks', Buffer.from(numbers.map(hex).join(' ')));
     this.#add(secret, 'hex with colons', Buffer.from(numbers.map(hex).join(':')));
   }
 
-  /** Secrets that occur, each form once. `bytes` may be long. */
+  /** Secrets that occur, each form once; in what is no data file also those that are spread over lines or columns. */
   in(bytes: Uint8Array): Found[] {
     const found = new Map<string, Found>();
+    this.#look(bytes, found);
+    if (bytes.length < mostOfText) this.#look(withoutBlanks(bytes), found);
+    return [...found.values()];
+  }
+
+  #look(bytes: Uint8Array, found: Map<string, Found>): void {
     for (let at = 0; at + leastBytes <= bytes.length; at++) {
       const start = ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
       if (this.#starts[start] === 0) continue;
       for (const { secret, form, bytes: wanted } of this.#byStart.get(start) ?? [])
         if (startsWith(bytes, at, wanted)) found.set(`${secret}, ${form}`, { secret, form });
     }
-    return [...found.values()];
   }
 
   #addEncoded(secret: string, bytes: Buffer): void {
@@ -82,6 +88,9 @@ export class Needles {
     this.#byStart.set(start, [...others, { secret, form, bytes }]);
   }
 }
+
+const isBlank = (byte: number): boolean => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
+const withoutBlanks = (bytes: Uint8Array): Uint8Array => bytes.filter((byte) => !isBlank(byte));
 
 const hex = (byte: number): string => byte.toString(16).padStart(2, '0');
 

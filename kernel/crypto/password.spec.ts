@@ -13,6 +13,24 @@ describe('passwords', () => {
     assert.equal(await verifyPassword(phc, 'grun'), false);
   });
 
+  it('does not let strangers keep those who are known waiting', async () => {
+    const phc = await hashPassword('password');
+    let strangers = 0;
+    const over = new AbortController();
+    const flood = Array.from({ length: 101 }, async () => {
+      await verifyPassword(phc, 'guess', over.signal);
+      strangers++;
+    });
+    await assert.rejects(
+      () => verifyPassword(phc, 'guess'),
+      (e) => e instanceof SallyportError && e.reason === 'OVERLOADED',
+    );
+    assert.equal(await verifyPassword(phc, 'password', undefined, 'known'), true);
+    assert.ok(strangers < 50, `${strangers} strangers went first`);
+    over.abort();
+    await Promise.allSettled(flood);
+  });
+
   it('verifies the test vector of another implementation', async () => {
     // From the reference implementation (phc-winner-argon2, test.c): m=65536, t=2, p=1.
     const phc = '$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc';

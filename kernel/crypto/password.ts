@@ -11,15 +11,24 @@ const passes = 2;
 const tagBytes = 32;
 
 /**
- * Node hashes on its own pool of threads, off the event loop that authorises. Two at a time leave threads
- * for files and DNS; who waits behind 200 others would wait for seconds and is told so instead.
+ * Node hashes on its own pool of threads, off the event loop that authorises. Three at a time leave a
+ * thread for files and DNS; who waits behind 200 others would wait for seconds and is told so instead.
  */
-const bound = new Bound({ inside: 2, waiting: 200, what: 'passwords' });
+const bounds = {
+  known: new Bound({ inside: 2, waiting: 200, what: 'passwords' }),
+  anybody: new Bound({ inside: 1, waiting: 100, what: 'passwords' }),
+};
+
+/**
+ * Who shows a password: a device that has proven its key, or anybody at all. Each has places of its own, so
+ * that strangers who try passwords keep no device waiting.
+ */
+export type PasswordFrom = keyof typeof bounds;
 
 /** An Argon2id hash as a PHC string: `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>`. @throws OVERLOADED */
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(16);
-  const digest = await derive(password, { salt, memoryKib, passes, lanes: 1, tagBytes });
+  const digest = await derive(password, { salt, memoryKib, passes, lanes: 1, tagBytes }, 'known');
   return `$argon2id$v=19$m=${memoryKib},t=${passes},p=1$${unpadded(salt)}$${unpadded(digest)}`;
 }
 
@@ -27,9 +36,14 @@ export async function hashPassword(password: string): Promise<string> {
  * @throws OVERLOADED, CANCELLED (the signal came before its turn), CONFIG_INVALID (not an Argon2id hash
  *   of at most 1 GiB and 16 passes)
  */
-export async function verifyPassword(phc: string, password: string, signal?: AbortSignal): Promise<boolean> {
+export async function verifyPassword(
+  phc: string,
+  password: string,
+  signal?: AbortSignal,
+  from: PasswordFrom = 'anybody',
+): Promise<boolean> {
   const { salt, digest, ...parameters } = parse(phc);
-  const again = await derive(password, { salt, ...parameters, tagBytes: digest.length }, signal);
+  const again = await derive(password, { salt, ...parameters, tagBytes: digest.length }, from, signal);
   return timingSafeEqual(again, digest);
 }
 
@@ -41,7 +55,7 @@ interface Parameters {
   readonly tagBytes: number;
 }
 
-function derive(password: string, p: Parameters, signal?: AbortSignal): Promise<Buffer> {
+function derive(password: string, p: Parameters, from: PasswordFrom, signal?: AbortSignal): Promise<Buffer> {
   const parameters: Argon2Parameters = {
     // NFKC: the same password typed on another keyboard is the same password.
     message: Buffer.from(password.normalize('NFKC')),
@@ -51,7 +65,7 @@ function derive(password: string, p: Parameters, signal?: AbortSignal): Promise<
     memory: p.memoryKib,
     passes: p.passes,
   };
-  return bound.run(() => hash('argon2id', parameters), signal);
+  return bounds[from].run(() => hash('argon2id', parameters), signal);
 }
 
 function parse(phc: string) {

@@ -38,6 +38,7 @@ describe('request heads', () => {
         ['x-original-url', '/admin'],
         ['x_forwarded_for', '10.0.0.1'],
         ['x_sallyport_assertion', 'forged'],
+        ['content_length', '7'],
         ['x-kept', 'yes'],
       ]),
     );

@@ -121,6 +121,8 @@ export function cleanResponseHeaders(headers: Record<string, string | string[] |
 /** CGI and its heirs see `-` and `_` as the same, so a name is judged by the first of these. */
 function isForbidden(name: string): boolean {
   const canonical = name.replaceAll('_', '-');
+  // The length itself is checked; under its other name nobody has looked at it.
+  if (canonical === 'content-length' && name !== canonical) return true;
   return dropped.has(canonical) || innerPrefixes.some((prefix) => canonical.startsWith(prefix));
 }
 

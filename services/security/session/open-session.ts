@@ -132,7 +132,7 @@ async function verifyUser(
   devicePasswords.take(enrolment.routeKey);
   let user: User | undefined;
   try {
-    user = await credentials.verify(name, password, signal);
+    user = await credentials.verify(name, password, signal, 'known');
   } catch (error) {
     devicePasswords.giveBack(enrolment.routeKey);
     throw error;

@@ -193,6 +193,11 @@ export const registry = define({
     'the policy is not valid',
     'the field and what is wrong with it are named; see compose/demo/policy.yaml',
   ],
+  POLICY_CHANGED: [
+    'FAILED_PRECONDITION',
+    'another policy is in force than the one that was to be replaced',
+    'read the newest one, merge, and apply again',
+  ],
   LEASE_LOST: [
     'UNAVAILABLE',
     'the right to use this session could not be renewed',

@@ -1,5 +1,5 @@
 import { portOf } from '#compose/topology/query.ts';
-import { type Method, publicMethods } from '../model/access.ts';
+import { adminMethods, type Method, publicMethods } from '../model/access.ts';
 import { clientAddressHeader, innerHeaders, unprocessedHeader } from '../model/headers.ts';
 import {
   type Cluster,
@@ -156,6 +156,7 @@ export function edgeRoutes(ctx: BuildContext): RouteConfiguration[] {
   const routes = [
     ...publicMethods.proxy.map((method) => publicRoute(ctx, 'proxy', method)),
     ...publicMethods.security.map((method) => publicRoute(ctx, 'security', method)),
+    ...(edge.admin_api ? adminMethods : []).map((method) => publicRoute(ctx, 'security', method)),
   ];
   return [
     routeConfig('public', [virtualHost('api', edge.domains, routes, corsPolicy(ctx))], {

@@ -2,6 +2,7 @@ import { rolePrefix } from '#compose/topology/query.ts';
 import type { Role } from '#compose/topology/types.ts';
 import {
   access,
+  adminMethods,
   agentCommanders,
   agentReaders,
   backendCallers,
@@ -24,7 +25,10 @@ export const methodRbac = (ctx: BuildContext, serving: ServingRole): Extension =
     ctx,
     Object.entries(access[serving]).map(([role, methods]) => ({
       role: role as Role,
-      permissions: methods.map((method) => ({ url_path: { path: { exact: method.path } } })),
+      permissions: [
+        ...methods,
+        ...(role === 'edge' && serving === 'security' && ctx.model.edge.admin_api ? adminMethods : []),
+      ].map((method) => ({ url_path: { path: { exact: method.path } } })),
     })),
   );
 

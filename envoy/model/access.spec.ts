@@ -6,6 +6,7 @@ import { ProxyAuthorize } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.j
 import { Directory } from '#gen/sallyport/directory/v1/directory_pb.js';
 import { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
 import { PeerService } from '#gen/sallyport/peer/v1/peer_pb.js';
+import { Policy } from '#gen/sallyport/policy/v1/policy_pb.js';
 import { Relay } from '#gen/sallyport/relay/v1/relay_pb.js';
 import { SessionService } from '#gen/sallyport/session/v1/session_pb.js';
 import { access, type Method, publicMethods } from './access.ts';
@@ -14,6 +15,7 @@ const services: readonly DescService[] = [
   SessionService,
   KeyStore,
   Directory,
+  Policy,
   ProxyAuthorize,
   PeerService,
   Relay,

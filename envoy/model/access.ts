@@ -67,6 +67,12 @@ const directory = service('sallyport.directory.v1.Directory', 'connect', {
   SetPassword: 'repeatable',
   DeleteUser: 'repeatable',
 });
+const policy = service('sallyport.policy.v1.Policy', 'connect', {
+  GetPolicy: 'repeatable',
+  ApplyPolicy: 'repeatable',
+  ListVersions: 'repeatable',
+  Explain: 'repeatable',
+});
 const authorize = service('sallyport.authorize.v1.ProxyAuthorize', 'grpc', {
   Authorize: 'quick',
   AuthorizeStream: 'stream',
@@ -108,6 +114,23 @@ export const publicMethods = {
   ],
 } as const;
 
+/**
+ * What people with a role may call through an edge, when `edge.admin_api` of mesh.yaml says so. Which role may
+ * use which is the process's to say: services/security/authorize/role-table.ts.
+ */
+export const adminMethods: readonly Method[] = [
+  session.ListSessions,
+  session.RevokeSessions,
+  keyStore.CreateActivation,
+  keyStore.ListSharedKeys,
+  keyStore.RotateSharedKey,
+  keyStore.RevokeSharedKey,
+  keyStore.RotateRootKey,
+  keyStore.GetRootKeyStatus,
+  ...Object.values(directory),
+  ...Object.values(policy),
+];
+
 /** Roles whose processes serve gRPC behind a `mesh` ingress. */
 export type ServingRole = 'security' | 'proxy' | 'gateway';
 type CallerTable = Readonly<Partial<Record<Role, readonly Method[]>>>;
@@ -135,20 +158,7 @@ export const access: Readonly<Record<ServingRole, CallerTable>> = {
       ...alive,
       ...reflection,
     ],
-    operator: [
-      session.GetSession,
-      session.ListSessions,
-      session.RevokeSessions,
-      keyStore.CreateActivation,
-      keyStore.ListSharedKeys,
-      keyStore.RotateSharedKey,
-      keyStore.RevokeSharedKey,
-      keyStore.RotateRootKey,
-      keyStore.GetRootKeyStatus,
-      ...Object.values(directory),
-      ...alive,
-      ...reflection,
-    ],
+    operator: [session.GetSession, ...adminMethods, ...alive, ...reflection],
   },
   proxy: {
     edge: [...publicMethods.proxy, ...alive],

@@ -1,4 +1,4 @@
-import type { PeerCertificate } from 'node:tls';
+import type { ConnectionOptions, PeerCertificate } from 'node:tls';
 import { ChannelCredentials } from '@grpc/grpc-js';
 import { type CallerRole, callerOfUri } from './caller.ts';
 
@@ -19,6 +19,16 @@ export function credentialsOf(tls: ClientTls | undefined): ChannelCredentials {
     checkServerIdentity: (_host, peer) => identityError(peer, serverRole),
   });
 }
+
+/** The same for Node's own TLS. */
+export const nodeTls = ({ ca, key, cert, serverRole }: ClientTls): ConnectionOptions => ({
+  ca: Buffer.from(ca),
+  key: Buffer.from(key),
+  cert: Buffer.from(cert),
+  checkServerIdentity: (_host, peer) => identityError(peer, serverRole),
+  // Pods are called by address, which TLS does not take for a name (RFC 6066 section 3).
+  servername: 'sallyport.internal',
+});
 
 /** Node takes an error, returned, as the refusal. The chain itself was verified before. */
 function identityError({ subjectaltname }: PeerCertificate, role: CallerRole): Error | undefined {

@@ -3,6 +3,7 @@ import type { DescService } from '@bufbuild/protobuf';
 import { type Client, createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
 import { withSallyportErrors } from '#core/errors/sallyport-errors.ts';
+import { type ClientTls, nodeTls } from './client-tls.ts';
 
 export interface ConnectClientOptions {
   /** `unix:/…/connect.sock`, or the `https://host:port` of an edge. */
@@ -13,6 +14,10 @@ export interface ConnectClientOptions {
   readonly json?: boolean;
   /** PEM: the roots that an edge's certificate is checked against; default the system's. */
   readonly ca?: Uint8Array;
+  /** Straight to a sidecar's ingress, with a certificate of the mesh. */
+  readonly tls?: ClientTls;
+  /** Headers of every call, lower-case. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Bytes; default 4 MiB. */
   readonly maxResponseBytes?: number;
 }
@@ -29,9 +34,16 @@ export function createConnectClient<S extends DescService>(
     defaultTimeoutMs: options.defaultDeadlineMs,
     useBinaryFormat: !options.json,
     readMaxBytes: options.maxResponseBytes ?? 4 * 2 ** 20,
+    interceptors: [
+      (next) => (request) => {
+        for (const [name, value] of Object.entries(options.headers ?? {})) request.header.set(name, value);
+        return next(request);
+      },
+    ],
     nodeOptions: {
       ...(path !== undefined && { createConnection: () => connect(path) }),
       ...(options.ca && { ca: Buffer.from(options.ca) }),
+      ...(options.tls && nodeTls(options.tls)),
     },
     // Tools end when they are done; a connection that is kept for the next call must not hold them.
     idleConnectionTimeoutMs: 1000,

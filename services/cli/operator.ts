@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import type { DescService } from '@bufbuild/protobuf';
+import type { Client } from '@connectrpc/connect';
 import type { RunState } from '#compose/runner/run-file.ts';
 import { pkiDir } from '#compose/topology/paths.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
 import { readTls } from '#kernel/pki/tls-folder.ts';
 import type { ClientTls } from '#kernel/rpc/client-tls.ts';
+import { createConnectClient } from '#kernel/rpc/connect-client.ts';
 import { createGrpcClient, type GrpcClient } from '#kernel/rpc/grpc-client.ts';
 
 /** Where an operator's tool finds the mesh. */
@@ -22,27 +24,45 @@ const tryMs = 10_000;
  * tools have no sidecar that would look for a healthy one. Only for what may be done twice.
  * @throws MESH_NOT_RUNNING without a certificate; the pods' own error; UNAVAILABLE when none answers
  */
-export async function askSecurity<S extends DescService, T>(
+export function askSecurity<S extends DescService, T>(
   places: OperatorPlaces,
   service: S,
   call: (client: GrpcClient<S>) => Promise<T>,
+): Promise<T> {
+  return askPods(places, async (at, tls) => {
+    const client = createGrpcClient(service, { address: at, tls, defaultDeadlineMs: tryMs });
+    try {
+      return await call(client);
+    } finally {
+      client.close();
+    }
+  });
+}
+
+/** The same with a Connect client, as people have one: for what is called rarely. */
+export function askSecurityByConnect<S extends DescService, T>(
+  places: OperatorPlaces,
+  service: S,
+  call: (client: Client<S>) => Promise<T>,
+): Promise<T> {
+  return askPods(places, (at, tls) =>
+    call(createConnectClient(service, { address: `https://${at}`, tls, defaultDeadlineMs: tryMs })),
+  );
+}
+
+async function askPods<T>(
+  places: OperatorPlaces,
+  ask: (address: string, tls: ClientTls) => Promise<T>,
 ): Promise<T> {
   const tls = await operatorTls(places.stateDir);
   let last = new SallyportError('UNAVAILABLE', { message: 'this mesh has no security pod' });
   for (const { role, address, ports } of places.pods) {
     if (role !== 'security') continue;
-    const client = createGrpcClient(service, {
-      address: `${address}:${ports.mesh}`,
-      tls,
-      defaultDeadlineMs: tryMs,
-    });
     try {
-      return await call(client);
+      return await ask(`${address}:${ports.mesh}`, tls);
     } catch (thrown) {
       last = SallyportError.from(thrown);
       if (last.status !== 'UNAVAILABLE' && last.status !== 'DEADLINE_EXCEEDED') throw last;
-    } finally {
-      client.close();
     }
   }
   throw last;

@@ -5,6 +5,8 @@ import { addDeviceCommands } from './device/commands.ts';
 import { exitCodes, failureOf, UsageError } from './failure.ts';
 import { addKeyCommands } from './keys/commands.ts';
 import { addMeshCommands } from './mesh/commands.ts';
+import { addPeopleCommands } from './people/commands.ts';
+import { addPolicyCommands } from './policy/commands.ts';
 import { createReport } from './report.ts';
 import { addSessionCommands } from './sessions/commands.ts';
 import { addUserCommands } from './users/commands.ts';
@@ -49,7 +51,9 @@ Examples:
     .exitOverride();
   addMeshCommands(program, context, end);
   addDeviceCommands(program, context, end);
+  addPeopleCommands(program, context, end);
   addUserCommands(program, context, end);
+  addPolicyCommands(program, context, end);
   addActivationCommands(program, context, end);
   addSessionCommands(program, context, end);
   addKeyCommands(program, context, end);

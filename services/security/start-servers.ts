@@ -3,6 +3,7 @@ import { ProxyAuthorize } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.j
 import { Directory } from '#gen/sallyport/directory/v1/directory_pb.js';
 import { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
 import { PeerService } from '#gen/sallyport/peer/v1/peer_pb.js';
+import { Policy } from '#gen/sallyport/policy/v1/policy_pb.js';
 import { SessionService } from '#gen/sallyport/session/v1/session_pb.js';
 import { Bound } from '#kernel/crypto/bound.ts';
 import type { Lifecycle } from '#kernel/lifecycle/lifecycle.ts';
@@ -14,6 +15,7 @@ import { HealthState } from '#kernel/rpc/health.ts';
 import { type Implementation, implement } from '#kernel/rpc/implement.ts';
 import type { RpcObserver } from '#kernel/rpc/observer.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
+import { administrators, mysqlRoles } from './authorize/administrators.ts';
 import { Assertions } from './authorize/assertions.ts';
 import { authorize } from './authorize/authorize.ts';
 import { check } from './authorize/check.ts';
@@ -27,6 +29,7 @@ import type { SecurityConfig } from './config.ts';
 import { directoryService } from './directory/directory-service.ts';
 import { keyStoreService } from './keystore/key-store-service.ts';
 import { peerService } from './peer/peer-service.ts';
+import { policyService } from './policy/policy-service.ts';
 import { sessionService } from './session/session-service.ts';
 import type { Core } from './start-core.ts';
 import type { Storage } from './start-storage.ts';
@@ -105,14 +108,27 @@ function hotServices(config: SecurityConfig, log: Logger, storage: Storage, core
 function rareServices(config: SecurityConfig, log: Logger, storage: Storage, core: Core): Implementation[] {
   const { pod, edgeUrls, proxyUrls } = config;
   const { db, replica, time, dataKeys, keyring, credentials } = storage;
-  const { sessions, feed, joined, list } = core;
+  const { sessions, feed, joined, list, policies } = core;
   // Its wall time is the database's: what these write is compared by other pods.
   const clock = time.asClock();
   const { lifetimeMs, peopleLifetimeMs } = config.sessions;
   // A handshake costs a millisecond of the event loop that decides, too: a flood of them waits in line.
   const handshakes = new Bound({ inside: 2, waiting: 200, what: 'handshakes' });
   const counted = { limits: limits(clock), handshakes };
-  const shared = { db, replica, dataKeys, keyring, credentials, sessions, feed, clock, log, ...counted };
+  const admins = administrators({ sessions, rolesOf: mysqlRoles(db) });
+  const shared = {
+    admins,
+    db,
+    replica,
+    dataKeys,
+    keyring,
+    credentials,
+    sessions,
+    feed,
+    clock,
+    log,
+    ...counted,
+  };
   return [
     implement(
       SessionService,
@@ -121,10 +137,11 @@ function rareServices(config: SecurityConfig, log: Logger, storage: Storage, cor
         openSession: { ...shared, lifetimeMs, proxyUrls },
         messages: { sessions, clock, lifetimeMs },
         people: { ...shared, lifetimeMs: peopleLifetimeMs },
-        queries: { pod, era: joined.era, sessions, list, feed, clock, now: () => time.now() },
+        queries: { pod, era: joined.era, sessions, list, feed, admins, clock, now: () => time.now() },
       }),
     ),
     implement(KeyStore, keyStoreService({ ...shared, edgeUrls })),
-    implement(Directory, directoryService({ db, feed, clock })),
+    implement(Directory, directoryService({ db, feed, admins, clock })),
+    implement(Policy, policyService({ db, policies, admins, list, feed, clock })),
   ];
 }

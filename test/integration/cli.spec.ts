@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'mocha';
+import { after, afterEach, before, describe, it } from 'mocha';
 import { SallyportError } from '#core/errors/error.ts';
 import { SessionService } from '#gen/sallyport/session/v1/session_pb.js';
 import { createConnectClient } from '#kernel/rpc/connect-client.ts';
@@ -18,15 +19,20 @@ describe('the command line of a running mesh', function () {
   this.timeout(170_000);
   let own: OwnMesh;
   let phone: TestDevice;
+  let folder: string;
 
   before(async () => {
-    own = await ownMesh();
+    folder = mkdtempSync(join(tmpdir(), 'sp-cli-mesh-'));
+    const meshFile = join(folder, 'mesh.yaml');
+    writeFileSync(meshFile, 'edge: { admin_api: true }\n');
+    own = await ownMesh({ meshFile });
     phone = await enrolDevice(own);
   });
 
   after(async () => {
     phone?.device.close();
     await own?.close();
+    rmSync(folder, { recursive: true, force: true });
   });
 
   const run = async (...args: string[]) => {
@@ -53,7 +59,8 @@ describe('the command line of a running mesh', function () {
     const [group = '', name = '', ...rest] = args;
     const { code, out, err } = await run(group, name, '--json', ...rest);
     const told = JSON.parse(out.trimEnd().split('\n').at(-1) ?? '') as T & { ok: boolean };
-    assert.equal(told.ok, code === 0, `${args.join(' ')}: ${err}`);
+    assert.equal(code, told.ok ? 0 : 1);
+    assert.ok(told.ok, `${args.join(' ')}: ${err}`);
     return { ...told, code };
   };
 
@@ -148,7 +155,8 @@ describe('the command line of a running mesh', function () {
     it('are made, listed, changed and removed', async () => {
       const file = passwordFile('first', first);
       await json('users', 'add', 'Carla', '--groups', 'staff,payroll', '--password-file', file);
-      assert.match((await run('users', 'add', 'carla', '--no-password')).err, /^error ALREADY_EXISTS: /);
+      const again = await run('users', 'add', 'carla', '--no-password');
+      assert.match(again.err, /^error ALREADY_EXISTS: /, again.out);
       assert.deepEqual((await user('CARLA')).groups, ['payroll', 'staff']);
       assert.equal(await canLogIn('carla', first), 'yes');
       const listed = await json<Listed>('users', 'list', '--group', 'payroll');
@@ -225,6 +233,160 @@ describe('the command line of a running mesh', function () {
     });
   });
 
+  describe('people with roles', () => {
+    const password = 'a password for a role';
+    const as = async (name: string, roles: string): Promise<void> => {
+      const file = join(own.stateDir, 'role.txt');
+      writeFileSync(file, `${password}\n`, { mode: 0o600 });
+      await json('users', 'add', name, '--roles', roles, '--password-file', file);
+      await run('login', name, '--password-file', file);
+      assert.match((await run('whoami')).out, new RegExp(`^${name}, in no group`));
+    };
+    const refused = async (...args: string[]): Promise<void> =>
+      assert.match((await run(...args)).err, /^error CALLER_NOT_ALLOWED: /, args.join(' '));
+    const allowed = async (...args: string[]): Promise<void> => {
+      const { code, err } = await run(...args);
+      assert.equal(code, 0, `${args.join(' ')}: ${err}`);
+    };
+    afterEach(() => run('logout'));
+
+    it('may do what their role says, and no more', async () => {
+      await as('vera', 'viewer');
+      assert.equal(statSync(join(own.stateDir, 'login.json')).mode & 0o777, 0o600);
+      await allowed('users', 'list');
+      await allowed('sessions', 'list');
+      await allowed('policy', 'versions');
+      await refused('activation', 'create', '--user', 'anna');
+      await refused('sessions', 'revoke', '--user', 'anna');
+      await run('logout');
+      await as('hugo', 'helpdesk');
+      await allowed('activation', 'create', '--user', 'anna');
+      await allowed('sessions', 'revoke', '--user', 'nobody', '--wait', 'committed');
+      await refused('sessions', 'revoke', '--everybody');
+      await refused('users', 'disable', 'anna');
+      await refused('keys', 'root-status');
+      await run('logout');
+      await as('otto', 'operator');
+      await allowed('users', 'set', 'vera', '--display-name', 'V.');
+      await refused('users', 'set', 'otto', '--roles', 'security-officer');
+      await refused('users', 'add', 'evil', '--no-password', '--roles', 'viewer');
+      await refused('keys', 'root-rotate');
+      await run('logout');
+      await as('olga', 'security-officer');
+      await allowed('keys', 'root-rotate');
+      await allowed('users', 'set', 'hugo', '--roles', 'viewer');
+      await run('logout');
+      await run('login', 'otto', '--password-file', join(own.stateDir, 'role.txt'));
+      await refused('users', 'disable', 'olga');
+      await refused('users', 'passwd', 'olga', '--password-file', join(own.stateDir, 'role.txt'));
+    });
+
+    it('may do nothing more once the role is taken away, or they have logged out', async () => {
+      await as('paul', 'operator');
+      await allowed('users', 'list');
+      const token = readFileSync(join(own.stateDir, 'login.json'), 'utf8');
+      rmSync(join(own.stateDir, 'login.json'));
+      await allowed('users', 'set', 'paul', '--roles', '');
+      writeFileSync(join(own.stateDir, 'login.json'), token, { mode: 0o600 });
+      await refused('users', 'list');
+      await allowed('logout');
+      writeFileSync(join(own.stateDir, 'login.json'), token, { mode: 0o600 });
+      assert.match((await run('users', 'list')).err, /^error TOKEN_INVALID: /);
+      await allowed('logout');
+      assert.match((await run('whoami')).out, /^Nobody is logged in/);
+    });
+
+    it('cannot be locked out of their own phones by whoever guesses their passwords', async () => {
+      const edge = createConnectClient(SessionService, {
+        address: own.edgeUrls[0] ?? '',
+        defaultDeadlineMs: 10_000,
+        ca: readFileSync(own.publicCa),
+        headers: { 'x-sallyport-route': routeKeyOfUser('anna') },
+      });
+      const reasons: string[] = [];
+      while (reasons.at(-1) !== 'THROTTLED' && reasons.length < 50) {
+        const guess = edge.login({ user: 'anna', password: `guess ${reasons.length}` });
+        reasons.push(
+          await guess.then(
+            () => 'in',
+            (error: unknown) => SallyportError.from(error).reason,
+          ),
+        );
+      }
+      assert.equal(reasons.at(-1), 'THROTTLED');
+      const session = await phone.device.open(phone.credentials);
+      assert.equal((await session.fetch('/news')).status, 200);
+      await session.close();
+    });
+  });
+
+  describe('policy', () => {
+    it('is shown, compared, applied and explained', async () => {
+      const session = await phone.device.open(phone.credentials);
+      try {
+        assert.equal((await session.fetch('/news')).status, 200);
+        const shown = await run('policy', 'show');
+        const old = join(own.stateDir, 'old.yaml');
+        const draft = join(own.stateDir, 'draft.yaml');
+        writeFileSync(old, shown.out);
+        writeFileSync(
+          draft,
+          shown.out.replace(/name: staff\n( +)groups:\n +- staff/, 'name: staff\n$1groups:\n$1  - nobody'),
+        );
+        const diff = await json<{ changed: string[]; effects: unknown }>('policy', 'diff', draft);
+        assert.deepEqual(diff.changed, ['intranet']);
+        assert.deepEqual(diff.effects, [{ resource: 'intranet', gain: [], lose: ['anna'] }]);
+        assert.match(
+          (await run('policy', 'apply', '--dry-run', draft)).out,
+          /1 user \(anna\) would lose intranet/,
+        );
+        assert.match((await run('policy', 'apply', '--expect', '7', draft)).err, /^error POLICY_CHANGED: /);
+        const applied = await json<{ version: number }>('policy', 'apply', '--expect', '1', draft);
+        assert.equal(applied.version, 2);
+        await waitFor(() => session.fetch('/news').then(() => false, hasReason('POLICY_DENIED')), {
+          timeoutMs: 30_000,
+          what: 'the new policy to decide',
+        });
+        const asked = ['--user', 'anna', '--app', 'com.example.field', '--app-version', '1.4'];
+        const denied = await json<{ reason: string }>('policy', 'explain', ...asked, 'intranet.example/news');
+        assert.equal(denied.reason, 'NO_RULE');
+        const again = await json<{ allow: boolean }>(
+          'policy',
+          'explain',
+          ...asked,
+          '--policy',
+          old,
+          'intranet.example/news',
+        );
+        assert.equal(again.allow, true);
+        assert.equal((await json<{ applied: boolean }>('policy', 'apply', draft)).applied, false);
+        await json('policy', 'apply', old);
+        const { items } = await json<Listed>('policy', 'versions');
+        assert.deepEqual(
+          items.map(({ version, author }) => `${version} ${author}`),
+          ['3 operator/operator', '2 operator/operator', '1 seed'],
+        );
+        await waitFor(
+          () => session.fetch('/news').then(({ status }) => status === 200, hasNot('POLICY_DENIED')),
+          {
+            timeoutMs: 30_000,
+            what: 'the old policy to decide',
+          },
+        );
+      } finally {
+        await session.close();
+      }
+    });
+
+    it('is refused with the place and the rule that it breaks', async () => {
+      const bad = join(own.stateDir, 'bad.yaml');
+      writeFileSync(bad, 'resources:\n  - name: x\n    bakend: y\n');
+      const { code, err } = await run('policy', 'apply', bad);
+      assert.equal(code, 1);
+      assert.match(err, /^error POLICY_INVALID: .*bakend.*\nhint: /);
+    });
+  });
+
   describe('activation and keys', () => {
     it('enrol, rotate and revoke a device', async () => {
       const file = join(own.stateDir, 'bert.txt');
@@ -275,3 +437,11 @@ const hasReason =
   (reason: string) =>
   (error: unknown): boolean =>
     SallyportError.from(error).reason === reason;
+
+/** False for the reason that is waited to be over; anything else fails the test. */
+const hasNot =
+  (reason: string) =>
+  (error: unknown): boolean => {
+    if (SallyportError.from(error).reason === reason) return false;
+    throw error;
+  };

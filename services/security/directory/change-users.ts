@@ -13,6 +13,8 @@ export interface ChangeContext {
   readonly feed: Pick<Feed, 'append'>;
   /** Database time. */
   readonly nowMs: number;
+  /** Is asked, once the user is locked, before anything is changed. @throws CALLER_NOT_ALLOWED */
+  readonly mayChange: (user: UserDetails) => void;
 }
 
 /** What a change came to. Survives JSON. */
@@ -51,11 +53,11 @@ export async function createUser(
 
 /** @throws NOT_FOUND, INVALID_FIELD (too many groups) */
 export async function updateUser(
-  { trx, feed, nowMs }: ChangeContext,
+  { trx, feed, nowMs, mayChange }: ChangeContext,
   name: string,
   update: UserUpdate,
 ): Promise<UserChange> {
-  const before = await locked(trx, name);
+  const before = await locked(trx, name, mayChange);
   const groups = groupsAfter(before.groups, update);
   const disabled = update.disabled ?? before.disabled;
   await trx
@@ -81,11 +83,11 @@ export async function updateUser(
 
 /** @throws NOT_FOUND */
 export async function setPassword(
-  { trx, feed, nowMs }: ChangeContext,
+  { trx, feed, nowMs, mayChange }: ChangeContext,
   name: string,
   passwordHash: string,
 ): Promise<UserChange> {
-  const user = await locked(trx, name);
+  const user = await locked(trx, name, mayChange);
   await trx
     .updateTable('users')
     .set({ password_hash: passwordHash, updated_ms: nowMs })
@@ -97,11 +99,11 @@ export async function setPassword(
 
 /** Whoever is given the name later inherits nothing. @throws NOT_FOUND */
 export async function deleteUser(
-  { trx, feed, nowMs }: ChangeContext,
+  { trx, feed, nowMs, mayChange }: ChangeContext,
   name: string,
   reason: string,
 ): Promise<UserChange> {
-  const user = await locked(trx, name);
+  const user = await locked(trx, name, mayChange);
   // Activations first: an enrolment that is just using one up is waited for, and found below.
   await trx.deleteFrom('activations').where('user', '=', user.name).execute();
   await trx
@@ -117,15 +119,21 @@ export async function deleteUser(
   return { user, position: await feed.append(entry, trx) };
 }
 
-/** Held until the transaction ends. @throws NOT_FOUND */
-async function locked(trx: Kysely<SecurityTables>, name: string): Promise<UserDetails> {
+/** Held until the transaction ends. @throws NOT_FOUND, CALLER_NOT_ALLOWED */
+async function locked(
+  trx: Kysely<SecurityTables>,
+  name: string,
+  mayChange: ChangeContext['mayChange'],
+): Promise<UserDetails> {
   await trx
     .selectFrom('users')
     .select('name')
     .where('name', '=', canonicalUser(name))
     .forUpdate()
     .executeTakeFirst();
-  return detailsOf(trx, name);
+  const user = await detailsOf(trx, name);
+  mayChange(user);
+  return user;
 }
 
 /** @throws NOT_FOUND */

@@ -5,7 +5,13 @@ import { hashPassword } from '#kernel/crypto/password.ts';
 import type { Db } from '#kernel/db/db.ts';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import type { Clock } from '#kernel/time/clock.ts';
-import { requireRole } from '../authorize/callers.ts';
+import {
+  type Administrator,
+  type Administrators,
+  changeKey,
+  rankOf,
+  requireRank,
+} from '../authorize/administrators.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import {
@@ -23,6 +29,7 @@ import { canonicalUser } from './users.ts';
 export interface DirectoryDeps {
   readonly db: Db<SecurityTables>;
   readonly feed: Pick<Feed, 'append' | 'announce'>;
+  readonly admins: Administrators;
   /** Database time. */
   readonly clock: Clock;
 }
@@ -34,12 +41,19 @@ export function directoryService(deps: DirectoryDeps): Handlers<typeof Directory
   /** In one transaction, once for each request key, and told to the other pods. */
   const change = async (
     call: CallContext,
+    by: Administrator,
     requestKey: string,
     body: (context: ChangeContext) => Promise<UserChange>,
   ): Promise<UserChange> => {
     const { db, feed, clock } = deps;
-    const done = await db.tx((trx) => body({ trx, feed, nowMs: clock.now() }), {
-      key: `${call.method} ${call.caller.pod} ${requestKey}`,
+    const mayChange = (user: UserDetails): void => {
+      // Whoever could set an officer's password would be one.
+      for (const role of user.roles) {
+        if (rankOf(role) > rankOf(by.role)) requireRank(by, role, `changing ${user.name}`);
+      }
+    };
+    const done = await db.tx((trx) => body({ trx, feed, nowMs: clock.now(), mayChange }), {
+      key: changeKey(call, by, requestKey),
       signal: call.signal,
     });
     if (done.position > 0) await feed.announce(done.position, 'COMMITTED');
@@ -48,7 +62,7 @@ export function directoryService(deps: DirectoryDeps): Handlers<typeof Directory
 
   return {
     listUsers: async (request, call) => {
-      requireRole(call, 'operator');
+      await deps.admins.admit(call);
       const limit = request.pageSize === 0 ? defaultPage : request.pageSize;
       const found = await deps.db.read(
         (db) =>
@@ -67,16 +81,17 @@ export function directoryService(deps: DirectoryDeps): Handlers<typeof Directory
     },
 
     getUser: async ({ name }, call) => {
-      requireRole(call, 'operator');
+      await deps.admins.admit(call);
       const user = await deps.db.read((db) => findUserDetails(db, name), { signal: call.signal });
       if (user !== undefined) return { user: toWire(user) };
       throw new SallyportError('NOT_FOUND', { message: `there is no user "${canonicalUser(name)}"` });
     },
 
     createUser: async ({ requestKey, name, displayName, groups, roles, password }, call) => {
-      requireRole(call, 'operator');
+      const by = await deps.admins.admit(call);
+      if (roles !== undefined && roles.roles.length > 0) requireRank(by, 'security-officer', 'giving roles');
       const passwordHash = password === '' ? undefined : await hashPassword(password);
-      const { user } = await change(call, requestKey, (context) =>
+      const { user } = await change(call, by, requestKey, (context) =>
         createUser(context, {
           name,
           displayName: displayName === '' ? undefined : displayName,
@@ -89,8 +104,9 @@ export function directoryService(deps: DirectoryDeps): Handlers<typeof Directory
     },
 
     updateUser: async (request, call) => {
-      requireRole(call, 'operator');
-      const { user, position } = await change(call, request.requestKey, (context) =>
+      const by = await deps.admins.admit(call);
+      if (request.roles !== undefined) requireRank(by, 'security-officer', 'giving roles');
+      const { user, position } = await change(call, by, request.requestKey, (context) =>
         updateUser(context, request.name, {
           displayName: request.displayName,
           groups: request.groups?.names,
@@ -104,15 +120,15 @@ export function directoryService(deps: DirectoryDeps): Handlers<typeof Directory
     },
 
     setPassword: async ({ requestKey, name, password }, call) => {
-      requireRole(call, 'operator');
+      const by = await deps.admins.admit(call);
       const hash = await hashPassword(password);
-      const { position } = await change(call, requestKey, (context) => setPassword(context, name, hash));
+      const { position } = await change(call, by, requestKey, (context) => setPassword(context, name, hash));
       return { position: BigInt(position) };
     },
 
     deleteUser: async ({ requestKey, name, reason }, call) => {
-      requireRole(call, 'operator');
-      const { position } = await change(call, requestKey, (context) => deleteUser(context, name, reason));
+      const by = await deps.admins.admit(call);
+      const { position } = await change(call, by, requestKey, (context) => deleteUser(context, name, reason));
       return { position: BigInt(position) };
     },
   };

@@ -6,7 +6,7 @@ import type { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
 import type { Db } from '#kernel/db/db.ts';
 import type { Handlers } from '#kernel/rpc/handlers.ts';
 import type { Clock } from '#kernel/time/clock.ts';
-import { requireRole } from '../authorize/callers.ts';
+import type { Administrators } from '../authorize/administrators.ts';
 import { canonicalUser } from '../directory/users.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { SecurityTables } from '../store/tables.ts';
@@ -22,6 +22,7 @@ export interface KeyStoreDeps {
   readonly dataKeys: DataKeys;
   readonly keyring: Keyring;
   readonly feed: Feed;
+  readonly admins: Administrators;
   readonly clock: Clock;
   /** Base URLs of the edges, for activation strings. */
   readonly edgeUrls: readonly string[];
@@ -42,7 +43,7 @@ export function keyStoreService(deps: KeyStoreDeps): KeyStoreHandlers {
     getJwks: async () => ({ jwksJson: JSON.stringify(deps.keyring.jwks()) }),
 
     createActivation: async (request, call) => {
-      requireRole(call, 'operator');
+      await deps.admins.admit(call);
       const nowMs = deps.clock.now();
       const expiresMs = nowMs + 1000 * (request.ttlSeconds === 0 ? defaultTtlSeconds : request.ttlSeconds);
       const { appId } = request;
@@ -70,7 +71,7 @@ export function keyStoreService(deps: KeyStoreDeps): KeyStoreHandlers {
     },
 
     listSharedKeys: async (request, call) => {
-      requireRole(call, 'operator');
+      await deps.admins.admit(call);
       const limit = request.pageSize === 0 ? 100 : request.pageSize;
       const found = await deps.db.read(
         (db) =>
@@ -91,7 +92,7 @@ export function keyStoreService(deps: KeyStoreDeps): KeyStoreHandlers {
     },
 
     rotateSharedKey: async ({ routeKey }, call) => {
-      requireRole(call, 'operator');
+      await deps.admins.admit(call);
       const info = await deps.db.tx((trx) => requestRotation(trx, routeKey), {
         idempotent: true,
         signal: call.signal,
@@ -100,7 +101,7 @@ export function keyStoreService(deps: KeyStoreDeps): KeyStoreHandlers {
     },
 
     revokeSharedKey: async ({ routeKey, reason }, call) => {
-      requireRole(call, 'operator');
+      await deps.admins.admit(call);
       const entry = { kind: 'shared-key', subject: routeKey, reason } as const;
       const position = await deps.db.tx(
         async (trx) => {
@@ -114,12 +115,12 @@ export function keyStoreService(deps: KeyStoreDeps): KeyStoreHandlers {
     },
 
     rotateRootKey: async (_request, call) => {
-      requireRole(call, 'operator');
+      await deps.admins.admit(call);
       return { status: await deps.dataKeys.rewrap() };
     },
 
     getRootKeyStatus: async (_request, call) => {
-      requireRole(call, 'operator');
+      await deps.admins.admit(call);
       return { status: await deps.dataKeys.status() };
     },
   };

@@ -9,7 +9,7 @@ import {
 } from '#gen/sallyport/session/v1/session_pb.js';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import type { Clock } from '#kernel/time/clock.ts';
-import { requireRole } from '../authorize/callers.ts';
+import { type Administrator, type Administrators, requireRank } from '../authorize/administrators.ts';
 import { canonicalUser } from '../directory/users.ts';
 import type { Feed, NewRevocation } from '../feed/feed.ts';
 import { bearerToken, sessionOfToken } from './people-token.ts';
@@ -25,6 +25,7 @@ export interface SessionQueriesDeps {
   /** What there is to list: the database's, or with persistence off this pod's own. */
   readonly list: Pick<SessionStore, 'list' | 'info'>;
   readonly feed: Pick<Feed, 'isRevoked' | 'revokeAndPush' | 'append' | 'announce'>;
+  readonly admins: Administrators;
   readonly clock: Clock;
   /** Database time. */
   readonly now: () => number;
@@ -61,7 +62,7 @@ export function sessionQueries(
       if (sessionId === '') {
         return { session: show(infoOf(await sessionOfToken(deps.sessions, bearerToken(call)))) };
       }
-      requireRole(call, 'operator', 'service', 'security');
+      await admit(deps, call);
       if (isHandle(sessionId)) {
         const row = await deps.list.info(sessionId);
         if (row === undefined) throw new SallyportError('SESSION_UNKNOWN');
@@ -71,14 +72,16 @@ export function sessionQueries(
     },
 
     listSessions: async (request, call) => {
-      requireRole(call, 'operator', 'service', 'security');
+      await admit(deps, call);
       const { rows, next } = await readPage(deps, request);
       return { sessions: rows.map(show), nextPageToken: next };
     },
 
     revokeSessions: async (request, call) => {
-      requireRole(call, 'operator', 'service', 'security');
+      const by = await admit(deps, call);
       const entry = revocationOf(request);
+      if (entry.kind === 'everybody' && by !== undefined)
+        requireRank(by, 'operator', "ending everybody's sessions");
       if (request.wait !== WireWait.FLEET) {
         const { position } = await deps.feed.revokeAndPush(entry, 'COMMITTED');
         return { position: BigInt(position), everywhere: false };
@@ -91,6 +94,15 @@ export function sessionQueries(
       return { position: BigInt(position), everywhere };
     },
   };
+}
+
+/** Undefined for what is no person: services of the inside. @throws CALLER_NOT_ALLOWED, TOKEN_INVALID */
+async function admit(
+  { admins }: Pick<SessionQueriesDeps, 'admins'>,
+  call: CallContext,
+): Promise<Administrator | undefined> {
+  const { role } = call.caller;
+  return role === 'service' || role === 'security' ? undefined : admins.admit(call);
 }
 
 /** Milliseconds before the caller's deadline at which it is answered. */

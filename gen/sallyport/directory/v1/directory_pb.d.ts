@@ -537,21 +537,21 @@ export enum Role {
   VIEWER = 1,
 
   /**
-   * End sessions of one user or device, let a device enrol, end an enrolment.
+   * End sessions of one user or device, let a device enrol.
    *
    * @generated from enum value: ROLE_HELPDESK = 2;
    */
   HELPDESK = 2,
 
   /**
-   * Change users and policy.
+   * Change users, except those of a higher role, and policy; end everybody's sessions.
    *
    * @generated from enum value: ROLE_OPERATOR = 3;
    */
   OPERATOR = 3,
 
   /**
-   * Keys, the root key, and who has which role.
+   * Rotate and revoke keys, the root key, and say who has which role.
    *
    * @generated from enum value: ROLE_SECURITY_OFFICER = 4;
    */

@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import { SallyportError } from '#core/errors/error.ts';
+import type { Db } from '#kernel/db/db.ts';
+import type { CallContext } from '#kernel/rpc/handlers.ts';
+import { isPersonRole, type PersonRole, personRoles } from '../directory/roles.ts';
+import { bearerToken, sessionOfToken } from '../session/people-token.ts';
+import type { Sessions } from '../session/sessions.ts';
+import type { SecurityTables } from '../store/tables.ts';
+import { leastRole } from './role-table.ts';
+
+/** Whoever was let do something. */
+export interface Administrator {
+  /** `operator/<certificate's name>` or `person/<user>`, for the record. */
+  readonly name: string;
+  /** The highest. */
+  readonly role: PersonRole;
+}
+
+type AdminCall = Pick<CallContext, 'caller' | 'method' | 'header' | 'signal'>;
+
+/** Lets administrators in: those with an operator's certificate, and people with a role. */
+export interface Administrators {
+  /** @throws CALLER_NOT_ALLOWED, TOKEN_INVALID, STALE, DB_UNAVAILABLE */
+  admit(call: AdminCall): Promise<Administrator>;
+}
+
+/** A person's roles in the directory now; none when disabled or removed. */
+export type RolesOf = (user: string, signal: AbortSignal) => Promise<readonly PersonRole[]>;
+
+export function administrators(deps: {
+  readonly sessions: Pick<Sessions, 'get'>;
+  readonly rolesOf: RolesOf;
+}): Administrators {
+  return {
+    admit: async (call) => {
+      const { caller, method } = call;
+      if (caller.role === 'operator') return { name: `operator/${caller.pod}`, role: 'security-officer' };
+      const least = leastRole[method];
+      if (caller.role !== 'edge' || least === undefined) {
+        throw new SallyportError('CALLER_NOT_ALLOWED', {
+          message: `${method} is for operators; the caller is ${caller.role}`,
+        });
+      }
+      const { user } = await sessionOfToken(deps.sessions, bearerToken(call));
+      const roles = await deps.rolesOf(user, call.signal);
+      const role = personRoles.findLast((each) => roles.includes(each));
+      if (role === undefined) {
+        throw new SallyportError('CALLER_NOT_ALLOWED', {
+          message: `${user} has no role, and ${method} is for people with the role ${least}`,
+          hint: 'a security officer can give it: `sallyport users set NAME --roles ROLE`',
+        });
+      }
+      const administrator = { name: `person/${user}`, role };
+      requireRank(administrator, least, method);
+      return administrator;
+    },
+  };
+}
+
+/** @throws CALLER_NOT_ALLOWED unless the administrator has the role or a higher one */
+export function requireRank(administrator: Administrator, least: PersonRole, what: string): void {
+  if (rankOf(administrator.role) >= rankOf(least)) return;
+  throw new SallyportError('CALLER_NOT_ALLOWED', {
+    message: `${what} is for people with the role ${least}; the caller's is ${administrator.role}`,
+    hint: 'a security officer can give it: `sallyport users set NAME --roles ROLE`',
+  });
+}
+
+export const rankOf = (role: PersonRole): number => personRoles.indexOf(role);
+
+/** Names a change by who asked for it and the request key of the asker: at most 160 bytes. */
+export function changeKey(
+  call: Pick<CallContext, 'method'>,
+  { name }: Administrator,
+  requestKey: string,
+): string {
+  const who = createHash('sha256').update(name).digest('base64url').slice(0, 22);
+  return `${call.method} ${who} ${requestKey}`;
+}
+
+/** Read at the primary for each call: a role that was taken away is gone at once. */
+export function mysqlRoles(db: Pick<Db<SecurityTables>, 'read'>): RolesOf {
+  return async (user, signal) => {
+    const rows = await db.read(
+      (on) =>
+        on
+          .selectFrom('user_roles')
+          .innerJoin('users', 'users.name', 'user_roles.user')
+          .select('user_roles.role')
+          .where('users.name', '=', user)
+          .where('users.disabled', '=', 0)
+          .execute(),
+      { signal },
+    );
+    return rows.map(({ role }) => role).filter(isPersonRole);
+  };
+}

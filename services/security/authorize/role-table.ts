@@ -1,0 +1,33 @@
+import type { PersonRole } from '../directory/roles.ts';
+
+const session = 'sallyport.session.v1.SessionService';
+const keyStore = 'sallyport.keystore.v1.KeyStore';
+const directory = 'sallyport.directory.v1.Directory';
+const policy = 'sallyport.policy.v1.Policy';
+
+/**
+ * The least role with which a person may call a method of administrators. What is not here is for
+ * operators' certificates only. Which roles may be touched, and who may end everybody's sessions, is looked
+ * at where it is done.
+ */
+export const leastRole: Readonly<Record<string, PersonRole>> = {
+  [`${session}/GetSession`]: 'viewer',
+  [`${session}/ListSessions`]: 'viewer',
+  [`${session}/RevokeSessions`]: 'helpdesk',
+  [`${keyStore}/ListSharedKeys`]: 'viewer',
+  [`${keyStore}/CreateActivation`]: 'helpdesk',
+  [`${keyStore}/RotateSharedKey`]: 'security-officer',
+  [`${keyStore}/RevokeSharedKey`]: 'security-officer',
+  [`${keyStore}/RotateRootKey`]: 'security-officer',
+  [`${keyStore}/GetRootKeyStatus`]: 'security-officer',
+  [`${directory}/ListUsers`]: 'viewer',
+  [`${directory}/GetUser`]: 'viewer',
+  [`${directory}/CreateUser`]: 'operator',
+  [`${directory}/UpdateUser`]: 'operator',
+  [`${directory}/SetPassword`]: 'operator',
+  [`${directory}/DeleteUser`]: 'operator',
+  [`${policy}/GetPolicy`]: 'viewer',
+  [`${policy}/ListVersions`]: 'viewer',
+  [`${policy}/Explain`]: 'viewer',
+  [`${policy}/ApplyPolicy`]: 'operator',
+};

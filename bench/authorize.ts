@@ -21,7 +21,7 @@ export const authorize: Bench = {
     const common = { socket, headers: asProxy, leastBytes: 200 } as const;
     const ours = (name: string, load: GrpcLoad) => contender(context, name, tier.pid, load);
     const contenders = [
-      await echo(context),
+      ...(await echoes(context)),
       await ours('authorize', {
         ...{ ...common, path: `${service}/Authorize`, kind: 'unary', inFlight: 50 },
         requests: authorizeRequests(sessions),
@@ -37,6 +37,13 @@ export const authorize: Bench = {
     );
     const figures: Figure[] = Object.entries(goals).map(([what, goal]) =>
       ratioFigure({ name: `authorize.${what}`, unit, goal }, rateOf(rates, what), rateOf(rates, 'echo')),
+    );
+    figures.push(
+      ratioFigure(
+        { name: 'authorize.echo-stream', unit },
+        rateOf(rates, 'echo-stream'),
+        rateOf(rates, 'echo'),
+      ),
     );
     for (const { name } of contenders) {
       figures.push(
@@ -57,12 +64,17 @@ export async function contender(
   return { name, pids: [pid], load: await context.start('load/grpc.ts', loadCore, load) };
 }
 
-/** grpc-js alone, with 100 bytes. */
-export async function echo(context: BenchContext): Promise<Contender> {
+/** grpc-js alone, with 100 bytes: by unary calls, and what is the most that any stream can reach. */
+async function echoes(context: BenchContext): Promise<Contender[]> {
   const socket = join(context.dir, 'echo.sock');
   const server = await context.start('servers/grpc-echo.ts', serverCore, { socket });
-  return contender(context, 'echo', server.pid, {
-    ...{ socket, path: '/bench.Echo/Echo', kind: 'unary', inFlight: 50, headers: {} },
-    ...{ requests: [base64(new Uint8Array(100))], leastBytes: 100 },
-  });
+  const load = { socket, headers: {}, requests: [base64(new Uint8Array(100))], leastBytes: 100 };
+  return [
+    await contender(context, 'echo', server.pid, {
+      ...{ ...load, path: '/bench.Echo/Echo', kind: 'unary', inFlight: 50 },
+    }),
+    await contender(context, 'echo-stream', server.pid, {
+      ...{ ...load, path: '/bench.Echo/EchoStream', kind: 'stream', inFlight: 256 },
+    }),
+  ];
 }

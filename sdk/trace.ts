@@ -1,6 +1,6 @@
 import { SallyportError } from '../core/errors/error.ts';
 
-/** Where the spans of the SDK go; an app passes its own tracer in, of whatever make. README.md has an example. */
+/** Where the spans of the SDK go; an app passes its own tracer in, of whatever make. `test/app-tracer.ts` is one for OpenTelemetry. */
 export interface Tracer {
   /** Begins a span, a child of what the app has under way. Names: `open`, `attach`, `renew`, `close`, `GET` …. */
   start(name: string): TraceSpan;

@@ -61,7 +61,8 @@ export async function startEnvoy(
   return envoy;
 }
 
-function ask(socketPath: string, path: string, method: 'GET' | 'POST'): Promise<string> {
+/** The answer of Envoy's admin at a socket. */
+export function ask(socketPath: string, path: string, method: 'GET' | 'POST'): Promise<string> {
   return new Promise((resolve, reject) => {
     const call = request({ socketPath, path, method, agent: false, timeout: 5000 }, (response) => {
       let text = '';

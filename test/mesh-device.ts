@@ -5,6 +5,7 @@ import { Device } from '#sdk/device.ts';
 import { enroll } from '#sdk/enroll.ts';
 import { memoryStore } from '#sdk/enrolment-store.ts';
 import type { SdkListener } from '#sdk/events.ts';
+import type { Tracer } from '#sdk/trace.ts';
 import { activationFor, demoPassword } from './mesh.ts';
 
 export interface TestDevice {
@@ -17,13 +18,19 @@ export interface TestDevice {
 export async function enrolDevice(
   mesh: Pick<Mesh, 'stateDir' | 'publicCa' | 'demo'>,
   /** `streams: false`: it sends one call a request, as browsers do. */
-  o: { readonly listener?: SdkListener; readonly streams?: boolean; readonly activation?: string } = {},
+  o: {
+    readonly listener?: SdkListener;
+    readonly tracer?: Tracer;
+    readonly streams?: boolean;
+    readonly activation?: string;
+  } = {},
 ): Promise<TestDevice> {
   const given = deviceOptions({ publicCa: mesh.publicCa, ...(o.listener && { listener: o.listener }) });
   const options = {
     ...given,
     app: demoApp,
     store: memoryStore(),
+    ...(o.tracer && { tracer: o.tracer }),
     connect: (url: string) => {
       const edge = given.connect(url);
       return { ...edge, streams: o.streams ?? edge.streams };

@@ -25,6 +25,8 @@ export function tracing({ model: { telemetry }, topology, pod }: BuildContext): 
     tracing: {
       spawn_upstream_span: true,
       random_sampling: { value: 100 },
+      // A path behind the seal is the backend's alone, and its query may hold a token. `grpc.path` stays.
+      max_path_tag_length: 0,
       provider: extension(tracers, 'envoy.config.trace.v3.OpenTelemetryConfig', {
         service_name: `${topology.mesh}-${pod.role}-sidecar`,
         ...exporter,

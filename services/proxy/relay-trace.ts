@@ -6,7 +6,7 @@ import type { BackendRequest, BackendResponse, Backends } from './backends.ts';
 /**
  * Runs `work` in the span of a request behind the seal, until the head of its answer: a child of the span that
  * the device names in its sealed head. What a device does not trace begins a trace of its own; one that lasts as
- * long as a stream would help nobody. Path, host and headers are nobody's but the backend's, so no span has them.
+ * long as a stream would help nobody. Path and headers are the backend's alone, so no span has them.
  */
 export function relaySpan<T>(head: RequestHead, work: (span: Span) => Promise<T>): Promise<T> {
   const call = trace.getSpanContext(context.active());

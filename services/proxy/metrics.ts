@@ -7,6 +7,15 @@ export const counts = {
     unit: '{decision}',
     description: 'Requests decided: `leased` here, `renewed` after asking the tier, `denied`.',
   }),
+  asked: counter('sallyport.authorize.asked', {
+    unit: '{question}',
+    description: 'Questions to the security tier: `streamed` and answered so, or `unary`, by route.',
+  }),
+  streamed: counter('sallyport.authorize.streamed', {
+    unit: '{question}',
+    description:
+      'What became of questions for the stream of the pod that gave the lease: `answered`; `not_held`, the session has moved; others are asked by route too.',
+  }),
   revoked: counter('sallyport.attachment.revoked', {
     unit: '{attachment}',
     description: 'Attachments ended by an entry of the revocation feed.',

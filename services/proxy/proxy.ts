@@ -49,7 +49,9 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
   const tier = securityTier({
     socketPath: sockets.out,
     pod,
+    securityPods: config.securityPods,
     clock,
+    log,
     timeoutMs: config.tierTimeout,
     ...(observer && { observer }),
   });
@@ -126,7 +128,7 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     attachments.removeWhere(() => true, new SallyportError('ATTACH_REQUIRED'));
     await Promise.all(watches);
     await backends.close();
-    tier.close();
+    await tier.close();
   };
   try {
     await server.listen(sockets.grpc);

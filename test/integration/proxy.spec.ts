@@ -132,7 +132,7 @@ describe('a proxy', function () {
   }
 
   it('relays nothing without a lease', async () => {
-    stand.tier.leaseMs = 400;
+    stand.tier.leaseMs = 1500;
     device = await stand.attach(session);
     const stream = device.stream();
     await ask(stream, '/');
@@ -149,12 +149,41 @@ describe('a proxy', function () {
     assert.ok(failing('LEASE_LOST')(await stream.over));
     const before = stand.requests.length;
     const idle = await stand.attach(session);
-    await systemClock.sleep(500);
+    await systemClock.sleep(1600);
     await assert.rejects(idle.exchange(post), failing('LEASE_LOST', false));
     assert.equal(stand.requests.length, before);
     stand.tier.fault = undefined;
     stand.handle = (_, response) => response.end();
     await idle.exchange(post);
+  });
+
+  it('renews on the stream of the pod that gave the lease; what it does not answer is asked by route', async () => {
+    const { tier } = stand;
+    tier.leaseMs = 2000;
+    device = await stand.attach(session);
+    const again = async (what: string, done: () => boolean): Promise<void> => {
+      await eventually(what, async () => {
+        await device.exchange(post);
+        return done();
+      });
+    };
+    await again('streamed renewals', () => tier.streamed.length >= 2);
+    const before = tier.asked.length;
+    assert.ok(before > 0, 'the first question opened the stream and went by route');
+    tier.moved = true;
+    await again('renewals by route', () => tier.asked.length > before);
+    tier.moved = false;
+    tier.breakStreams();
+    const streamed = tier.streamed.length;
+    await again('a stream anew', () => tier.streamed.length > streamed);
+    assert.equal(tier.streamed[0]?.request?.clientAddress, '203.0.113.7');
+    tier.leaseMs = 5000;
+    device = await stand.attach(session);
+    stand.handle = () => {};
+    const revoked = assert.rejects(device.exchange(post), failing('SESSION_REVOKED'));
+    await eventually('the request', () => stand.proxy.active === 1);
+    tier.fault = new SallyportError('SESSION_REVOKED');
+    await revoked;
   });
 
   it('drains: what is under way ends well, and nothing new begins', async () => {

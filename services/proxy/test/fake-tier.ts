@@ -1,4 +1,5 @@
 /** A security tier of one process: real attachments and Watches over a Unix socket, with knobs. */
+import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { acceptAttach } from '#core/channel/attach.ts';
 import { SallyportError } from '#core/errors/error.ts';
@@ -29,17 +30,26 @@ export interface FakeSession {
 
 type Told = ReturnType<Handlers<typeof ProxyAuthorize>['watch']> extends AsyncIterable<infer R> ? R : never;
 
+type Answered =
+  ReturnType<Handlers<typeof ProxyAuthorize>['authorizeStream']> extends AsyncIterable<infer R> ? R : never;
+
 const names = { [RevocationKind.SESSION]: 'handle', [RevocationKind.SHARED_KEY]: 'routeKey' } as const;
 
 export interface FakeTier {
   /** Milliseconds. */
   leaseMs: number;
-  /** Thrown by every Authorize. */
+  /** Thrown by every Authorize; the reason of every answer on a stream. */
   fault: SallyportError | undefined;
   /** Deny whatever is asked. */
   deny: boolean;
+  /** Its AuthorizeStream holds nothing. */
+  moved: boolean;
   /** What was asked by Authorize. */
   readonly asked: AuthorizeRequest[];
+  /** What was asked on streams. */
+  readonly streamed: AuthorizeRequest[];
+  /** Ends the streams that are open. */
+  breakStreams(): void;
   /** What was acknowledged, in order. */
   readonly acknowledged: number[];
   session(user: string): FakeSession;
@@ -56,6 +66,7 @@ export async function startFakeTier(
   const sessions = new Map<string, FakeSession>();
   const over = new Set<string>();
   const watchers = new Set<SendQueue<Told>>();
+  const streams = new Set<SendQueue<Answered>>();
   let position = 1;
   let epochs = 0n;
   const lease = ({ user, id }: FakeSession) => {
@@ -68,11 +79,37 @@ export async function startFakeTier(
     if (session === undefined) throw new SallyportError('SESSION_UNKNOWN');
     return session;
   };
+  const decide = (request: AuthorizeRequest) => {
+    if (tier.fault) throw tier.fault;
+    const session = find(request.subject.value ?? '');
+    const grant = tier.deny
+      ? { allow: false, reason: 'NO_RULE', explanation: 'no', policyVersion: 1n }
+      : {
+          allow: true,
+          reason: 'ALLOWED',
+          resource: 'intranet',
+          backend: 'intranet',
+          assertion: `jwt of ${session.user}`,
+          assertionExpiresAtMs: BigInt(Date.now() + 300_000),
+          policyVersion: 1n,
+        };
+    return { grant, lease: lease(session) };
+  };
+  const onStream = (request: AuthorizeRequest): NonNullable<Answered['result']> => {
+    try {
+      if (tier.moved) throw new SallyportError('NOT_HELD');
+      return { case: 'response', value: decide(request) };
+    } catch (error) {
+      return { case: 'errorReason', value: SallyportError.from(error).reason };
+    }
+  };
   const tier: FakeTier = {
     leaseMs: 10_000,
     fault: undefined,
     deny: false,
+    moved: false,
     asked: [],
+    streamed: [],
     acknowledged: [],
     session: (user) => {
       const routeKey = newRouteKey(channelCrypto);
@@ -89,8 +126,11 @@ export async function startFakeTier(
       for (const each of watchers) each.push({ kind: { case: 'revocation', value } });
       return position;
     },
+    breakStreams: () => {
+      for (const each of streams) each.end(new SallyportError('UNAVAILABLE'));
+    },
     close: async () => {
-      for (const each of watchers) each.end();
+      for (const each of [...watchers, ...streams]) each.end();
       await server.close({ graceMs: 0 });
     },
   };
@@ -121,20 +161,28 @@ export async function startFakeTier(
       implement(ProxyAuthorize, {
         authorize: async (request) => {
           tier.asked.push(request);
-          if (tier.fault) throw tier.fault;
-          const session = find(request.subject.value ?? '');
-          const grant = tier.deny
-            ? { allow: false, reason: 'NO_RULE', explanation: 'no', policyVersion: 1n }
-            : {
-                allow: true,
-                reason: 'ALLOWED',
-                resource: 'intranet',
-                backend: 'intranet',
-                assertion: `jwt of ${session.user}`,
-                assertionExpiresAtMs: BigInt(Date.now() + 300_000),
-                policyVersion: 1n,
-              };
-          return { grant, lease: lease(session) };
+          return decide(request);
+        },
+        authorizeStream: async function* (requests, call) {
+          const outbox = new SendQueue<Answered>();
+          streams.add(outbox);
+          call.signal.addEventListener('abort', () => outbox.end(call.signal.reason));
+          const answerAll = async (): Promise<void> => {
+            for await (const { id, request } of requests) {
+              assert.ok(request);
+              tier.streamed.push(request);
+              void outbox.push({ id, pod, result: onStream(request) });
+            }
+          };
+          answerAll().then(
+            () => outbox.end(),
+            (error: unknown) => outbox.end(error),
+          );
+          try {
+            yield* outbox;
+          } finally {
+            streams.delete(outbox);
+          }
         },
         watch: async function* (requests, call) {
           const outbox = new SendQueue<Told>();

@@ -217,8 +217,13 @@ describe('security pods on a real database', function () {
       sessions.every((each) => !session.id.startsWith(`${each.handle}.`) || each.handle !== session.id),
     );
     await assert.rejects(
-      sessionsOf(1).listSessions({}, { headers: as('edge', 'edge-0') }),
+      sessionsOf(1).listSessions({}, { headers: as('proxy', 'proxy-0') }),
       reason('CALLER_NOT_ALLOWED'),
+    );
+    // Through an edge it is for people, who show a token.
+    await assert.rejects(
+      sessionsOf(1).listSessions({}, { headers: as('edge', 'edge-0') }),
+      reason('TOKEN_INVALID'),
     );
   });
 

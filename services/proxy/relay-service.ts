@@ -95,6 +95,7 @@ async function exchange(
       body,
       scope,
       clientAddress: call.remoteAddress,
+      oneCall: true,
     });
     const { status, headers } = answer;
     return toBinary(

@@ -5,15 +5,18 @@ import type { BackendRequest, BackendResponse, Backends } from './backends.ts';
 
 /**
  * Runs `work` in the span of a request behind the seal, until the head of its answer: a child of the span that
- * the device names in its sealed head. What a device does not trace begins a trace of its own; one that lasts as
- * long as a stream would help nobody. Path and headers are the backend's alone, so no span has them.
+ * the device names in its sealed head. What a device does not trace belongs to the call that
+ * carries nothing else, or begins a trace of its own: one that lasts as long as a stream would help nobody. Path and headers are the backend's alone, so no span has them.
  */
-export function relaySpan<T>(head: RequestHead, work: (span: Span) => Promise<T>): Promise<T> {
+export function relaySpan<T>(
+  { head, oneCall }: { readonly head: RequestHead; readonly oneCall?: boolean },
+  work: (span: Span) => Promise<T>,
+): Promise<T> {
   const call = trace.getSpanContext(context.active());
   const told = context.with(ROOT_CONTEXT, () => extractTrace((name) => onlyOne(head, name)));
   const device = trace.getSpanContext(told);
-  // The call that carries it belongs to the same trace, and is nearer.
-  const near = device !== undefined && device.traceId === call?.traceId;
+  // A call of the same trace is nearer.
+  const near = device === undefined ? oneCall === true : device.traceId === call?.traceId;
   return withSpan(tracer(), 'sallyport.relay', { 'http.request.method': head.method.slice(0, 32) }, work, {
     kind: SpanKind.SERVER,
     parent: near ? context.active() : told,

@@ -26,6 +26,8 @@ export interface RelayRequest {
   readonly scope: AbortScope;
   /** As the edge saw the phone. */
   readonly clientAddress: string | undefined;
+  /** A call of its own carries it, so that call's trace is its own. */
+  readonly oneCall?: boolean;
 }
 
 export interface RelayResponse {
@@ -44,7 +46,7 @@ export function relay(
   attachment: Attachment,
   request: RelayRequest,
 ): Promise<RelayResponse> {
-  return relaySpan(request.head, async (span) => {
+  return relaySpan(request, async (span) => {
     const response = await relayTraced(deps, attachment, request);
     span.setAttribute('http.response.status_code', response.status);
     return response;

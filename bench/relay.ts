@@ -85,7 +85,7 @@ export const relay: Bench = {
 };
 
 /** services/proxy/main.ts, between a tier that stands in and the backend; no sidecar. */
-async function startProxyProcess(context: BenchContext, backend: string) {
+export async function startProxyProcess(context: BenchContext, backend: string) {
   const out = join(context.dir, 'out.sock');
   const socket = join(context.dir, 'proxy.sock');
   const tier = await context.start('servers/security-tier.ts', loadCore, { socket: out, policy });

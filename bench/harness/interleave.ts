@@ -38,7 +38,8 @@ export async function interleave(
 ): Promise<Rates> {
   const { rounds, maxRounds, sliceMs, progress } = context;
   const rates = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
-  for (const each of contenders) await slice(context, each, sliceMs);
+  // What runs for the first time is compiled; it takes seconds until that has settled.
+  for (const each of contenders) await slice(context, each, 3 * sliceMs);
   for (let round = 0; round < maxRounds; round++) {
     for (const each of round % 2 === 0 ? contenders : contenders.toReversed()) {
       rates.get(each.name)?.push(await slice(context, each, sliceMs));

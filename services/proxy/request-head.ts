@@ -111,15 +111,31 @@ function connectionNames(headers: readonly Header[]): Set<string> {
 
 /** The fields of a backend's answer that a device may see. */
 export function cleanResponseHeaders(headers: Record<string, string | string[] | undefined>): Header[] {
-  return Object.entries(headers).flatMap(([name, value]) =>
-    value === undefined || (isForbidden(name) && name !== 'via')
-      ? []
-      : [value].flat().map((each) => ({ name, value: each })),
-  );
+  const clean: Header[] = [];
+  for (const [name, value] of Object.entries(headers)) {
+    if (value === undefined || (isForbidden(name) && name !== 'via')) continue;
+    if (typeof value === 'string') clean.push({ name, value });
+    else for (const each of value) clean.push({ name, value: each });
+  }
+  return clean;
+}
+
+/** Names that were judged before: the same few dozen come with every request. */
+const judged = new Map<string, boolean>();
+
+function isForbidden(name: string): boolean {
+  let forbidden = judged.get(name);
+  if (forbidden === undefined) {
+    forbidden = judge(name);
+    // Names come from strangers, too.
+    if (judged.size >= 1000) judged.clear();
+    if (name.length <= 64) judged.set(name, forbidden);
+  }
+  return forbidden;
 }
 
 /** CGI and its heirs see `-` and `_` as the same, so a name is judged by the first of these. */
-function isForbidden(name: string): boolean {
+function judge(name: string): boolean {
   const canonical = name.replaceAll('_', '-');
   // The length itself is checked; under its other name nobody has looked at it.
   if (canonical === 'content-length' && name !== canonical) return true;

@@ -176,6 +176,8 @@ export class Multiplexer {
 
   #handled(exchange: Exchange, error: SallyportError | undefined): void {
     this.#handling--;
+    // Most are complete by now; an error that nobody gets would still cost its stack.
+    if (!exchange.open) return;
     if (error) exchange.reset(error);
     else if (!exchange.outgoing.ended) {
       exchange.reset(new SallyportError('INTERNAL', { message: 'the response was not completed' }));

@@ -6,6 +6,7 @@ import { describe, it } from 'mocha';
 import { registry } from '#core/errors/registry.ts';
 import { ManualClock } from '#kernel/time/manual-clock.ts';
 import { buildProgram } from '#services/cli/run-cli.ts';
+import { cliPage } from './cli-page.ts';
 import { configPage } from './config-page.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -60,6 +61,10 @@ describe('documentation', () => {
     assert.equal(read('docs/CONFIG.md'), configPage());
   });
 
+  it('has in docs/CLI.md what the commands say of themselves; `npm run docs` writes it', () => {
+    assert.equal(read('docs/CLI.md'), cliPage());
+  });
+
   it('lists in docs/ERRORS.md the codes of compose/parts', () => {
     const [, union = ''] = /PartsErrorCode =([^;]+);/.exec(read('compose/parts/errors.ts')) ?? [];
     const [, section = ''] = read('docs/ERRORS.md').split('### Finding Envoy and MySQL');
@@ -78,7 +83,7 @@ function commandsIn(text: string): string[] {
     (match) => match[1] ?? '',
   );
   return [...blocks, ...spans]
-    .flatMap((line) => line.split(/ && |#/))
+    .flatMap((line) => line.split(/ && | \| |#/))
     .map((line) => line.replace(/^\$ /, '').trim())
     .filter((line) => /^(?:npm|npx sallyport|sallyport) \w/.test(line));
 }

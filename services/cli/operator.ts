@@ -9,6 +9,8 @@ import { readTls } from '#kernel/pki/tls-folder.ts';
 import type { ClientTls } from '#kernel/rpc/client-tls.ts';
 import { createConnectClient } from '#kernel/rpc/connect-client.ts';
 import { createGrpcClient, type GrpcClient } from '#kernel/rpc/grpc-client.ts';
+import { systemClock } from '#kernel/time/system-clock.ts';
+import { askInTurn } from './ask-in-turn.ts';
 
 /** Where an operator's tool finds the mesh. */
 export interface OperatorPlaces {
@@ -55,17 +57,10 @@ async function askPods<T>(
   ask: (address: string, tls: ClientTls) => Promise<T>,
 ): Promise<T> {
   const tls = await operatorTls(places.stateDir);
-  let last = new SallyportError('UNAVAILABLE', { message: 'this mesh has no security pod' });
-  for (const { role, address, ports } of places.pods) {
-    if (role !== 'security') continue;
-    try {
-      return await ask(`${address}:${ports.mesh}`, tls);
-    } catch (thrown) {
-      last = SallyportError.from(thrown);
-      if (last.status !== 'UNAVAILABLE' && last.status !== 'DEADLINE_EXCEEDED') throw last;
-    }
-  }
-  throw last;
+  const pods = places.pods.filter(({ role }) => role === 'security');
+  return askInTurn(pods, 'security pod', systemClock, ({ address, ports }) =>
+    ask(`${address}:${ports.mesh}`, tls),
+  );
 }
 
 /** A new activation string for a user's device. Whoever has it can enrol, once, within the hour. */

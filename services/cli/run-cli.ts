@@ -9,6 +9,7 @@ import { addPeopleCommands } from './people/commands.ts';
 import { addPolicyCommands } from './policy/commands.ts';
 import { createReport } from './report.ts';
 import { addSessionCommands } from './sessions/commands.ts';
+import { addToolCommands } from './tool-commands.ts';
 import { addUserCommands } from './users/commands.ts';
 
 /** Runs one command line. Resolves with the exit code: 0 ok, 1 failed, 2 wrong usage, 130 interrupted. */
@@ -50,6 +51,7 @@ Examples:
     )
     .exitOverride();
   addMeshCommands(program, context, end);
+  addToolCommands(program, context, end);
   addDeviceCommands(program, context, end);
   addPeopleCommands(program, context, end);
   addUserCommands(program, context, end);

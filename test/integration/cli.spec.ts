@@ -56,8 +56,8 @@ describe('the command line of a running mesh', function () {
 
   /** With --json: the object, of which `T` is what the test looks at. */
   const json = async <T>(...args: string[]): Promise<T & { ok: boolean; code: number }> => {
-    const [group = '', name = '', ...rest] = args;
-    const { code, out, err } = await run(group, name, '--json', ...rest);
+    const split = args.indexOf('--') < 0 ? args.length : args.indexOf('--');
+    const { code, out, err } = await run(...args.slice(0, split), '--json', ...args.slice(split));
     const told = JSON.parse(out.trimEnd().split('\n').at(-1) ?? '') as T & { ok: boolean };
     assert.equal(code, told.ok ? 0 : 1);
     assert.ok(told.ok, `${args.join(' ')}: ${err}`);
@@ -317,6 +317,29 @@ describe('the command line of a running mesh', function () {
       const session = await phone.device.open(phone.credentials);
       assert.equal((await session.fetch('/news')).status, 200);
       await session.close();
+    });
+  });
+
+  describe('doctor and logs', () => {
+    it('find a mesh well, and tell of what is behind each figure', async () => {
+      // A sidecar that other suites' machines keep waiting is well a moment later.
+      await waitFor(async () => (await run('doctor')).code === 0, {
+        timeoutMs: 60_000,
+        what: 'a clean bill',
+      });
+      const told = await json<{ figures: { name: string }[]; running: boolean }>('doctor');
+      assert.equal(told.running, true);
+      const names = told.figures.map(({ name }) => name);
+      for (const name of ['pods up', 'database group', 'envoy refusals', 'certificates', 'disk'])
+        assert.ok(names.includes(name), name);
+    });
+
+    it('show what a pod has written', async () => {
+      const { code, out } = await run('logs', '-n', '3', 'sec-0');
+      assert.equal(code, 0);
+      assert.match(out, /^sec-0 process \| \{/m);
+      assert.doesNotMatch(out, /^sec-1 /m);
+      assert.match((await run('logs', 'nobody')).err, /^error NOT_FOUND: .*nobody\nhint: pods are .*sec-0/);
     });
   });
 

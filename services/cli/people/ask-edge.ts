@@ -1,7 +1,8 @@
 import type { DescService } from '@bufbuild/protobuf';
 import type { Client } from '@connectrpc/connect';
-import { SallyportError } from '#core/errors/error.ts';
 import { createConnectClient } from '#kernel/rpc/connect-client.ts';
+import { systemClock } from '#kernel/time/system-clock.ts';
+import { askInTurn } from '../ask-in-turn.ts';
 import type { LoginFile } from './login-file.ts';
 
 /** One edge may be away; the next one is asked after so many milliseconds. */
@@ -12,28 +13,22 @@ const tryMs = 10_000;
  * what may be done twice.
  * @throws the tier's own error; UNAVAILABLE when no edge answers
  */
-export async function askEdges<S extends DescService, T>(
+export function askEdges<S extends DescService, T>(
   { edgeUrls, ca, routeKey, token }: Pick<LoginFile, 'edgeUrls' | 'ca' | 'routeKey'> & { token?: string },
   service: S,
   call: (client: Client<S>) => Promise<T>,
 ): Promise<T> {
-  let last = new SallyportError('UNAVAILABLE', { message: 'there is no edge to ask' });
-  for (const address of edgeUrls) {
-    const client = createConnectClient(service, {
-      address,
-      defaultDeadlineMs: tryMs,
-      headers: {
-        'x-sallyport-route': routeKey,
-        ...(token !== undefined && { authorization: `Bearer ${token}` }),
-      },
-      ...(ca !== undefined && { ca: Buffer.from(ca) }),
-    });
-    try {
-      return await call(client);
-    } catch (thrown) {
-      last = SallyportError.from(thrown);
-      if (last.status !== 'UNAVAILABLE' && last.status !== 'DEADLINE_EXCEEDED') throw last;
-    }
-  }
-  throw last;
+  return askInTurn(edgeUrls, 'edge', systemClock, (address) =>
+    call(
+      createConnectClient(service, {
+        address,
+        defaultDeadlineMs: tryMs,
+        headers: {
+          'x-sallyport-route': routeKey,
+          ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        },
+        ...(ca !== undefined && { ca: Buffer.from(ca) }),
+      }),
+    ),
+  );
 }

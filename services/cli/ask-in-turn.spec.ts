@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'mocha';
+import { SallyportError } from '#core/errors/error.ts';
+import { ManualClock } from '#kernel/time/manual-clock.ts';
+import { askInTurn } from './ask-in-turn.ts';
+
+describe('asking in turn', () => {
+  it('goes from one to the next, and round again', async () => {
+    const clock = new ManualClock();
+    const asked: string[] = [];
+    const answer = askInTurn(['a', 'b'], 'pod', clock, async (place) => {
+      asked.push(place);
+      if (asked.length < 4) throw new SallyportError('UNAVAILABLE');
+      return place;
+    });
+    await clock.advance(1000);
+    assert.equal(await answer, 'b');
+    assert.deepEqual(asked, ['a', 'b', 'a', 'b']);
+  });
+
+  it('takes an answer for an answer, and gives up some time', async () => {
+    const clock = new ManualClock();
+    const refuse = async (): Promise<never> => Promise.reject(new SallyportError('NOT_FOUND'));
+    await assert.rejects(askInTurn(['a', 'b'], 'pod', clock, refuse), /no such thing/);
+    const silent = async (): Promise<never> => Promise.reject(new SallyportError('UNAVAILABLE'));
+    const given = assert.rejects(askInTurn(['a'], 'pod', clock, silent), /cannot answer/);
+    for (let i = 0; i < 50; i++) await clock.advance(250);
+    await given;
+    await assert.rejects(askInTurn([], 'pod', clock, silent), /there is no pod to ask/);
+  });
+});

@@ -1,0 +1,34 @@
+import { SallyportError } from '#core/errors/error.ts';
+import type { Clock } from '#kernel/time/clock.ts';
+
+/** A pod or a database primary that fails over is back by then. */
+const patienceMs = 10_000;
+const pauseMs = 250;
+
+/**
+ * Asks one place after the other until one answers, and goes round again for 10 s: what was killed is
+ * started again, and the person at the console is not to notice. Only for what may be done twice.
+ * @throws what a place answers; the last UNAVAILABLE or DEADLINE_EXCEEDED when none does
+ */
+export async function askInTurn<P, T>(
+  places: readonly P[],
+  what: string,
+  clock: Clock,
+  ask: (place: P) => Promise<T>,
+): Promise<T> {
+  let last = new SallyportError('UNAVAILABLE', { message: `there is no ${what} to ask` });
+  if (places.length === 0) throw last;
+  const start = clock.monotonic();
+  for (;;) {
+    for (const place of places) {
+      try {
+        return await ask(place);
+      } catch (thrown) {
+        last = SallyportError.from(thrown);
+        if (last.status !== 'UNAVAILABLE' && last.status !== 'DEADLINE_EXCEEDED') throw last;
+      }
+    }
+    if (clock.monotonic() - start >= patienceMs) throw last;
+    await clock.sleep(pauseMs);
+  }
+}

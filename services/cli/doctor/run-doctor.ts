@@ -1,0 +1,33 @@
+import { SallyportError } from '#core/errors/error.ts';
+import type { CommandContext } from '../command.ts';
+import { type MeshFacts, runningMesh } from '../mesh/mesh-of-state.ts';
+import type { Outcome } from '../report.ts';
+import { machineFindings, meshFindings } from './checks.ts';
+
+/** `sallyport doctor` */
+export async function runDoctor({ stateDir, report, clock }: CommandContext): Promise<Outcome> {
+  const mesh = meshIfRunning(stateDir);
+  const findings = [
+    ...machineFindings(stateDir),
+    ...(mesh === undefined ? [] : await meshFindings(mesh, clock)),
+  ];
+  if (mesh === undefined) report.say(`No mesh is running on ${stateDir}: only the machine was looked at.`);
+  for (const { name, says, hint } of findings) {
+    if (says !== '') report.say(`  ${name}: ${says}`);
+    if (hint !== '') report.say(`  hint: ${hint}`);
+  }
+  return {
+    ok: findings.every(({ ok }) => ok),
+    figures: findings.map(({ name, value, unit, goal, ok }) => ({ name, value, unit, goal, ok })),
+    items: { running: mesh !== undefined, items: findings },
+  };
+}
+
+function meshIfRunning(stateDir: string): MeshFacts | undefined {
+  try {
+    return runningMesh(stateDir);
+  } catch (error) {
+    if (SallyportError.from(error).reason === 'MESH_NOT_RUNNING') return undefined;
+    throw error;
+  }
+}

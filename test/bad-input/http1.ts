@@ -19,8 +19,9 @@ async function raw(
   { mesh }: World,
   pieces: readonly string[],
   options?: RawOptions,
+  url = mesh.edgeUrls[0] ?? '',
 ): Promise<Answer & { readonly statuses: readonly number[]; readonly closed: boolean }> {
-  const { text, closed } = await sendRaw(mesh.edgeUrls[0] ?? '', mesh.publicCa, pieces, options);
+  const { text, closed } = await sendRaw(url, mesh.publicCa, pieces, options);
   const statuses = [...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => Number(status));
   return {
     statuses,
@@ -136,4 +137,27 @@ const shapes: readonly Row[] = [
   ),
 ];
 
-export const http1: readonly Case[] = casesOf(shapes);
+/** Whoever has no certificate of the mesh is not even answered, whatever port it has found. */
+const pods: readonly Row[] = ['sec-0', 'proxy-0', 'intranet-0', 'db-0'].map(
+  (name): Row => [
+    `${name} past the edges, without a certificate`,
+    () => undefined,
+    (world) => {
+      const pod = world.mesh.pods.find((each) => each.name === name);
+      assert.ok(pod);
+      const ports = Object.entries(pod.ports).filter(([of]) => of !== 'group');
+      assert.ok(ports.length > 0);
+      return async () => {
+        let last: Answer | undefined;
+        for (const [, port] of ports) {
+          const answer = await raw(world, [hidden], { anyServer: true }, `https://${pod.address}:${port}`);
+          assert.deepEqual([answer.text, answer.closed], ['', true]);
+          last = answer;
+        }
+        return last ?? assert.fail();
+      };
+    },
+  ],
+);
+
+export const http1: readonly Case[] = casesOf([...shapes, ...pods]);

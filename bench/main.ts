@@ -11,9 +11,10 @@ import type { Figure } from './harness/figure.ts';
 import { table } from './harness/table.ts';
 import { memory } from './memory.ts';
 import { open } from './open.ts';
+import { path } from './path.ts';
 import { relay } from './relay.ts';
 
-const benches: readonly Bench[] = [authorize, check, relay, open, memory];
+const benches: readonly Bench[] = [authorize, check, relay, open, memory, path];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -63,6 +63,18 @@ describe('a request’s body', () => {
     });
   });
 
+  it('is waited for when it is announced to be short, and has the length that was announced', async () => {
+    const { options } = given();
+    const body = await requestBody(request('PUT', '7'), pieces(3, 4).body, options);
+    assert.deepEqual(body, new Uint8Array(7));
+    for (const wrong of [pieces(3), pieces(3, 5), pieces()]) {
+      const taken = requestBody(request('PUT', '7'), wrong.body, options);
+      await assert.rejects(taken, { reason: 'REQUEST_INVALID' });
+    }
+    const long = await requestBody(request('PUT', '20000'), pieces(20_000).body, given(30_000).options);
+    assert.equal(await lengthOf(long), 20_000);
+  });
+
   it('is taken only while the right lasts', async () => {
     const { clock, options } = given();
     const body = await requestBody(request('PUT'), pieces(1, 1).body, options);

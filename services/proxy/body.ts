@@ -7,6 +7,9 @@ type Body = AsyncIterable<Uint8Array> | Uint8Array;
 /** Methods whose requests mostly have no body. */
 const mostlyBodiless = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS']);
 
+/** Bytes that are waited for: to pass so few on as they come costs more than all the rest of the body. */
+const wholeUpTo = 16_384;
+
 /**
  * The body for the backend, bounded by `limit` bytes and taken only while the attachment has its right
  * (invariant I4); undefined when there is none.
@@ -21,18 +24,34 @@ export async function requestBody(
   if (announced !== undefined && announced > limit) throw tooLarge(limit);
   if (body instanceof Uint8Array) {
     if (body.length > limit) throw tooLarge(limit);
-    if (announced !== undefined && announced !== body.length) {
-      throw new SallyportError('REQUEST_INVALID', { message: 'content-length is not that of the body' });
-    }
+    if (announced !== undefined && announced !== body.length) throw wrongLength();
     return body.length === 0 ? undefined : body;
   }
   if (announced === 0) return undefined;
   const pieces = body[Symbol.asyncIterator]();
+  if (announced !== undefined && announced <= wholeUpTo) return whole(pieces, announced, attachment);
   if (announced !== undefined || !mostlyBodiless.has(method))
     return bounded(undefined, pieces, attachment, limit);
   // An empty body here would become a chunked one, which some servers refuse with these methods.
   const first = await pieces.next();
   return first.done ? undefined : bounded(first.value, pieces, attachment, limit);
+}
+
+async function whole(
+  pieces: AsyncIterator<Uint8Array>,
+  announced: number,
+  attachment: Attachment,
+): Promise<Uint8Array> {
+  const body = new Uint8Array(announced);
+  let length = 0;
+  for (let next = await pieces.next(); !next.done; next = await pieces.next()) {
+    attachment.assertLive();
+    if (length + next.value.length > announced) throw wrongLength();
+    body.set(next.value, length);
+    length += next.value.length;
+  }
+  if (length < announced) throw wrongLength();
+  return body;
 }
 
 /**
@@ -75,6 +94,10 @@ export async function* whileLive(
   } catch (thrown) {
     throw explain(thrown);
   }
+}
+
+function wrongLength(): SallyportError {
+  return new SallyportError('REQUEST_INVALID', { message: 'content-length is not that of the body' });
 }
 
 function tooLarge(limit: number): SallyportError {

@@ -40,18 +40,22 @@ describe('enrolments and their keys on a real database', function () {
     assert.equal(dataKeys.length, 1);
   });
 
-  it('manages keys for operators only', async () => {
-    const edge = { headers: as('edge', 'edge-0') };
+  it('manages keys for operators, and through an edge for nobody without a token', async () => {
     const { routeKey } = await bench.enrol();
-    for (const call of [
-      bench.keysAt().createActivation({ user: 'ada', appId: testApp.appId }, edge),
-      bench.keysAt().listSharedKeys({}, edge),
-      bench.keysAt().rotateSharedKey({ routeKey }, edge),
-      bench.keysAt().revokeSharedKey({ routeKey, reason: 'x' }, edge),
-      bench.keysAt().rotateRootKey({}, edge),
-      bench.keysAt().getRootKeyStatus({}, edge),
-    ]) {
+    const calls = (headers: { headers: Record<string, string> }) => [
+      bench.keysAt().createActivation({ user: 'ada', appId: testApp.appId }, headers),
+      bench.keysAt().listSharedKeys({}, headers),
+      bench.keysAt().rotateSharedKey({ routeKey }, headers),
+      bench.keysAt().revokeSharedKey({ routeKey, reason: 'x' }, headers),
+      bench.keysAt().rotateRootKey({}, headers),
+      bench.keysAt().getRootKeyStatus({}, headers),
+    ];
+    for (const call of calls({ headers: as('proxy', 'proxy-0') })) {
       await assert.rejects(call, failsAs('CALLER_NOT_ALLOWED'));
+    }
+    // Through an edge they are for people, who show a token.
+    for (const call of calls({ headers: as('edge', 'edge-0') })) {
+      await assert.rejects(call, failsAs('TOKEN_INVALID'));
     }
     await assert.rejects(
       bench.keysAt().createActivation({ user: 'eve', appId: testApp.appId }, operator),

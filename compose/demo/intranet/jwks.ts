@@ -11,6 +11,8 @@ export class JwksReader {
   readonly #ca: Buffer;
   #held: { keys: readonly Jwk[]; at: number } | undefined;
   #triedAt = Number.NEGATIVE_INFINITY;
+  /** The question that is under way; whoever comes meanwhile waits for its answer. */
+  #asking: Promise<void> | undefined;
 
   constructor(url: string, ca: Buffer) {
     this.#url = url;
@@ -22,11 +24,18 @@ export class JwksReader {
     const now = performance.now();
     const held = this.#held;
     const known = held?.keys.some((key) => key.kid === kid) === true && now - held.at < maxAgeMs;
-    if (!known && now - this.#triedAt >= retryMs) {
+    if (!known && this.#asking === undefined && now - this.#triedAt >= retryMs) {
       this.#triedAt = now;
-      this.#held = { keys: await this.#fetch(), at: now };
+      this.#asking = this.#ask(now).finally(() => {
+        this.#asking = undefined;
+      });
     }
+    if (!known) await this.#asking;
     return { keys: this.#held?.keys ?? [] };
+  }
+
+  async #ask(now: number): Promise<void> {
+    this.#held = { keys: await this.#fetch(), at: now };
   }
 
   async #fetch(): Promise<readonly Jwk[]> {

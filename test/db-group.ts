@@ -126,6 +126,21 @@ export async function startDbGroup(options: DbGroupOptions = {}): Promise<DbGrou
     await startRelay(roSocket, targets, '/replica'),
   ];
 
+  const close = async (): Promise<void> => {
+    process.off('SIGTERM', onTerm);
+    for (const relay of relays) relay.close();
+    // Agents first: they would start their mysqlds again.
+    await Promise.all(nodes.map((node) => node.killAgent()));
+    await Promise.all(nodes.map((node) => node.killMysqld()));
+    rmSync(dir, { recursive: true, force: true });
+  };
+  // Told to end, mocha runs no `after`: the group would stay.
+  const onTerm = (): void => {
+    const leave = (): void => process.exit(143);
+    close().then(leave, leave);
+  };
+  process.once('SIGTERM', onTerm);
+
   const primary = async (): Promise<DbNode> => {
     for (const node of nodes) if ((await askAgent(node.agentSocket, 'GET', '/primary')) === 200) return node;
     throw new Error('there is no primary');
@@ -162,12 +177,7 @@ export async function startDbGroup(options: DbGroupOptions = {}): Promise<DbGrou
         { timeoutMs: ms, everyMs: 100, what: `${members} ONLINE members` },
       );
     },
-    close: async () => {
-      for (const relay of relays) relay.close();
-      await Promise.all(nodes.map((node) => node.killAgent()));
-      await Promise.all(nodes.map((node) => node.killMysqld()));
-      rmSync(dir, { recursive: true, force: true });
-    },
+    close,
   };
 }
 

@@ -129,7 +129,12 @@ function securityPod(
         env: { PATH: process.env.PATH ?? '' },
       });
       closeSync(log);
-      await serving(grpc, child, logFile);
+      const started = child;
+      // However this process ends, the pod does not outlive it.
+      const kill = (): void => void started.kill('SIGKILL');
+      process.once('exit', kill);
+      started.once('exit', () => process.off('exit', kill));
+      await serving(grpc, started, logFile);
     },
     end: async (signal) => {
       if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { type ProcessIdentity, startTimeOf } from '#kernel/lifecycle/process-identity.ts';
 import { type Backoff, backoff } from '#kernel/time/backoff.ts';
 import { type Clock, elapsed, type Instant, instant, type Timer } from '#kernel/time/clock.ts';
+import { maxLogBytes } from './log-limit.ts';
 
 export interface ProgramSpec {
   /** `sec-0 process`, `sec-0 sidecar` */
@@ -22,7 +23,6 @@ export interface SupervisedDeps {
   readonly onExit: (spec: ProgramSpec, how: string, restartInMs: number | undefined) => void;
 }
 
-const maxLogBytes = 10_000_000;
 /** Up for so long, a process begins again with the shortest delay. */
 const settledMs = 30_000;
 

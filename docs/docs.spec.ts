@@ -65,6 +65,16 @@ describe('documentation', () => {
     assert.equal(read('docs/CLI.md'), cliPage());
   });
 
+  it('tells in docs/PROTOCOL.md what a device does about errors that exist', () => {
+    const [, section = ''] = /## 10[^\n]*\n([\s\S]*?)\n## 11/.exec(read('docs/PROTOCOL.md')) ?? [];
+    const named = new Set([...section.matchAll(/`([A-Z]{2,}[A-Z_]*)`/g)].map((match) => match[1] ?? ''));
+    assert.ok(named.size > 30);
+    assert.deepEqual(
+      [...named].filter((reason) => !(reason in registry)),
+      [],
+    );
+  });
+
   it('lists in docs/ERRORS.md the codes of compose/parts', () => {
     const [, union = ''] = /PartsErrorCode =([^;]+);/.exec(read('compose/parts/errors.ts')) ?? [];
     const [, section = ''] = read('docs/ERRORS.md').split('### Finding Envoy and MySQL');

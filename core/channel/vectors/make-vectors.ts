@@ -24,10 +24,9 @@ import { nobleCrypto } from '../noble-crypto.ts';
 import { agreeSession, openOpenSession, sealOpenReply, sealOpenSession } from '../open-session.ts';
 import { rotatedSharedKey } from '../rotate-shared-key.ts';
 import { identityDigest, signKeyList } from '../server-keys.ts';
-import { sealSessionReply, sealSessionRequest } from '../session-message.ts';
-
-/** Hex strings, texts and numbers by name. */
-export type Vectors = { [name: string]: string | number | Vectors };
+import { type SessionMessageContext, sealSessionReply, sealSessionRequest } from '../session-message.ts';
+import { fromHex, hex, type Vectors } from './form.ts';
+import { messageVectors } from './message-vectors.ts';
 
 const basePoint = Uint8Array.of(9, ...new Uint8Array(31));
 const nowMs = 1_790_000_000_000n;
@@ -134,6 +133,8 @@ export async function makeVectors(): Promise<Vectors> {
     ids: { routeKey, macKey: hex(macKey), sessionId },
     open,
     ...sessionVectors(crypto, sessionId, sessionKey),
+    close: closeVectors(crypto, sessionId, sessionKey),
+    messages: messageVectors(),
   };
 }
 
@@ -167,16 +168,30 @@ function serverKeyVectors(crypto: ChannelCrypto, identitySeed: Uint8Array, code:
   };
 }
 
-function sessionVectors(crypto: ChannelCrypto, sessionId: string, sessionKey: Uint8Array): Vectors {
-  const context = { kind: 'renew', sessionId, sessionKey } as const;
+function sessionMessageVectors(
+  crypto: ChannelCrypto,
+  context: SessionMessageContext,
+  expiresAtMs: bigint,
+): Vectors {
   const body = toBinary(SessionMessageBodySchema, create(SessionMessageBodySchema, { timeMs: nowMs }));
   const request = sealSessionRequest(crypto, context, body);
   const replyBody = toBinary(
     SessionMessageReplyBodySchema,
-    create(SessionMessageReplyBodySchema, { expiresAtMs: nowMs + 7_200_000n, serverTimeMs: nowMs }),
+    create(SessionMessageReplyBodySchema, { expiresAtMs, serverTimeMs: nowMs }),
   );
   const reply = sealSessionReply(crypto, context, request.nonce, replyBody);
+  return {
+    ...{ nonce: hex(request.nonce), plaintext: hex(body), ciphertext: hex(request.ciphertext) },
+    ...{ replyPlaintext: hex(replyBody), reply: hex(reply) },
+  };
+}
 
+function closeVectors(crypto: ChannelCrypto, sessionId: string, sessionKey: Uint8Array): Vectors {
+  return sessionMessageVectors(crypto, { kind: 'close', sessionId, sessionKey }, nowMs);
+}
+
+function sessionVectors(crypto: ChannelCrypto, sessionId: string, sessionKey: Uint8Array): Vectors {
+  const renew = sessionMessageVectors(crypto, { kind: 'renew', sessionId, sessionKey }, nowMs + 7_200_000n);
   const epoch = encodeEpoch({ era: 1, incarnation: 2, counter: 3n });
   const begun = beginAttach(crypto, sessionKey, sessionId);
   const accepted = acceptAttach(crypto, { sessionId, sessionKey }, { ...begun, epoch, proxy: 'proxy-0' });
@@ -190,10 +205,7 @@ function sessionVectors(crypto: ChannelCrypto, sessionId: string, sessionKey: Ui
     ...{ plaintext: hex(plaintext), sequence: sealed.sequence, ciphertext: hex(sealed.ciphertext) },
   });
   return {
-    renew: {
-      ...{ nonce: hex(request.nonce), plaintext: hex(body), ciphertext: hex(request.ciphertext) },
-      ...{ replyPlaintext: hex(replyBody), reply: hex(reply) },
-    },
+    renew,
     attach: {
       ...{ epoch: hex(epoch), deviceNonce: hex(begun.deviceNonce), proof: hex(begun.proof) },
       ...{ serverNonce: hex(accepted.serverNonce), proxy: 'proxy-0' },
@@ -208,12 +220,4 @@ function sessionVectors(crypto: ChannelCrypto, sessionId: string, sessionKey: Ui
       stream1: frame(end, up.sealStream(end)),
     },
   };
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-function fromHex(text: string): Uint8Array {
-  return Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }

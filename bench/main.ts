@@ -12,9 +12,10 @@ import { table } from './harness/table.ts';
 import { memory } from './memory.ts';
 import { open } from './open.ts';
 import { path } from './path.ts';
+import { policy } from './policy.ts';
 import { relay } from './relay.ts';
 
-const benches: readonly Bench[] = [authorize, check, relay, open, memory, path];
+const benches: readonly Bench[] = [authorize, check, relay, open, memory, policy, path];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -23,6 +23,7 @@ export function compilePolicy(document: PolicyDocument, version: number): Policy
     byName: new Map(resources.map((resource) => [resource.name, resource])),
     hosts: indexHosts(resources, document.ignorePathCase),
     outlooks: new WeakMap(),
+    apps: new Map(),
   });
 }
 

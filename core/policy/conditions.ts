@@ -5,7 +5,7 @@
  */
 import type { AppContext, RequestFacts, SessionFacts } from './facts.ts';
 import { type GrantReason, isNearer } from './grant.ts';
-import { contains, parseAddress } from './network.ts';
+import { type Address, contains, parseAddress } from './network.ts';
 import type { AppRange, ClaimTest, PlatformVersions, Rule } from './policy.ts';
 import { compareVersions, parseVersion, type Version } from './version-compare.ts';
 
@@ -35,10 +35,28 @@ export function sessionMiss(rule: Rule, view: AppView | undefined): Miss {
   return undefined;
 }
 
+/** A request whose address is read when a rule asks for it, once for all rules. */
+export interface RequestView {
+  readonly request: RequestFacts;
+  readonly address: () => Address | undefined;
+}
+
+export function viewRequest(request: RequestFacts): RequestView {
+  const { clientAddress } = request;
+  let read: { readonly address: Address | undefined } | undefined;
+  return {
+    request,
+    address: () => {
+      read ??= { address: clientAddress === undefined ? undefined : parseAddress(clientAddress) };
+      return read.address;
+    },
+  };
+}
+
 /** Method and network. */
-export function requestMiss(rule: Rule, request: RequestFacts): Miss {
+export function requestMiss(rule: Rule, { request, address }: RequestView): Miss {
   if (rule.methods && !rule.methods.has(request.method)) return 'METHOD';
-  if (rule.networks && !inNetworks(rule, request.clientAddress)) return 'NETWORK';
+  if (rule.networks && !inNetworks(rule, address())) return 'NETWORK';
   return undefined;
 }
 
@@ -101,8 +119,7 @@ function claimHolds({ name, test }: ClaimTest, view: AppView | undefined, deny: 
   return (value === undefined ? undefined : test(value)) ?? deny;
 }
 
-function inNetworks({ networks = [], deny }: Rule, clientAddress: string | undefined): boolean {
-  const address = clientAddress === undefined ? undefined : parseAddress(clientAddress);
+function inNetworks({ networks = [], deny }: Rule, address: Address | undefined): boolean {
   if (!address) return deny;
   for (const network of networks) if (contains(network, address)) return true;
   return false;

@@ -1,4 +1,4 @@
-import { requestMiss, stepUpMiss } from './conditions.ts';
+import { requestMiss, stepUpMiss, viewRequest } from './conditions.ts';
 import { describe } from './describe.ts';
 import type { AppContext, RequestFacts, SessionFacts } from './facts.ts';
 import { type Grant, type GrantReason, isNearer } from './grant.ts';
@@ -39,8 +39,9 @@ export function decide(
   if (resource.methods && !resource.methods.has(request.method)) return conclude('METHOD', until);
 
   const outlook = outlookOf(policy, session, app, resource);
+  const view = viewRequest(request);
   const missOf = (rule: Rule): GrantReason | undefined => {
-    const miss = requestMiss(rule, request);
+    const miss = requestMiss(rule, view);
     if (miss) return miss;
     if (rule.times) {
       const state = rule.times(now);

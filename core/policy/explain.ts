@@ -1,4 +1,4 @@
-import { requestMiss, sessionMiss, stepUpMiss, viewApp } from './conditions.ts';
+import { requestMiss, sessionMiss, stepUpMiss, viewApp, viewRequest } from './conditions.ts';
 import { decide } from './decide.ts';
 import { describe } from './describe.ts';
 import type { RequestFacts, SessionFacts } from './facts.ts';
@@ -34,11 +34,12 @@ export function explain(
   const resource = resolveResource(policy, request);
   const grant = decide(session, app, resource, request, policy, now);
   const view = viewApp(app);
+  const asked = viewRequest(request);
   const own = new Set(resource ? rulesFor(session, resource.rules) : []);
   const outcome = (rule: Rule): RuleOutcome => {
     const reason = own.has(rule)
       ? (sessionMiss(rule, view) ??
-        requestMiss(rule, request) ??
+        requestMiss(rule, asked) ??
         (rule.times?.(now).inside === false ? 'TIME' : undefined) ??
         stepUpMiss(rule, session))
       : 'NO_RULE';

@@ -1,4 +1,4 @@
-import { sessionMiss, viewApp } from './conditions.ts';
+import { appVerdicts } from './app-verdicts.ts';
 import { type AppContext, isFrozenThroughout, type SessionFacts } from './facts.ts';
 import { type Grant, type GrantReason, isNearer } from './grant.ts';
 import type { Policy, Resource, Rule } from './policy.ts';
@@ -35,7 +35,7 @@ export function outlookOf(
   // Whatever is in there was frozen when it was put in, and stays so.
   const found = known?.app === app ? known?.byResource.get(resource) : undefined;
   if (found) return found;
-  const outlook = workOut(session, app, resource);
+  const outlook = workOut(policy, session, app, resource);
   if (!isFrozenThroughout(session, app)) return outlook;
   if (!known || known.app !== app) {
     known = { app, byResource: new Map() };
@@ -46,13 +46,18 @@ export function outlookOf(
   return outlook;
 }
 
-function workOut(session: SessionFacts, app: AppContext | undefined, { rules }: Resource): Outlook {
-  const view = viewApp(app);
+function workOut(
+  policy: Policy,
+  session: SessionFacts,
+  app: AppContext | undefined,
+  resource: Resource,
+): Outlook {
+  const missOf = appVerdicts(policy, resource, app);
   const deny: Rule[] = [];
   const allow: Rule[] = [];
   let nearest: NearMiss | undefined;
-  for (const rule of rulesFor(session, rules)) {
-    const reason = sessionMiss(rule, view);
+  for (const rule of rulesFor(session, resource.rules)) {
+    const reason = missOf(rule);
     if (!reason) (rule.deny ? deny : allow).push(rule);
     else if (!rule.deny && (!nearest || isNearer(reason, nearest.reason))) nearest = { rule, reason };
   }
@@ -65,5 +70,9 @@ export function rulesFor(session: SessionFacts, rules: Resource['rules']): reado
   for (const group of session.groups) lists.push(rules.byGroup.get(group) ?? []);
   const full = lists.filter((list) => list.length > 0);
   if (full.length === 1) return full[0] ?? [];
-  return [...new Set(full.flat())].sort((a, b) => a.index - b.index);
+  // Each list is in order already, which is quick to sort; a rule for two of the groups stands twice.
+  return full
+    .flat()
+    .sort((a, b) => a.index - b.index)
+    .filter((rule, at, all) => rule !== all[at - 1]);
 }

@@ -77,6 +77,8 @@ export interface Policy {
   readonly hosts: HostIndex;
   /** What was worked out for sessions that cannot change; see `outlookOf`. */
   readonly outlooks: WeakMap<SessionFacts, RememberedOutlooks>;
+  /** What its rules say of an app, by the app's facts; see `appVerdicts`. */
+  readonly apps: Map<string, Map<Resource, Uint8Array>>;
 }
 
 export interface RememberedOutlooks {

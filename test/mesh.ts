@@ -29,6 +29,12 @@ export type OwnMeshOptions = Partial<Omit<MeshOptions, 'env' | 'progress'>> & {
   readonly progress?: (line: string) => void;
 };
 
+/**
+ * For hooks that start a mesh: longer than the runner itself takes to give up, so that what is reported is its
+ * reason, and not that a hook took too long.
+ */
+export const meshStartMs = 300_000;
+
 /** Names the folder of a mesh that runs already; suites then share it across processes. */
 const stateVariable = 'SALLYPORT_TEST_STATE';
 

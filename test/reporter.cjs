@@ -8,7 +8,8 @@ module.exports = class extends reporters.Spec {
     const output = options.reporterOptions?.output;
     runner.once(Runner.constants.EVENT_RUN_END, () => {
       const { passes, failures, pending } = this.stats;
-      if (output) writeFileSync(output, JSON.stringify({ passes, failures, pending }));
+      const failed = this.failures.map((test) => `${test.fullTitle()}: ${test.err?.message ?? 'failed'}`);
+      if (output) writeFileSync(output, JSON.stringify({ passes, failures, pending, failed }));
     });
   }
 };

@@ -16,6 +16,15 @@ const suiteBoundMs = 10 * 60_000;
 interface Outcome {
   passed: number;
   failed: number;
+  /** What failed, and why, for the end of a long output. */
+  told?: readonly string[];
+}
+
+/** What test/reporter.cjs writes. */
+interface Report {
+  readonly passes?: number;
+  readonly failures?: number;
+  readonly failed?: readonly string[];
 }
 
 let running: ChildProcess | undefined;
@@ -31,6 +40,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 const words = process.argv.slice(2);
 const temp = await mkdtemp(join(tmpdir(), 'sallyport-test-'));
 const total: Outcome = { passed: 0, failed: 0 };
+const failures: string[] = [];
 try {
   if (words.length === 0) {
     for (const [name, command] of [
@@ -38,10 +48,12 @@ try {
       ['lint', ['biome', 'check', '.']],
       ['contracts', ['node', 'proto/generate.ts', '--check']],
     ] as const) {
-      await run(name, command, async (code) => ({ passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1 }));
+      await run(name, command, oneCheck);
     }
     await mocha('unit', []);
   }
+  // Here, so that no suite's bounds depend on how long a download takes.
+  await run('Envoy and MySQL', ['node', 'test/fetch-parts.ts'], oneCheck);
   const suites = readdirSync('test/integration').filter((file) => file.endsWith('.spec.ts'));
   for (const suite of suites.sort()) {
     const name = suite.replace('.spec.ts', '');
@@ -53,8 +65,13 @@ try {
   rmSync(temp, { recursive: true, force: true });
 }
 if (total.passed === 0 && total.failed === 0) total.failed += 1;
+if (failures.length > 0) process.stdout.write(`\nWhat failed:\n${failures.join('\n')}\n\n`);
 process.stdout.write(`${total.passed} passed, ${total.failed} failed\n`);
 process.exitCode = interrupted ? 130 : total.failed > 0 ? 1 : 0;
+
+async function oneCheck(code: number | null): Promise<Outcome> {
+  return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+}
 
 /** Mocha's own counts come from its JSON report: what a suite prints is for people. */
 async function mocha(name: string, args: readonly string[]): Promise<void> {
@@ -69,10 +86,10 @@ async function mocha(name: string, args: readonly string[]): Promise<void> {
   ];
   await run(name, command, async (code) => {
     try {
-      const { passes, failures } = JSON.parse(await readFile(report, 'utf8')) as Record<string, number>;
+      const { passes, failures, failed } = JSON.parse(await readFile(report, 'utf8')) as Report;
       // A suite that ran nothing, or died after its tests, has failed.
       const broken = code !== 0 && failures === 0 ? 1 : 0;
-      return { passed: passes ?? 0, failed: (failures ?? 0) + broken };
+      return { passed: passes ?? 0, failed: (failures ?? 0) + broken, told: failed ?? [] };
     } catch (error) {
       process.stderr.write(`${name} left no report: ${String(error)}\n`);
       return { passed: 0, failed: 1 };
@@ -103,9 +120,10 @@ async function run(
   });
   clearTimeout(bound);
   running = undefined;
-  const { passed, failed } = await judge(code);
+  const { passed, failed, told = [] } = await judge(code);
   total.passed += passed;
   total.failed += failed;
+  if (failed > 0) failures.push(`${name}: ${failed} not ok`, ...told.map((line) => `  ${line}`));
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   process.stdout.write(`── ${name}: ${passed} ok, ${failed} not ok, ${seconds} s\n`);
 }

@@ -11,7 +11,7 @@ import { requests } from '../bad-input/requests.ts';
 import { sessions } from '../bad-input/sessions.ts';
 import { streams } from '../bad-input/streams.ts';
 import { World } from '../bad-input/world.ts';
-import { type SharedMesh, sharedMesh } from '../mesh.ts';
+import { meshStartMs, type SharedMesh, sharedMesh } from '../mesh.ts';
 import { logsOf } from '../mesh-files.ts';
 
 const tables: Readonly<Record<string, readonly Case[]>> = {
@@ -43,7 +43,8 @@ describe('bad input through an edge', function () {
       0,
     );
 
-  before(async () => {
+  before(async function () {
+    this.timeout(meshStartMs);
     mesh = await sharedMesh();
     world = new World(mesh);
     await world.begin();

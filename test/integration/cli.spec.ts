@@ -11,7 +11,7 @@ import { waitFor } from '#kernel/time/wait-for.ts';
 import type { Session } from '#sdk/session.ts';
 import { runCli } from '#services/cli/run-cli.ts';
 import { routeKeyOfUser } from '#services/security/session/login.ts';
-import { activationFor, type OwnMesh, ownMesh } from '../mesh.ts';
+import { activationFor, meshStartMs, type OwnMesh, ownMesh } from '../mesh.ts';
 import { enrolDevice, type TestDevice } from '../mesh-device.ts';
 
 /** What an administrator does at the command line, on a mesh that runs. */
@@ -21,7 +21,8 @@ describe('the command line of a running mesh', function () {
   let phone: TestDevice;
   let folder: string;
 
-  before(async () => {
+  before(async function () {
+    this.timeout(meshStartMs);
     folder = mkdtempSync(join(tmpdir(), 'sp-cli-mesh-'));
     const meshFile = join(folder, 'mesh.yaml');
     writeFileSync(meshFile, 'edge: { admin_api: true }\n');

@@ -16,7 +16,7 @@ import type { Session } from '#sdk/session.ts';
 import { runningMesh } from '#services/cli/mesh/mesh-of-state.ts';
 import { askSecurity } from '#services/cli/operator.ts';
 import { askStatus } from '#services/db-agent/peers.ts';
-import { activationFor, type OwnMesh, ownMesh } from '../mesh.ts';
+import { activationFor, meshStartMs, type OwnMesh, ownMesh } from '../mesh.ts';
 import { enrolDevice, type TestDevice } from '../mesh-device.ts';
 import { type Reading, readWhile } from '../read-while.ts';
 
@@ -35,7 +35,8 @@ describe('a mesh on this machine', function () {
   let session: Session;
   const events: SdkEvent[] = [];
 
-  before(async () => {
+  before(async function () {
+    this.timeout(meshStartMs);
     own = await ownMesh();
     phone = await enrolDevice(own, { listener: (event) => events.push(event) });
     session = await phone.device.open(phone.credentials);

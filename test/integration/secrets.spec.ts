@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'mocha';
 import { pkiDir, secretsDir, socketPath } from '#compose/topology/paths.ts';
 import { runningMesh } from '#services/cli/mesh/mesh-of-state.ts';
 import { World } from '../bad-input/world.ts';
-import { type SharedMesh, sharedMesh } from '../mesh.ts';
+import { meshStartMs, type SharedMesh, sharedMesh } from '../mesh.ts';
 import { filesBelow, logsOf } from '../mesh-files.ts';
 import { addMade, addPrivateKeys, addSealed } from '../secrets/mesh-secrets.ts';
 import { Needles } from '../secrets/needles.ts';
@@ -26,7 +26,8 @@ describe('secrets', function () {
   /** Private keys of certificates, which lie where Envoy reads them. */
   const privateKeys = new Needles();
 
-  before(async () => {
+  before(async function () {
+    this.timeout(meshStartMs);
     mesh = await sharedMesh();
     world = new World(mesh);
     await world.begin();

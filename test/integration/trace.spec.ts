@@ -8,7 +8,7 @@ import { decodeSession } from '#sdk/saved-session.ts';
 import { runningMesh } from '#services/cli/mesh/mesh-of-state.ts';
 import { appTracer } from '../app-tracer.ts';
 import { ask } from '../envoy.ts';
-import { activationFor, type OwnMesh, ownMesh } from '../mesh.ts';
+import { activationFor, meshStartMs, type OwnMesh, ownMesh } from '../mesh.ts';
 import { enrolDevice } from '../mesh-device.ts';
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '../otlp-receiver.ts';
 import { addMade, addPrivateKeys, addSealed } from '../secrets/mesh-secrets.ts';
@@ -53,7 +53,8 @@ describe('telemetry of a mesh', function () {
   let phoneTelemetry: Telemetry;
   const needles = new Needles();
 
-  before(async () => {
+  before(async function () {
+    this.timeout(meshStartMs);
     receiver = await startOtlpReceiver();
     const { endpoint } = receiver;
     const phone = { pod: 'phone', role: 'phone', log: silentLogger };

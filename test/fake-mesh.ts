@@ -12,11 +12,12 @@ import { type EmbeddedOptions, embeddedTopology } from '#compose/topology/embedd
 import { podRunDir, type SocketName, socketPath } from '#compose/topology/paths.ts';
 import type { Pod, Topology } from '#compose/topology/types.ts';
 import { renderPod } from '#envoy/build/render.ts';
+import { type RunningEnvoy, startEnvoy } from '#envoy/check/run-envoy.ts';
 import { parseMesh } from '#envoy/model/load.ts';
 import { writePod } from '#envoy/write/write.ts';
 import { openPki, type Pki } from '#kernel/pki/pki.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
-import { envoyBinary, portFinder, type RunningEnvoy, startEnvoy } from './envoy.ts';
+import { envoyBinary, portFinder } from './envoy.ts';
 
 /** What a pretended process saw of a call; travels back in the header `x-seen`. */
 export interface Seen {

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { type EnvoyPart, findEnvoy } from '#compose/parts/envoy.ts';
 import { withLock } from '#compose/parts/lock.ts';
@@ -187,6 +187,8 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     save({
       edgeUrls,
       pods: topology.pods.map((pod) => ({ ...pod, ports: { ...pod.ports } })) as RunState['pods'],
+      ...(options.meshFile !== undefined && { meshFile: resolve(options.meshFile) }),
+      ...(options.telemetry && { telemetry: options.telemetry }),
     });
     const context: ProgramContext = {
       topology,

@@ -26,6 +26,10 @@ export const runState = z.object({
       backend: z.object({ cluster: z.string() }).optional(),
     }),
   ),
+  /** The mesh.yaml that sidecars were configured from, when it is not the shipped one. */
+  meshFile: z.string().optional(),
+  /** Where processes and sidecars were told to send traces. */
+  telemetry: z.object({ endpoint: z.string(), sampleRatio: z.number().optional() }).optional(),
   /** All that was started and has not been seen to end. */
   processes: z.array(z.object({ name: z.string(), identity: processIdentity })),
 });

@@ -25,6 +25,9 @@ export interface EmbeddedOptions {
   readonly allocatePort: (pod: string, port: PortName, address: string) => number;
 }
 
+/** Names of the embedded mesh when nothing else is said. */
+export const defaultNames = { mesh: 'sallyport', trustDomain: 'sallyport.internal' } as const;
+
 const loopbackHosts = [0, 1, 2].map((n) => ({ name: `host-${n}`, address: '127.0.0.1' }));
 
 /**
@@ -43,8 +46,8 @@ export function embeddedTopology(o: EmbeddedOptions): Topology {
       return { name, role, host: host.name, address: host.address, ports, ...(backend ? { backend } : {}) };
     });
   const topology: Topology = {
-    mesh: o.mesh ?? 'sallyport',
-    trustDomain: o.trustDomain ?? 'sallyport.internal',
+    mesh: o.mesh ?? defaultNames.mesh,
+    trustDomain: o.trustDomain ?? defaultNames.trustDomain,
     stateDir: o.stateDir,
     runDir: o.runDir,
     pods: [

@@ -1,10 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { PodRole } from '#compose/topology/types.ts';
 import { SallyportError } from '#core/errors/error.ts';
+import { explainIssues } from '#kernel/config/explain-issues.ts';
 import { isObject } from './json.ts';
+import { knobHint } from './nearest-knob.ts';
 import { type Patch, patchFileSchema } from './patch.ts';
 import { type BackendTuning, type MeshModel, meshSchema, type Tuning } from './schema.ts';
 
@@ -18,7 +20,8 @@ export const shippedPatchesDir = join(import.meta.dirname, '..', 'patches');
  */
 export function parseMesh(text: string, source: string): MeshModel {
   const shipped = readYaml(readFileSync(shippedMeshFile, 'utf8'), shippedMeshFile);
-  return check(meshSchema, overlay(shipped, readYaml(text, source) ?? {}), source);
+  const given = readYaml(text, source) ?? {};
+  return check(meshSchema, overlay(shipped, given), source, given);
 }
 
 /** Reads {@link parseMesh}'s text from a file; without one, the shipped defaults. */
@@ -65,12 +68,15 @@ function readYaml(text: string, source: string): unknown {
   }
 }
 
-function check<S extends z.ZodType>(schema: S, value: unknown, source: string): z.output<S> {
+function check<S extends z.ZodType>(schema: S, value: unknown, source: string, given = value): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
+  const { issues } = result.error;
   throw new SallyportError('CONFIG_INVALID', {
-    message: `${source}:\n${z.prettifyError(result.error)}`,
-    hint: 'envoy/mesh.yaml has every knob with its meaning, unit and range; envoy/patches/README.md explains patches',
+    message: explainIssues(schema, value, issues, [{ name: source, values: given }]),
+    hint:
+      knobHint(issues) ??
+      'envoy/mesh.yaml has every knob with its unit and range; envoy/patches/README.md explains patches',
     cause: result.error,
   });
 }

@@ -31,7 +31,7 @@ describe('envoy/mesh.yaml', () => {
   });
 
   it('refuses unknown fields, wrong units and values out of range, naming the field', () => {
-    assert.throws(() => parseMesh('helth: {}', 'x.yaml'), invalid(/x\.yaml[\s\S]*helth/));
+    assert.throws(() => parseMesh('helth: {}', 'x.yaml'), invalid(/helth.*x\.yaml/));
     assert.throws(() => parseMesh('health: {intervall: 1s}', 'x'), invalid(/intervall/));
     assert.throws(() => parseMesh('health: {interval: 1}', 'x'), invalid(/health\.interval/));
     assert.throws(() => parseMesh('health: {interval: 1d}', 'x'), invalid(/duration with its unit/));
@@ -41,6 +41,21 @@ describe('envoy/mesh.yaml', () => {
     assert.throws(() => parseMesh('roles: {proxy: {edge: {}}}', 'x'), invalid(/edge/));
     assert.throws(() => parseMesh('telemetry: {endpoint: "ftp://x"}', 'x'), invalid(/endpoint/));
     assert.throws(() => parseMesh('a: [', 'x'), invalid(/no YAML/));
+    assert.throws(() => parseMesh('health: {intervall: 1s}', 'x'), invalid(/did you mean interval\?/));
+  });
+
+  it('names the knobs of that name in other places', () => {
+    const hintOf = (text: string): string => {
+      try {
+        parseMesh(text, 'x');
+      } catch (error) {
+        return SallyportError.from(error).hint;
+      }
+      return '';
+    };
+    assert.match(hintOf('retries: {max_requests: 1}'), /^there is connections\.max_requests; /);
+    assert.match(hintOf('retries: {interval: 1s}'), /^there is health\.interval, outlier\.interval; /);
+    assert.match(hintOf('nonsense: 1'), /^envoy\/mesh\.yaml has every knob/);
   });
 
   it("takes what a file names, the rest as shipped, and a role's or cluster's own values before both", () => {

@@ -91,7 +91,7 @@ function knownKeys(schema: z.core.$ZodType, path: readonly PropertyKey[]): strin
 }
 
 /** The known name within two edits, if there is one. */
-function closest(name: string, known: readonly string[]): string | undefined {
+export function closest(name: string, known: readonly string[]): string | undefined {
   let best: { name: string; distance: number } | undefined;
   for (const each of known) {
     const distance = editDistance(name.toLowerCase().slice(0, 60), each.toLowerCase());

@@ -9,6 +9,7 @@ import { addPeopleCommands } from './people/commands.ts';
 import { addPolicyCommands } from './policy/commands.ts';
 import { createReport } from './report.ts';
 import { addSessionCommands } from './sessions/commands.ts';
+import { addSidecarCommands } from './sidecars/commands.ts';
 import { addToolCommands } from './tool-commands.ts';
 import { addUserCommands } from './users/commands.ts';
 
@@ -51,6 +52,7 @@ Examples:
     )
     .exitOverride();
   addMeshCommands(program, context, end);
+  addSidecarCommands(program, context, end);
   addToolCommands(program, context, end);
   addDeviceCommands(program, context, end);
   addPeopleCommands(program, context, end);

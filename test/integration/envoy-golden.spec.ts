@@ -20,6 +20,7 @@ import { podNamed } from '#compose/topology/query.ts';
 import type { Pod } from '#compose/topology/types.ts';
 import { renderPod } from '#envoy/build/render.ts';
 import { watchedFiles } from '#envoy/build/watched-files.ts';
+import { type RunningEnvoy, startEnvoy } from '#envoy/check/run-envoy.ts';
 import { goldenFolders, goldenPods, goldenTopology } from '#envoy/golden-topology.ts';
 import type { JsonObject } from '#envoy/model/json.ts';
 import { loadMesh } from '#envoy/model/load.ts';
@@ -27,7 +28,7 @@ import { validateArgs } from '#envoy/write/args.ts';
 import { inlineFilesIn } from '#envoy/write/inline-files.ts';
 import { openPki } from '#kernel/pki/pki.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
-import { envoyBinary, portFinder, type RunningEnvoy, startEnvoy } from '#test/envoy.ts';
+import { envoyBinary, portFinder } from '#test/envoy.ts';
 import { startFakeMesh } from '#test/fake-mesh.ts';
 
 /**

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'mocha';
 import { socketPath } from '#compose/topology/paths.ts';
+import { askAdmin } from '#envoy/admin/ask.ts';
 import { silentLogger } from '#kernel/log/logger.ts';
 import { startTelemetry, type Telemetry } from '#kernel/telemetry/start-telemetry.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { decodeSession } from '#sdk/saved-session.ts';
 import { runningMesh } from '#services/cli/mesh/mesh-of-state.ts';
 import { appTracer } from '../app-tracer.ts';
-import { ask } from '../envoy.ts';
 import { activationFor, meshStartMs, type OwnMesh, ownMesh } from '../mesh.ts';
 import { enrolDevice } from '../mesh-device.ts';
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '../otlp-receiver.ts';
@@ -104,10 +104,10 @@ describe('telemetry of a mesh', function () {
   it('counts each RPC by method and status, with its duration, and Envoy does so beside', async () => {
     const admin = socketPath(own.topology, 'proxy-0', 'admin');
     assert.match(
-      await ask(admin, '/stats', 'GET'),
+      await askAdmin(admin, '/stats'),
       /grpc\.sallyport\.relay\.v1\.Relay\.Attach\.success: [1-9]/,
     );
-    assert.match(await ask(admin, '/stats/prometheus', 'GET'), /^envoy_cluster_/m);
+    assert.match(await askAdmin(admin, '/stats/prometheus'), /^envoy_cluster_/m);
     await addSealed(needles, runningMesh(own.stateDir));
     addPrivateKeys(needles, own.stateDir);
     // What has not been sent is sent then.

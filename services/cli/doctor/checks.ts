@@ -4,9 +4,10 @@ import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import { inotifyInUse } from '#compose/runner/inotify.ts';
 import { meshTls, publicTls, socketPath } from '#compose/topology/paths.ts';
+import { askAdmin } from '#envoy/admin/ask.ts';
+import { rejectedUpdates } from '#envoy/admin/stats.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { askStatus } from '#services/db-agent/peers.ts';
-import { askAdmin, rejectedUpdates } from '../mesh/envoy-admin.ts';
 import { healthOf } from '../mesh/health.ts';
 import type { MeshFacts } from '../mesh/mesh-of-state.ts';
 

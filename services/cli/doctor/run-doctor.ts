@@ -1,6 +1,5 @@
-import { SallyportError } from '#core/errors/error.ts';
 import type { CommandContext } from '../command.ts';
-import { type MeshFacts, runningMesh } from '../mesh/mesh-of-state.ts';
+import { meshIfRunning } from '../mesh/mesh-of-state.ts';
 import type { Outcome } from '../report.ts';
 import { machineFindings, meshFindings } from './checks.ts';
 
@@ -21,13 +20,4 @@ export async function runDoctor({ stateDir, report, clock }: CommandContext): Pr
     figures: findings.map(({ name, value, unit, goal, ok }) => ({ name, value, unit, goal, ok })),
     items: { running: mesh !== undefined, items: findings },
   };
-}
-
-function meshIfRunning(stateDir: string): MeshFacts | undefined {
-  try {
-    return runningMesh(stateDir);
-  } catch (error) {
-    if (SallyportError.from(error).reason === 'MESH_NOT_RUNNING') return undefined;
-    throw error;
-  }
 }

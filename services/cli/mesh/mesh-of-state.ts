@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import type { Mesh } from '#compose/runner/mesh.ts';
 import { type RunState, readRunState } from '#compose/runner/run-file.ts';
+import { defaultNames } from '#compose/topology/embedded.ts';
 import { secretsDir } from '#compose/topology/paths.ts';
+import type { Topology } from '#compose/topology/types.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { isAlive } from '#kernel/lifecycle/process-identity.ts';
 
@@ -36,3 +38,21 @@ export function runningMesh(stateDir: string): MeshFacts {
   }
   return meshOfState(stateDir, state);
 }
+
+/** The same, undefined when none runs. @throws CONFIG_INVALID when its run file cannot be read */
+export function meshIfRunning(stateDir: string): MeshFacts | undefined {
+  try {
+    return runningMesh(stateDir);
+  } catch (error) {
+    if (SallyportError.from(error).reason === 'MESH_NOT_RUNNING') return undefined;
+    throw error;
+  }
+}
+
+/** The topology of a mesh, as it was started. */
+export const topologyOf = ({ stateDir, state }: MeshFacts): Topology => ({
+  ...defaultNames,
+  stateDir,
+  runDir: state.runDir,
+  pods: state.pods as Topology['pods'],
+});

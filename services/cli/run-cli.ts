@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { addActivationCommands } from './activation/commands.ts';
 import type { CliContext } from './context.ts';
 import { addDeviceCommands } from './device/commands.ts';
+import { addDowntimeCostCommand } from './downtime-cost/commands.ts';
 import { exitCodes, failureOf, UsageError } from './failure.ts';
 import { addKeyCommands } from './keys/commands.ts';
 import { addMeshCommands } from './mesh/commands.ts';
@@ -61,6 +62,7 @@ Examples:
   addActivationCommands(program, context, end);
   addSessionCommands(program, context, end);
   addKeyCommands(program, context, end);
+  addDowntimeCostCommand(program, context, end);
   return program;
 }
 

@@ -1,0 +1,123 @@
+import type { ArchitectureResult, CauseResult } from '#core/cost/compare.ts';
+import { money, type OutageCost, plain } from '#core/cost/outage.ts';
+import { investmentCells, lasting, percent } from './text.ts';
+
+/** One page that prints on paper as it stands: no script, nothing loaded from elsewhere. */
+export function htmlReport(
+  outage: OutageCost,
+  results: readonly ArchitectureResult[],
+  about: { readonly made: string; readonly from: string },
+): string {
+  const first = results[0]?.architecture.name ?? '';
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>What downtime costs</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>${style}</style></head><body>
+<h1>What downtime costs</h1>
+<p class="about">Made by Sallyport on ${escaped(about.made)} from ${escaped(about.from)}.</p>
+<h2>An outage: ${money(outage.dollars)}</h2>
+<ul>${outage.working.map((line) => `<li>${escaped(line)}</li>`).join('')}</ul>
+<h2>Cost a year</h2>
+${chart(
+  results.map((each) => ({
+    name: each.architecture.name,
+    parts: [
+      { what: 'outages', value: each.outagePerYear },
+      { what: 'machines', value: each.architecture.machinesPerYear },
+      { what: 'people', value: each.architecture.peoplePerYear },
+    ],
+  })),
+  (value) => money(Math.round(value)),
+)}
+${grid(
+  ['', 'what it is', 'down a year', 'availability', 'outages', 'running', 'together'],
+  results.map((each) => [
+    each.architecture.name,
+    each.architecture.about,
+    lasting(each.secondsPerYear),
+    percent(each.availability),
+    money(Math.round(each.outagePerYear)),
+    money(Math.round(each.runningPerYear)),
+    money(Math.round(each.totalPerYear)),
+  ]),
+)}
+<h2>What it brings, against ${escaped(first)}</h2>
+${grid(
+  ['', 'saved a year', 'more a year', 'once', 'return in the first year', 'payback', 'break-even'],
+  results.flatMap(({ architecture, against }) =>
+    against === undefined ? [] : [[architecture.name, ...investmentCells(against)]],
+  ),
+)}
+<h2>Downtime a year, by cause</h2>
+${results.map(ofArchitecture).join('\n')}
+</body></html>
+`;
+}
+
+function ofArchitecture({ architecture, causes }: ArchitectureResult): string {
+  return `<section><h3>${escaped(architecture.name)}</h3>
+${chart(
+  causes.map((each) => ({ name: each.cause, parts: [{ what: 'down', value: each.secondsPerYear }] })),
+  lasting,
+)}
+${grid(['cause', 'a year', 'each', 'down', 'cost', 'source'], causes.map(causeCells))}</section>`;
+}
+
+const causeCells = (each: CauseResult): string[] => [
+  each.cause,
+  `${plain(each.perYear.value)} (${each.perYear.source})`,
+  lasting(each.seconds.value),
+  lasting(each.secondsPerYear),
+  money(Math.round(each.dollarsPerYear)),
+  `${each.seconds.kind}: ${each.seconds.source}`,
+];
+
+interface Bar {
+  readonly name: string;
+  readonly parts: readonly { readonly what: string; readonly value: number }[];
+}
+
+const colours = ['#9b2226', '#3a6ea5', '#8d99ae'];
+
+/** Horizontal bars, each with its value; parts one after the other, with a legend if there are several. */
+function chart(bars: readonly Bar[], show: (value: number) => string): string {
+  const totals = bars.map(({ parts }) => parts.reduce((sum, { value }) => sum + value, 0));
+  const most = Math.max(...totals, Number.MIN_VALUE);
+  const [left, width, row] = [110, 470, 26];
+  const rows = bars.map(({ name, parts }, at) => {
+    let x = left;
+    const rects = parts.map(({ what, value }, part) => {
+      const w = (value / most) * width;
+      const rect = `<rect x="${x.toFixed(1)}" y="${at * row + 4}" width="${w.toFixed(1)}" height="${row - 8}" fill="${colours[part]}"><title>${escaped(`${what}: ${show(value)}`)}</title></rect>`;
+      x += w;
+      return rect;
+    });
+    const middle = at * row + row / 2 + 4;
+    return `<text x="${left - 8}" y="${middle}" text-anchor="end">${escaped(name)}</text>${rects.join('')}<text x="${(x + 6).toFixed(1)}" y="${middle}">${escaped(show(totals[at] ?? 0))}</text>`;
+  });
+  const kinds = bars[0]?.parts ?? [];
+  const legend =
+    kinds.length < 2
+      ? ''
+      : `<p class="legend">${kinds.map(({ what }, part) => `<span style="border-color:${colours[part]}">${escaped(what)}</span>`).join(' ')}</p>`;
+  const label = bars.map(({ name }, at) => `${name} ${show(totals[at] ?? 0)}`).join(', ');
+  return `<svg viewBox="0 0 700 ${bars.length * row}" role="img" aria-label="${escaped(label)}">${rows.join('')}</svg>${legend}`;
+}
+
+function grid(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const cells = (tag: string, line: readonly string[]): string =>
+    `<tr>${line.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join('')}</tr>`;
+  return `<table><thead>${cells('th', head)}</thead><tbody>${rows.map((line) => cells('td', line)).join('')}</tbody></table>`;
+}
+
+const escaped = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+
+const style = `
+body{font:15px/1.45 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1b1e}
+h1{font-size:1.7rem}h2{font-size:1.2rem;margin-top:2rem}h3{font-size:1rem;margin-bottom:.3rem}
+.about{color:#555}table{border-collapse:collapse;width:100%;font-size:.85rem}
+th,td{text-align:left;padding:.25rem .5rem;border-bottom:1px solid #ccc;vertical-align:top}
+svg{width:100%;max-width:44rem;display:block}svg text{font-size:13px;fill:#1b1b1e}
+.legend span{border-left:1em solid;padding-left:.4em;margin-right:1em;font-size:.85rem}
+section{break-inside:avoid}@media print{body{margin:0;max-width:none}}`;

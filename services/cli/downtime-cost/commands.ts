@@ -23,7 +23,7 @@ export function addDowntimeCostCommand(program: Command, context: CliContext, en
     .option('--share <share>', 'what of it is lost, 0 to 1', amount)
     .option('--people <n>', 'people affected; default: as the rates say', amount)
     .option('--outage <hours>', 'length of the outage; default 1', amount)
-    .option('--drills <file>', 'results of the drills; default docs/drills/latest.json')
+    .option('--drills <file>', 'results of the drills; default: of the last run that was kept')
     .addOption(
       new Option('--format <format>', 'of the report').choices(['text', 'csv', 'html']).default('text'),
     )

@@ -1,3 +1,4 @@
+import { bytesToHex } from '@noble/hashes/utils.js';
 import { SallyportError } from '../core/errors/error.ts';
 import { attach, type SessionSecrets } from './attach.ts';
 import { callEdges } from './call-edges.ts';
@@ -107,7 +108,8 @@ export class Attacher {
         }
         this.#state = { at: 'attached', link: found };
         const { proxy, edge, carrier } = found;
-        this.#deps.listener?.({ type: 'attached', proxy, edge: edge.url, carrier });
+        const epoch = bytesToHex(found.epoch);
+        this.#deps.listener?.({ type: 'attached', proxy, epoch, edge: edge.url, carrier });
       },
       (thrown: unknown) => {
         const error = SallyportError.from(thrown);

@@ -2,10 +2,14 @@
 export type SdkEvent =
   /** It begins to look for a proxy. */
   | { readonly type: 'attaching' }
-  /** It is attached: `proxy` is the pod that answered, `edge` the URL it was reached through. */
+  /**
+   * It is attached: `proxy` is the pod that answered, `epoch` the number of the attachment (32 hexadecimal
+   * digits; no secret), `edge` the URL it was reached through.
+   */
   | {
       readonly type: 'attached';
       readonly proxy: string;
+      readonly epoch: string;
       readonly edge: string;
       readonly carrier: 'stream' | 'exchange';
     }

@@ -40,6 +40,10 @@ export class ExchangeLink implements Link {
     return this.#attached.proxy;
   }
 
+  get epoch(): Uint8Array {
+    return this.#attached.epoch;
+  }
+
   get edge(): Attached['edge'] {
     return this.#attached.edge;
   }

@@ -25,6 +25,8 @@ export interface Sendable {
 export interface Link {
   /** The pod that this device is attached to. */
   readonly proxy: string;
+  /** Number of the attachment: 16 bytes, never given twice. */
+  readonly epoch: Uint8Array;
   readonly edge: Edge;
   readonly carrier: 'stream' | 'exchange';
   /** Why it cannot be used any more; undefined while it can. */

@@ -46,9 +46,11 @@ for (const carrier of ['stream', 'exchange'] as const) {
       assert.equal(await response.text(), 'POST /a?b=c 4');
       assert.equal(response.headers.get('x-authority'), 'intranet.example');
       assert.equal(response.proxy, 'proxy-0');
+      // Era, incarnation and counter of the fake tier.
+      const epoch = '00000001000000010000000000000001';
       assert.deepEqual(events.slice(0, 2), [
         { type: 'attaching' },
-        { type: 'attached', proxy: 'proxy-0', edge: 'https://edge-0', carrier },
+        { type: 'attached', proxy: 'proxy-0', epoch, edge: 'https://edge-0', carrier },
       ]);
     });
 

@@ -53,6 +53,10 @@ export class StreamLink implements Link {
     return this.#attached.proxy;
   }
 
+  get epoch(): Uint8Array {
+    return this.#attached.epoch;
+  }
+
   get edge(): Attached['edge'] {
     return this.#attached.edge;
   }

@@ -8,7 +8,7 @@ export interface DbOptions {
   readonly password: string;
   /** Schema; default `sallyport`. */
   readonly database?: string;
-  /** Connections at most; default 8. */
+  /** Connections at most, and one more for what is urgent; default 8. */
   readonly connections?: number;
   /** Calls that may wait for a connection; default 1000. The next one fails with DB_BUSY. */
   readonly maxWaiting?: number;
@@ -25,6 +25,8 @@ export interface CallOptions {
   /** Milliseconds for the whole call, repetitions included; default as in DbOptions. */
   readonly deadlineMs?: number;
   readonly signal?: AbortSignal;
+  /** Goes ahead of all that wait: for what other answers depend on, such as the revocation feed. */
+  readonly urgent?: boolean;
 }
 
 export interface TxOptions extends CallOptions {

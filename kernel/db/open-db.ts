@@ -99,7 +99,7 @@ export function openDbOver<S>(
     let leave: (() => void) | undefined;
     let ambiguity: unknown;
     try {
-      leave = await gate.enter(limit, stop.signal);
+      leave = await gate.enter(limit, stop.signal, o.urgent);
       for (;;) {
         const outcome = await runOnce(attempt, stop.signal);
         if (outcome.is === 'done') return outcome.value;

@@ -183,7 +183,7 @@ function startSessions(
   const unpersisted = (): SessionRecord[] =>
     persister === undefined ? [...held.values()].map(({ record }) => record) : [...persister.behind.values()];
   const give = (): Promise<number> =>
-    giveAway({ pod, peers, members: () => feed.members, owner: sessions, now, log }, unpersisted());
+    giveAway({ pod, peers, members: () => feed.members, owner: sessions, log }, unpersisted());
   life.defer('sessions', async () => {
     sweep.cancel();
     purging.cancel();

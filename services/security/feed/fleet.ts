@@ -85,7 +85,7 @@ export function fleet(deps: FleetDeps): Fleet {
     push: (entries) => {
       const some = entries.slice(0, maxPush);
       if (some.length === 0) return;
-      for (const peer of livingPeers(deps.members(), pod, time.now())) void pushTo(peer.pod, some);
+      for (const peer of livingPeers(deps.members(), pod)) void pushTo(peer.pod, some);
     },
     settle: async (position, committed, members) => {
       if (members === undefined) {

@@ -16,13 +16,16 @@ export function mysqlFeedSource(
   db: Pick<Db<SecurityTables>, 'tx' | 'read'>,
   replica: Pick<Db<SecurityTables>, 'read'>,
 ): FeedSource {
-  /** Any member will do; when none can be had that way, the primary itself. */
+  /**
+   * Any member will do; when none can be had that way, the primary itself. Ahead of whatever else waits for the
+   * database: a pod that cannot read the feed answers nobody.
+   */
   const look = async <T>(fn: (on: Kysely<SessionTables>) => Promise<T>): Promise<T> => {
     try {
-      return await replica.read(fn, { deadlineMs: lookMs });
+      return await replica.read(fn, { deadlineMs: lookMs, urgent: true });
     } catch (error) {
       if (SallyportError.from(error).status !== 'UNAVAILABLE') throw error;
-      return db.read(fn, { deadlineMs: lookMs });
+      return db.read(fn, { deadlineMs: lookMs, urgent: true });
     }
   };
   return {

@@ -14,9 +14,13 @@ export interface Member {
 /** Milliseconds without a heartbeat (they come every second) after which a pod is no longer asked anything. */
 export const livingMs = 5000;
 
-/** Other pods that are worth asking. */
-export function livingPeers(members: readonly Member[], self: string, nowMs: number): Member[] {
+/**
+ * Other pods that are worth asking. Heartbeats are compared with the latest one of all, not with the time: while the
+ * database has no primary nobody can write any, and everybody may be alive.
+ */
+export function livingPeers(members: readonly Member[], self: string): Member[] {
+  const latest = Math.max(...members.map((member) => member.heartbeatMs));
   return members.filter(
-    (member) => member.pod !== self && member.state !== 'stopped' && nowMs - member.heartbeatMs < livingMs,
+    (member) => member.pod !== self && member.state !== 'stopped' && latest - member.heartbeatMs < livingMs,
   );
 }

@@ -41,7 +41,7 @@ export function mysqlMembershipStore(db: Pick<Db<SecurityTables>, 'tx'>): Member
             .executeTakeFirst();
           return row?.incarnation === incarnation;
         },
-        { idempotent: true, deadlineMs: 5000 },
+        { idempotent: true, deadlineMs: 5000, urgent: true },
       ),
   };
 }

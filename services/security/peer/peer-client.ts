@@ -24,9 +24,9 @@ export function peerClient(options: {
     ...(options.observer && { observer: options.observer }),
   });
   return {
-    handOver: async (pod, sessionId, timeoutMs) => {
+    handOver: async (pod, sessionId, timeoutMs, notAt = '') => {
       const { result } = await client.handOver(
-        { sessionId, to: options.self },
+        { sessionId, to: options.self, notAt },
         { timeoutMs, headers: { [podHeader]: pod } },
       );
       switch (result.case) {

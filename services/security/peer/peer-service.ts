@@ -15,10 +15,10 @@ export interface PeerServiceDeps {
 /** What other security pods ask of this one. */
 export function peerService(deps: PeerServiceDeps): Handlers<typeof PeerService> {
   return {
-    handOver: async ({ sessionId, to }, call) => {
+    handOver: async ({ sessionId, to, notAt }, call) => {
       requireRole(call, 'security');
       requireOwnName(call, to);
-      const given = deps.sessions.give(sessionId, to);
+      const given = deps.sessions.give(sessionId, to, notAt === '' ? undefined : notAt);
       if (given === undefined) return { result: { case: 'unknown', value: true } };
       if ('forwardedTo' in given) return { result: { case: 'forwardedTo', value: given.forwardedTo } };
       const { record, version } = deps.sessions.travelling(given.record);

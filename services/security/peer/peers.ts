@@ -15,7 +15,8 @@ export type HandOverAnswer =
 
 /** The other security pods, each addressed by name. All calls are bounded and throw when there is no answer. */
 export interface Peers {
-  handOver(pod: string, sessionId: string, timeoutMs: number): Promise<HandOverAnswer>;
+  /** @param notAt a pod to which `pod` has given it, and which does not have it: then `pod` gives it again */
+  handOver(pod: string, sessionId: string, timeoutMs: number, notAt?: string): Promise<HandOverAnswer>;
   /** Gives the position up to which entries have been carried out there. */
   pushRevocation(
     pod: string,

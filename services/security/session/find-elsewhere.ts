@@ -1,12 +1,12 @@
 import { SallyportError } from '#core/errors/error.ts';
 import type { Logger } from '#kernel/log/logger.ts';
 import type { Clock } from '#kernel/time/clock.ts';
-import { withDeadline } from '#kernel/time/deadline.ts';
 import { livingPeers, type Member } from '../members/member.ts';
 import { counts } from '../metrics.ts';
 import type { Peers } from '../peer/peers.ts';
+import { PeerSearch } from './peer-search.ts';
 import { handleOf, type SessionRecord } from './record.ts';
-import { openRecord, type RecordKeys } from './seal-record.ts';
+import type { RecordKeys } from './seal-record.ts';
 import type { SessionStore } from './session-store.ts';
 
 export interface FindElsewhereDeps {
@@ -20,8 +20,10 @@ export interface FindElsewhereDeps {
   readonly now: () => number;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Milliseconds for asking other pods, all in all; default 100. */
+  /** Milliseconds for asking other pods once, all in all; default 100. */
   readonly handOverMs?: number;
+  /** A pod has handed over what the database had given already: it has no copy any more. */
+  readonly onLate?: (record: SessionRecord) => void;
 }
 
 /** What is looked for. */
@@ -32,109 +34,120 @@ export interface Wanted {
   readonly givenTo: string | undefined;
 }
 
-/** Pods that one question is passed on to. */
-const maxHops = 3;
+export interface Found {
+  readonly record: SessionRecord;
+  readonly at: 'database' | 'peer';
+}
 
 /**
- * Finds a session that this pod does not hold: in the database, else at its opener, else at any living pod.
- * Undefined: it is nowhere.
- * @throws UNAVAILABLE when somebody who might have it could not be asked
+ * Milliseconds that the database has for itself. A read that must see all that was committed takes some 2 ms, up to
+ * 430 while a primary is replaced, and for ever without a majority (LAB.md); a pod in whose memory it is does not
+ * need any of that.
+ */
+const headStartMs = 150;
+/** Milliseconds between two rounds of questions. */
+const roundMs = 150;
+
+/** What the database says about a session. */
+type Stored =
+  | { readonly is: 'good' | 'expired'; readonly record: SessionRecord }
+  | { readonly is: 'none' }
+  | { readonly is: 'fault'; readonly error: unknown };
+
+/**
+ * Finds a session that this pod does not hold: in the database, else at its opener, else at any living pod. Whoever
+ * gives no answer is asked again until the time is over. Undefined: it is nowhere.
+ * @throws UNAVAILABLE when somebody who might have it could not be asked in `timeoutMs`
  */
 export async function findElsewhere(
   deps: FindElsewhereDeps,
   wanted: Wanted,
   timeoutMs: number,
-): Promise<SessionRecord | undefined> {
-  const handle = handleOf(wanted.id);
-  let databaseFault: unknown;
-  let stored: SessionRecord | undefined;
-  if (deps.store !== undefined) {
-    try {
-      const record = await deps.store.load(handle, timeoutMs);
-      stored = record?.id === wanted.id ? record : undefined;
-      // One that has expired may have been renewed, and the renewal be written behind.
-      if (stored !== undefined && stored.expiresAtMs > deps.now()) {
-        counts.found.add(1, { at: 'database' });
-        return stored;
-      }
-    } catch (error) {
-      if (SallyportError.from(error).status !== 'UNAVAILABLE') throw error;
-      databaseFault = error;
-      deps.log.warn({ err: error, session: wanted.id }, 'a session could not be looked up in the database');
+): Promise<Found | undefined> {
+  const { clock } = deps;
+  const end = clock.monotonic() + timeoutMs;
+  const left = (): number => end - clock.monotonic();
+  const search = new PeerSearch(deps, wanted);
+  let stored: Stored | undefined;
+  let asking = askDatabase(deps, wanted, timeoutMs).then((answer) => {
+    stored = answer;
+    return answer;
+  });
+  await within(clock, asking, Math.min(headStartMs, timeoutMs));
+  for (;;) {
+    if (stored?.is === 'good') return told(stored.record, 'database');
+    const peers = search.ask(livingPods(deps));
+    const first = await Promise.race([peers, onlyIfGood(asking)]);
+    if (first !== undefined && 'is' in first) {
+      void peers.then(({ record }) => record && deps.onLate?.(record));
+      return told(first.record, 'database');
+    }
+    const { record, unanswered } = first ?? (await peers);
+    if (record !== undefined && !isNewer(stored, record)) return told(record, 'peer');
+    if (stored?.is === 'expired' && unanswered.length === 0) return told(stored.record, 'database');
+    if (stored?.is === 'none' && unanswered.length === 0) return undefined;
+    if (left() <= roundMs) throw cannotTell(stored, unanswered);
+    await within(clock, onlyIfGood(asking), roundMs);
+    if (stored?.is === 'fault') {
+      stored = undefined;
+      asking = askDatabase(deps, wanted, Math.max(1, left())).then((answer) => {
+        stored = answer;
+        return answer;
+      });
     }
   }
-  const { record, unanswered } = await askPeers(deps, wanted);
-  if (record !== undefined && record.version > (stored?.version ?? 0)) {
-    counts.found.add(1, { at: 'peer' });
-    return record;
-  }
-  if (stored !== undefined) return stored;
-  if (databaseFault !== undefined || unanswered.length > 0) {
-    throw new SallyportError('UNAVAILABLE', {
-      message: `cannot tell where this session is: no answer from ${[...unanswered, ...(databaseFault ? ['the database'] : [])].join(', ')}`,
-      retryAfterMs: 300,
-      cause: databaseFault,
-    });
-  }
-  return undefined;
 }
 
-interface Answers {
-  readonly record?: SessionRecord;
-  /** Living pods that gave no answer in time. */
-  readonly unanswered: readonly string[];
-}
-
-async function askPeers(deps: FindElsewhereDeps, wanted: Wanted): Promise<Answers> {
-  const { clock, handOverMs = 100 } = deps;
-  const end = clock.monotonic() + handOverMs;
-  const living = livingPeers(deps.members(), deps.pod, deps.now()).map((member) => member.pod);
-  const first = [wanted.givenTo, wanted.opener].filter((pod) => pod !== undefined && living.includes(pod));
-  const unanswered: string[] = [];
-  const ask = async (pod: string): Promise<SessionRecord | undefined> => {
-    try {
-      return await followFrom(deps, wanted, pod, end, living);
-    } catch (error) {
-      deps.log.debug({ err: error, peer: pod, session: wanted.id }, 'a pod did not answer for a session');
-      unanswered.push(pod);
-      return undefined;
-    }
-  };
-  const [likely] = first;
-  // Half of the time for whoever most likely has it, the rest for all others at once.
-  const found = likely === undefined ? undefined : await ask(likely);
-  if (found !== undefined) return { record: found, unanswered };
-  const others = await Promise.all(living.filter((pod) => pod !== likely).map(ask));
-  const record = others
-    .filter((each) => each !== undefined)
-    .sort((a, b) => b.version - a.version)
-    .at(0);
-  return record === undefined ? { unanswered } : { record, unanswered };
-}
-
-/** Asks a pod, and those to whom it points. */
-async function followFrom(
-  deps: FindElsewhereDeps,
-  wanted: Wanted,
-  pod: string,
-  end: number,
-  living: readonly string[],
-): Promise<SessionRecord | undefined> {
-  let at = pod;
-  for (let hop = 0; hop <= maxHops; hop++) {
-    const left = Math.max(10, (end - deps.clock.monotonic()) / (hop === 0 ? 2 : 1));
-    const answer = await withDeadline(deps.peers.handOver(at, wanted.id, left), left, {
-      what: `asking ${at} for a session`,
-      clock: deps.clock,
-    });
-    if (answer.is === 'session') {
-      const record = await openRecord(deps.keys, handleOf(wanted.id), answer.session.record, true);
-      deps.log.info({ session: wanted.id, from: at, version: record.version }, 'a session was handed over');
-      return record.id === wanted.id ? record : undefined;
-    }
-    // A pointer to this pod or to a dead one leads nowhere.
-    if (answer.is === 'unknown' || answer.to === deps.pod || !living.includes(answer.to)) return undefined;
-    at = answer.to;
+/** Never rejects, unless what it finds makes no sense. */
+async function askDatabase(deps: FindElsewhereDeps, wanted: Wanted, timeoutMs: number): Promise<Stored> {
+  if (deps.store === undefined) return { is: 'none' };
+  try {
+    const record = await deps.store.load(handleOf(wanted.id), timeoutMs);
+    if (record?.id !== wanted.id) return { is: 'none' };
+    // One that has expired may have been renewed, and the renewal be written behind.
+    return { is: record.expiresAtMs > deps.now() ? 'good' : 'expired', record };
+  } catch (error) {
+    if (SallyportError.from(error).status !== 'UNAVAILABLE') throw error;
+    deps.log.warn({ err: error, session: wanted.id }, 'a session could not be looked up in the database');
+    return { is: 'fault', error };
   }
-  return undefined;
+}
+
+/** Resolves with the answer if it is a good one; else never. Rejects as the question does. */
+function onlyIfGood(asking: Promise<Stored>): Promise<Extract<Stored, { is: 'good' | 'expired' }>> {
+  return new Promise((resolve, reject) => {
+    asking.then((answer) => {
+      if (answer.is === 'good') resolve(answer);
+    }, reject);
+  });
+}
+
+/** Waits for something, but no longer than `ms`. @throws as it does */
+async function within(clock: Clock, work: Promise<unknown>, ms: number): Promise<void> {
+  const done = new AbortController();
+  try {
+    await Promise.race([work, clock.sleep(ms, done.signal).catch(() => undefined)]);
+  } finally {
+    done.abort();
+  }
+}
+
+const livingPods = (deps: FindElsewhereDeps): string[] =>
+  livingPeers(deps.members(), deps.pod).map((member) => member.pod);
+
+const isNewer = (stored: Stored | undefined, record: SessionRecord): boolean =>
+  stored?.is === 'expired' && stored.record.version >= record.version;
+
+function told(record: SessionRecord, at: Found['at']): Found {
+  counts.found.add(1, { at });
+  return { record, at };
+}
+
+function cannotTell(stored: Stored | undefined, unanswered: readonly string[]): SallyportError {
+  const silent = [...unanswered, ...(stored === undefined || stored.is === 'fault' ? ['the database'] : [])];
+  return new SallyportError('UNAVAILABLE', {
+    message: `cannot tell where this session is: no answer from ${silent.join(', ')}`,
+    retryAfterMs: 300,
+    cause: stored?.is === 'fault' ? stored.error : undefined,
+  });
 }

@@ -9,8 +9,6 @@ export interface GiveAwayDeps {
   readonly peers: Pick<Peers, 'pushSessions'>;
   readonly members: () => readonly Member[];
   readonly owner: Pick<SessionOwner, 'travelling'>;
-  /** Database time. */
-  readonly now: () => number;
   readonly log: Logger;
 }
 
@@ -23,9 +21,7 @@ const pushMs = 5000;
  */
 export async function giveAway(deps: GiveAwayDeps, records: readonly SessionRecord[]): Promise<number> {
   if (records.length === 0) return 0;
-  const serving = livingPeers(deps.members(), deps.pod, deps.now()).filter(
-    (peer) => peer.state === 'serving',
-  );
+  const serving = livingPeers(deps.members(), deps.pod).filter((peer) => peer.state === 'serving');
   const travelling = records.map((record) => deps.owner.travelling(record));
   for (const { pod } of serving) {
     try {

@@ -14,6 +14,8 @@ export class MemorySessionStore implements SessionStore {
   down = false;
   /** Holds back every write until it resolves. */
   writesWaitFor: Promise<void> = Promise.resolve();
+  /** Holds back every look-up until it resolves: no majority. */
+  readsWaitFor: Promise<void> | undefined;
 
   async insert(records: readonly SessionRecord[]) {
     this.inserts += 1;
@@ -37,9 +39,11 @@ export class MemorySessionStore implements SessionStore {
     }
   }
 
-  load(handle: string): Promise<SessionRecord | undefined> {
+  async load(handle: string): Promise<SessionRecord | undefined> {
     this.loads += 1;
-    return this.down ? Promise.reject(unavailable()) : Promise.resolve(this.rows.get(handle));
+    if (this.readsWaitFor !== undefined) await this.readsWaitFor;
+    if (this.down) throw unavailable();
+    return this.rows.get(handle);
   }
 
   findOpened(openHash: Uint8Array): Promise<SessionRecord | undefined> {

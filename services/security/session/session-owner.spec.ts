@@ -68,9 +68,9 @@ function tier(options: { persistence?: boolean; maxHeld?: number } = {}) {
       return owner;
     };
     return {
-      handOver: async (pod, id) => {
+      handOver: async (pod, id, _timeoutMs, notAt) => {
         calls.push(`${self}→${pod}`);
-        const given = at(pod).give(id, self);
+        const given = at(pod).give(id, self, notAt);
         if (given === undefined) return { is: 'unknown' };
         if ('forwardedTo' in given) return { is: 'forwarded', to: given.forwardedTo };
         return { is: 'session', session: at(pod).travelling(given.record) };
@@ -289,6 +289,93 @@ describe('the sessions of a pod', () => {
     assert.equal((await during(clock, b.owner.get(record.id))).user, 'ada');
     // The taker writes behind what the giver had not stored.
     assert.equal(b.persister?.behind.size, 1);
+  });
+
+  it('are found at a pod that is slow to answer, as soon as it does', async () => {
+    const { clock, down, add } = tier({ persistence: false });
+    const [a, b] = [add('sec-0'), add('sec-1')];
+    const record = await a.owner.open(wanted());
+    down.add('sec-0');
+    const found = b.owner.get(record.id);
+    await clock.advance(600);
+    down.delete('sec-0');
+    assert.equal((await during(clock, found)).user, 'ada');
+  });
+
+  it('are found at another pod while the database gives no answer, and no later than promised if nowhere', async () => {
+    const { clock, store, down, add } = tier();
+    const [a, b] = [add('sec-0'), add('sec-1')];
+    const record = await a.owner.open(wanted());
+    store.readsWaitFor = new Promise(() => {});
+    const start = clock.monotonic();
+    assert.equal((await during(clock, b.owner.get(record.id))).user, 'ada');
+    assert.ok(clock.monotonic() - start <= 500);
+    const other = await a.owner.open(wanted());
+    down.add('sec-0');
+    const begun = clock.monotonic();
+    await assert.rejects(during(clock, b.owner.get(other.id)), { reason: 'UNAVAILABLE', retryAfterMs: 300 });
+    assert.ok(clock.monotonic() - begun <= 2200);
+  });
+
+  it('are not lost when a pod hands over what the database has given meanwhile', async () => {
+    const { clock, store, calls, add } = tier();
+    const [a, b] = [add('sec-0'), add('sec-1')];
+    const record = await a.owner.open(wanted());
+    store.noPrimary = true;
+    const renewed = await during(clock, a.owner.renew(record, clock.now() + 2 * hour));
+    const read = Promise.withResolvers<void>();
+    store.readsWaitFor = read.promise;
+    const found = b.owner.get(record.id);
+    await clock.advance(0);
+    await clock.advance(160);
+    read.resolve();
+    await during(clock, found);
+    assert.deepEqual(calls, ['sec-1→sec-0']);
+    assert.equal(a.held.size, 0);
+    assert.equal(b.held.get(record.id)?.record.version, renewed.version);
+  });
+
+  it('are asked of everybody again when a pod has gone that may have given them away', async () => {
+    const { clock, down, pods, add } = tier({ persistence: false });
+    const [a, b, c] = [add('sec-0'), add('sec-1'), add('sec-2')];
+    const record = await a.owner.open(wanted());
+    down.add('sec-0');
+    const found = b.owner.get(record.id);
+    await clock.advance(300);
+    // It gives its session to a pod that has said that it has none, and ends.
+    assert.equal(await c.owner.accept(a.owner.travelling(record)), true);
+    pods.delete('sec-0');
+    assert.equal((await during(clock, found)).user, 'ada');
+  });
+
+  it('wait for look-ups in a bounded number, and those that are held do not', async () => {
+    const { clock, store, down, add } = tier();
+    const [a, b] = [add('sec-0'), add('sec-1')];
+    const elsewhere = await a.owner.open(wanted());
+    const here = await b.owner.open(wanted());
+    store.readsWaitFor = new Promise(() => {});
+    down.add('sec-0');
+    const waiting = Array.from({ length: 512 }, () =>
+      assert.rejects(b.owner.get(elsewhere.id), { reason: 'UNAVAILABLE' }),
+    );
+    await assert.rejects(b.owner.get(elsewhere.id), { reason: 'OVERLOADED', retryAfterMs: 250 });
+    assert.equal((await b.owner.get(here.id)).id, here.id);
+    await during(clock, Promise.all(waiting));
+  });
+
+  it('survive being asked for at two pods in turn, as with health checks that flap', async () => {
+    for (const persistence of [false, true]) {
+      const { clock, add } = tier({ persistence });
+      const owners = ['sec-0', 'sec-1', 'sec-2'].map((pod) => add(pod).owner);
+      const [first] = owners;
+      assert.ok(first);
+      const record = await first.open(wanted());
+      for (let round = 0; round < 50; round++) {
+        const asked = owners.flatMap((owner) => [owner.get(record.id), owner.get(record.id)]);
+        const found = await during(clock, Promise.all(asked));
+        assert.ok(found.every((each) => each.id === record.id));
+      }
+    }
   });
 
   it('keep the highest version when pushed', async () => {

@@ -19,14 +19,20 @@ import type { NewSession, Sessions } from './sessions.ts';
 const loadMs = 2000;
 /** Milliseconds without use after which a session is packed. */
 const idleMs = 60_000;
-/** Look-ups under way at once. */
-const maxLoads = 10_000;
+/** Milliseconds on top, in which a look-up says itself what it has not found out. */
+const graceMs = 100;
+/**
+ * Callers that wait for look-ups at once: half of the calls that a pod takes on (kernel/rpc/admission.ts), so that
+ * however slow look-ups are, there is room for those whose sessions are held.
+ */
+const maxWaiting = 512;
 
 /** The sessions of one pod: mints, holds, finds, gives away. */
 export class SessionOwner implements Sessions {
   readonly #deps: SessionOwnerDeps;
   readonly #loads = new Map<string, Promise<SessionRecord>>();
   readonly #opened: OpenedMessages;
+  #waiting = 0;
 
   constructor(deps: SessionOwnerDeps) {
     this.#deps = deps;
@@ -68,12 +74,26 @@ export class SessionOwner implements Sessions {
     }
     checkMac(id, this.#deps.macKeys());
     feed.assertFresh();
-    const load = this.#load(id);
-    const deadlineMs = options.deadlineMs ?? loadMs;
-    const record = await withDeadline(load, deadlineMs, { what: 'looking a session up', clock });
-    // Time has passed; whoever was stopped meanwhile finds out here.
-    feed.assertFresh();
-    return record;
+    if (this.#waiting >= maxWaiting) {
+      throw new SallyportError('OVERLOADED', {
+        message: 'too many callers wait for sessions that are being looked up',
+        retryAfterMs: 250,
+      });
+    }
+    this.#waiting++;
+    try {
+      const ms = (options.deadlineMs ?? loadMs) + graceMs;
+      const record = await withDeadline(this.#load(id), ms, { what: 'looking a session up', clock });
+      // Time has passed; whoever was stopped meanwhile finds out here.
+      feed.assertFresh();
+      return record;
+    } catch (error) {
+      if (SallyportError.from(error).reason !== 'DEADLINE') throw error;
+      // Not the caller's time has run out but this pod's patience.
+      throw new SallyportError('UNAVAILABLE', { cause: error, retryAfterMs: 300 });
+    } finally {
+      this.#waiting--;
+    }
   }
 
   held(id: string): SessionRecord {
@@ -118,8 +138,15 @@ export class SessionOwner implements Sessions {
     this.#deps.onSeen?.(handleOf(record.id), held.seenMs);
   }
 
-  /** Gives a session to `to`, which owns it now; or says to whom it went. */
-  give(id: string, to: string): { record: SessionRecord } | { forwardedTo: string } | undefined {
+  /**
+   * Gives a session to `to`, which owns it now; or says to whom it went. If that one is `notAt`, where it is not,
+   * it is given again: two pods may then have it, of which Envoy asks one.
+   */
+  give(
+    id: string,
+    to: string,
+    notAt?: string,
+  ): { record: SessionRecord } | { forwardedTo: string } | undefined {
     const { held, forwarding, log } = this.#deps;
     checkMac(id, this.#deps.macKeys());
     const handle = handleOf(id);
@@ -133,7 +160,10 @@ export class SessionOwner implements Sessions {
     const pointer = forwarding.find(handle);
     if (pointer === undefined || pointer.record.id !== id) return undefined;
     // It asks again: the answer that carried the record was lost.
-    return pointer.to === to ? { record: pointer.record } : { forwardedTo: pointer.to };
+    if (pointer.to === to) return { record: pointer.record };
+    if (pointer.to !== notAt) return { forwardedTo: pointer.to };
+    forwarding.gave(handle, to, pointer.record);
+    return { record: pointer.record };
   }
 
   /** Takes a session that another pod pushes; false when what is held is as new, or it is over. */
@@ -237,12 +267,6 @@ export class SessionOwner implements Sessions {
   #load(id: string): Promise<SessionRecord> {
     const known = this.#loads.get(id);
     if (known !== undefined) return known;
-    if (this.#loads.size >= maxLoads) {
-      throw new SallyportError('OVERLOADED', {
-        message: 'too many sessions are being looked up',
-        retryAfterMs: 250,
-      });
-    }
     const load = this.#find(id).finally(() => this.#loads.delete(id));
     this.#loads.set(id, load);
     return load;
@@ -253,13 +277,26 @@ export class SessionOwner implements Sessions {
     const handle = handleOf(id);
     const given = forwarding.find(handle);
     const { opener } = parseSessionId(id);
-    const deps = { pod, store, keys, now, clock, log, ...elsewhere };
+    const onLate = (late: SessionRecord): void => this.#takeLate(late);
+    const deps = { pod, store, keys, now, clock, log, onLate, ...elsewhere };
     const found = await findElsewhere(deps, { id, opener, givenTo: given?.to }, loadMs);
     // Whoever it was given to does not have it, so it is this pod's again.
-    const record = found ?? (given?.record.id === id ? given.record : undefined);
+    const record = found?.record ?? (given?.record.id === id ? given.record : undefined);
     forwarding.forget(handle);
     if (record === undefined) throw new SallyportError('SESSION_UNKNOWN');
     return this.#welcome(record);
+  }
+
+  /** Its giver keeps no copy: if it is newer than what the database gave, or not stored yet, it must not be lost. */
+  #takeLate(record: SessionRecord): void {
+    try {
+      this.#welcome(record);
+    } catch (error) {
+      this.#deps.log.info(
+        { err: error, session: record.id },
+        'a session that was handed over late is not taken',
+      );
+    }
   }
 
   /** Holds a record that came from elsewhere, if it is still good. */

@@ -32,6 +32,14 @@ export declare type HandOverRequest = Message<"sallyport.peer.v1.HandOverRequest
    * @generated from field: string to = 2;
    */
   to: string;
+
+  /**
+   * Name of a pod to which it was given, which has said that it does not have it: the answer that
+   * carried it is on its way, or lost. The giver, who has kept it, gives it again.
+   *
+   * @generated from field: string not_at = 3;
+   */
+  notAt: string;
 };
 
 /**

@@ -14,7 +14,7 @@ export interface RpcLog {
 export interface RpcServerOptions {
   readonly services: readonly Implementation[];
   readonly log: RpcLog;
-  /** Bounds the calls in flight; give both servers of a process the same. Default: one of its own. */
+  /** Bounds the calls in flight. Default: one of its own, so that two servers do not crowd out each other. */
   readonly admission?: Admission;
   readonly observer?: RpcObserver;
   /** Name of this pod, told in errors. */

@@ -45,15 +45,24 @@ export async function startServers(
   observer: RpcObserver,
 ): Promise<void> {
   const { sockets, drain, pod } = config;
-  const admission = createAdmission();
+  // One each: opens and changes that wait for the database crowd out no decision about what is held.
+  const admission = { hot: createAdmission(), rare: createAdmission() };
   const health = new HealthState();
   const hot = hotServices(config, log, storage, core);
   const rare = rareServices(config, log, storage, core);
   const close = (server: RpcServer): Promise<void> => server.close({ graceMs: drain.graceMs });
   const closeMs = drain.graceMs + 5000;
   const describe = rare.map((each) => each.service);
-  const grpc = createGrpcServer({ services: hot, health, describe, log, admission, observer, pod });
-  const connect = createConnectServer({ services: rare, log, admission, observer, pod });
+  const grpc = createGrpcServer({
+    services: hot,
+    health,
+    describe,
+    log,
+    admission: admission.hot,
+    observer,
+    pod,
+  });
+  const connect = createConnectServer({ services: rare, log, admission: admission.rare, observer, pod });
   const listening = async (server: RpcServer, socket: string): Promise<RpcServer> => {
     await server.listen(socket);
     return server;

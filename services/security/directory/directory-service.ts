@@ -4,6 +4,7 @@ import type { Directory, Role } from '#gen/sallyport/directory/v1/directory_pb.j
 import { hashPassword } from '#kernel/crypto/password.ts';
 import type { Db } from '#kernel/db/db.ts';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
+import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import {
   type Administrator,
@@ -54,7 +55,7 @@ export function directoryService(deps: DirectoryDeps): Handlers<typeof Directory
     };
     const done = await db.tx((trx) => body({ trx, feed, nowMs: clock.now(), mayChange }), {
       key: changeKey(call, by, requestKey),
-      signal: call.signal,
+      ...held(call),
     });
     if (done.position > 0) await feed.announce(done.position, 'COMMITTED');
     return done;
@@ -73,7 +74,7 @@ export function directoryService(deps: DirectoryDeps): Handlers<typeof Directory
             after: request.pageToken === '' ? undefined : request.pageToken,
             limit: limit + 1,
           }),
-        { signal: call.signal },
+        held(call),
       );
       const page = found.slice(0, limit);
       const more = found.length > limit;
@@ -82,7 +83,7 @@ export function directoryService(deps: DirectoryDeps): Handlers<typeof Directory
 
     getUser: async ({ name }, call) => {
       await deps.admins.admit(call);
-      const user = await deps.db.read((db) => findUserDetails(db, name), { signal: call.signal });
+      const user = await deps.db.read((db) => findUserDetails(db, name), held(call));
       if (user !== undefined) return { user: toWire(user) };
       throw new SallyportError('NOT_FOUND', { message: `there is no user "${canonicalUser(name)}"` });
     },

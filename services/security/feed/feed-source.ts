@@ -1,3 +1,4 @@
+import type { CallOptions } from '#kernel/db/db.ts';
 import type { Member } from '../members/member.ts';
 import type { FeedTransaction, NewRevocation, Revocation } from './feed.ts';
 
@@ -31,5 +32,5 @@ export interface FeedSource {
    * Takes the next position, under a row lock that is held until commit: so entries become visible in
    * their order, and none is skipped. Without `tx` in a transaction of its own.
    */
-  append(entry: NewRevocation, tx?: FeedTransaction): Promise<number>;
+  append(entry: NewRevocation, tx?: FeedTransaction, held?: CallOptions): Promise<number>;
 }

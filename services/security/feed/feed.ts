@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import type { CallOptions } from '#kernel/db/db.ts';
 import type { Revocable } from '../session/record.ts';
 import type { SessionTables } from '../store/tables-sessions.ts';
 
@@ -42,13 +43,14 @@ export interface Feed {
   assertFresh(): void;
   /**
    * Writes an entry. Within `tx` it is committed with the rest; whoever commits it must then call
-   * {@link announce}, which is also what makes the entry count here before the next poll.
+   * {@link announce}, which is also what makes the entry count here before the next poll. `held` is how long it
+   * may wait for a primary, when it has a transaction of its own.
    */
-  append(entry: NewRevocation, tx?: FeedTransaction): Promise<number>;
+  append(entry: NewRevocation, tx?: FeedTransaction, held?: CallOptions): Promise<number>;
   /** Entries up to `position` are committed: reads them now and pushes them. */
   announce(position: number, wait: RevokeWait): Promise<RevokeResult>;
   /** {@link append} in a transaction of its own, and {@link announce}. */
-  revokeAndPush(entry: NewRevocation, wait: RevokeWait): Promise<RevokeResult>;
+  revokeAndPush(entry: NewRevocation, wait: RevokeWait, held?: CallOptions): Promise<RevokeResult>;
   isRevoked(session: Revocable): boolean;
   /** Calls `tell` for each new entry, in order, as soon as it counts here. Returns how to stop. */
   subscribe(tell: (entry: Revocation) => void): () => void;

@@ -61,10 +61,10 @@ export function mysqlFeedSource(
           members: await readMembers(on),
         };
       }),
-    append: (entry, tx) =>
+    append: (entry, tx, held = {}) =>
       tx === undefined
         ? // A second entry for the same subject ends nothing that the first has not ended.
-          db.tx((trx) => append(trx, entry), { idempotent: true })
+          db.tx((trx) => append(trx, entry), { idempotent: true, ...held })
         : append(tx, entry),
   };
 }

@@ -1,4 +1,5 @@
 import { SallyportError } from '#core/errors/error.ts';
+import type { CallOptions } from '#kernel/db/db.ts';
 import type { Logger } from '#kernel/log/logger.ts';
 import { type Clock, type Instant, instant, type Timer } from '#kernel/time/clock.ts';
 import type { Member } from '../members/member.ts';
@@ -89,12 +90,12 @@ export class RevocationFeed implements Feed {
     this.#deps.freshness.assert();
   }
 
-  append(entry: NewRevocation, tx?: FeedTransaction): Promise<number> {
-    return this.#deps.source.append(entry, tx);
+  append(entry: NewRevocation, tx?: FeedTransaction, held?: CallOptions): Promise<number> {
+    return this.#deps.source.append(entry, tx, held);
   }
 
-  async revokeAndPush(entry: NewRevocation, wait: RevokeWait): Promise<RevokeResult> {
-    return this.announce(await this.append(entry), wait);
+  async revokeAndPush(entry: NewRevocation, wait: RevokeWait, held?: CallOptions): Promise<RevokeResult> {
+    return this.announce(await this.append(entry, undefined, held), wait);
   }
 
   async announce(position: number, wait: RevokeWait): Promise<RevokeResult> {

@@ -5,6 +5,7 @@ import { ActivationSchema } from '#gen/sallyport/channel/v1/channel_pb.js';
 import type { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
 import type { Db } from '#kernel/db/db.ts';
 import type { Handlers } from '#kernel/rpc/handlers.ts';
+import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import type { Administrators } from '../authorize/administrators.ts';
 import { canonicalUser } from '../directory/users.ts';
@@ -53,7 +54,7 @@ export function keyStoreService(deps: KeyStoreDeps): KeyStoreHandlers {
           await sweepActivations(trx, nowMs);
           return createActivation(trx, { user: request.user, appId }, nowMs, expiresMs);
         },
-        { idempotent: true, signal: call.signal },
+        { idempotent: true, ...held(call) },
       );
       const activation = encodeActivationString(
         toBinary(
@@ -81,7 +82,7 @@ export function keyStoreService(deps: KeyStoreDeps): KeyStoreHandlers {
             limit: limit + 1,
             after: request.pageToken === '' ? undefined : decodePageToken(request.pageToken),
           }),
-        { signal: call.signal },
+        held(call),
       );
       const page = found.slice(0, limit);
       const last = page.at(-1);
@@ -95,7 +96,7 @@ export function keyStoreService(deps: KeyStoreDeps): KeyStoreHandlers {
       await deps.admins.admit(call);
       const info = await deps.db.tx((trx) => requestRotation(trx, routeKey), {
         idempotent: true,
-        signal: call.signal,
+        ...held(call),
       });
       return { key: toInfo(info) };
     },
@@ -108,7 +109,7 @@ export function keyStoreService(deps: KeyStoreDeps): KeyStoreHandlers {
           await revokeEnrolment(trx, routeKey, deps.clock.now());
           return deps.feed.append(entry, trx);
         },
-        { idempotent: true, signal: call.signal },
+        { idempotent: true, ...held(call) },
       );
       await deps.feed.announce(position, 'COMMITTED');
       return { position: BigInt(position) };

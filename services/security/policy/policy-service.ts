@@ -5,6 +5,7 @@ import { explain } from '#core/policy/explain.ts';
 import type { ExplainRequest, Policy } from '#gen/sallyport/policy/v1/policy_pb.js';
 import type { Db } from '#kernel/db/db.ts';
 import type { Handlers } from '#kernel/rpc/handlers.ts';
+import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { type Administrators, changeKey } from '../authorize/administrators.ts';
 import type { PolicyStore } from '../authorize/policy-store.ts';
@@ -34,7 +35,7 @@ export function policyService(deps: PolicyDeps): Handlers<typeof Policy> {
   return {
     getPolicy: async ({ version }, call) => {
       await deps.admins.admit(call);
-      const found = await db.read((on) => readPolicy(on, Number(version)), { signal: call.signal });
+      const found = await db.read((on) => readPolicy(on, Number(version)), held(call));
       if (found === undefined) {
         throw new SallyportError('NOT_FOUND', { message: 'there is no such version of the policy' });
       }
@@ -63,7 +64,7 @@ export function policyService(deps: PolicyDeps): Handlers<typeof Policy> {
             expectedVersion: Number(expectedVersion),
             nowMs: clock.now(),
           }),
-        { key: changeKey(call, by, requestKey), signal: call.signal },
+        { key: changeKey(call, by, requestKey), ...held(call) },
       );
       // The others find it with their next look at the feed.
       await policies.refresh(version);
@@ -88,7 +89,7 @@ export function policyService(deps: PolicyDeps): Handlers<typeof Policy> {
             .orderBy('version', 'desc')
             .limit(limit + 1)
             .execute(),
-        { signal: call.signal },
+        held(call),
       );
       const page = rows.slice(0, limit);
       return {
@@ -99,7 +100,7 @@ export function policyService(deps: PolicyDeps): Handlers<typeof Policy> {
 
     explain: async (request, call) => {
       await deps.admins.admit(call);
-      const user = await db.read((on) => findUserDetails(on, request.user), { signal: call.signal });
+      const user = await db.read((on) => findUserDetails(on, request.user), held(call));
       if (user === undefined) {
         throw new SallyportError('NOT_FOUND', { message: `there is no user "${request.user}"` });
       }

@@ -14,6 +14,7 @@ import type { Bound } from '#kernel/crypto/bound.ts';
 import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
 import type { Db } from '#kernel/db/db.ts';
 import type { Handlers } from '#kernel/rpc/handlers.ts';
+import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { consumeActivation } from '../keystore/activations.ts';
 import type { DataKeys } from '../keystore/data-keys.ts';
@@ -53,7 +54,7 @@ export function enroll(deps: EnrollDeps): Handlers<typeof SessionService>['enrol
         const reply = await deps.db.tx((trx) => answer(deps, trx, body, sealed, opened), {
           // Consuming a consumed code with the same message gives the stored reply.
           idempotent: true,
-          signal: call.signal,
+          ...held(call),
         });
         return fromBinary(EnrollResponseSchema, reply);
       } finally {

@@ -4,6 +4,7 @@ import { SallyportError } from '#core/errors/error.ts';
 import { encodeBase64url } from '#core/ids/base64url.ts';
 import type { SessionService } from '#gen/sallyport/session/v1/session_pb.js';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
+import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import type { Credentials } from '../directory/credentials.ts';
 import { canonicalUser, type User } from '../directory/users.ts';
@@ -62,7 +63,7 @@ export function people(deps: LoginDeps): Pick<Handlers<typeof SessionService>, '
 
     logout: async (_request, call) => {
       const record = await sessionOfToken(deps.sessions, bearerToken(call));
-      await deps.sessions.end(record, 'logged out', 'COMMITTED');
+      await deps.sessions.end(record, 'logged out', 'COMMITTED', held(call));
       return {};
     },
   };

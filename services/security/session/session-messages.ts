@@ -13,6 +13,7 @@ import {
 import type { SessionSealed, SessionService } from '#gen/sallyport/session/v1/session_pb.js';
 import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
+import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { checkDeviceTime } from './clock-skew.ts';
 import { parseInside } from './parse-inside.ts';
@@ -42,7 +43,7 @@ export function sessionMessages(
     }),
     closeSession: async (request, call) => ({
       ciphertext: await answer(deps, 'close', request.sealed, call, async (record) => {
-        await deps.sessions.end(record, 'closed by the device', 'COMMITTED');
+        await deps.sessions.end(record, 'closed by the device', 'COMMITTED', held(call));
         return Math.min(record.expiresAtMs, deps.clock.now());
       }),
     }),

@@ -1,6 +1,7 @@
 import { SallyportError } from '#core/errors/error.ts';
 import { mintSessionId, parseSessionId } from '#core/ids/session-id.ts';
 import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
+import type { CallOptions } from '#kernel/db/db.ts';
 import { withDeadline } from '#kernel/time/deadline.ts';
 import type { RevokeWait } from '../feed/feed.ts';
 import { counts } from '../metrics.ts';
@@ -125,9 +126,9 @@ export class SessionOwner implements Sessions {
     return held.get(record.id)?.record ?? renewed;
   }
 
-  async end(record: SessionRecord, reason: string, wait: RevokeWait): Promise<number> {
-    const subject = handleOf(record.id);
-    const { position } = await this.#deps.feed.revokeAndPush({ kind: 'session', subject, reason }, wait);
+  async end(record: SessionRecord, reason: string, wait: RevokeWait, held?: CallOptions): Promise<number> {
+    const entry = { kind: 'session', subject: handleOf(record.id), reason } as const;
+    const { position } = await this.#deps.feed.revokeAndPush(entry, wait, held);
     return position;
   }
 

@@ -8,6 +8,7 @@ import {
   RevokeWait as WireWait,
 } from '#gen/sallyport/session/v1/session_pb.js';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
+import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { type Administrator, type Administrators, requireRank } from '../authorize/administrators.ts';
 import { canonicalUser } from '../directory/users.ts';
@@ -83,10 +84,10 @@ export function sessionQueries(
       if (entry.kind === 'everybody' && by !== undefined)
         requireRank(by, 'operator', "ending everybody's sessions");
       if (request.wait !== WireWait.FLEET) {
-        const { position } = await deps.feed.revokeAndPush(entry, 'COMMITTED');
+        const { position } = await deps.feed.revokeAndPush(entry, 'COMMITTED', held(call));
         return { position: BigInt(position), everywhere: false };
       }
-      const position = await deps.feed.append(entry);
+      const position = await deps.feed.append(entry, undefined, held(call));
       const everywhere = await Promise.race([
         deps.feed.announce(position, 'FLEET').then((result) => result.everywhere),
         deadlineNears(deps.clock, call),

@@ -1,3 +1,4 @@
+import type { CallOptions } from '#kernel/db/db.ts';
 import type { RevokeWait } from '../feed/feed.ts';
 import type { AppFacts, SessionKind, SessionRecord } from './record.ts';
 
@@ -44,7 +45,7 @@ export interface Sessions {
   /** Moves its end; never to an earlier time. */
   renew(record: SessionRecord, expiresAtMs: number): Promise<SessionRecord>;
   /** Ends it everywhere, through the feed. Returns the entry's position. */
-  end(record: SessionRecord, reason: string, wait: RevokeWait): Promise<number>;
+  end(record: SessionRecord, reason: string, wait: RevokeWait, held?: CallOptions): Promise<number>;
   /** It was used just now. */
   touch(record: SessionRecord): void;
 }

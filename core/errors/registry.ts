@@ -242,6 +242,16 @@ export const registry = define({
     'the connection broke while a change was being committed',
     'read whether it took effect, or repeat with an idempotency key',
   ],
+  DB_NODES_MISSING: [
+    'FAILED_PRECONDITION',
+    'not every database node answers, and none of them is in a group',
+    'start what is missing; if it is lost for good, `sallyport db recover --force`',
+  ],
+  DB_DIVERGED: [
+    'FAILED_PRECONDITION',
+    'a database node has transactions that the others do not have',
+    '`sallyport db status` shows which; `sallyport db recover --force` goes on without them',
+  ],
 
   // Running it
   CONFIG_INVALID: [

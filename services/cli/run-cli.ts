@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { addActivationCommands } from './activation/commands.ts';
 import type { CliContext } from './context.ts';
+import { addDbCommands } from './db/commands.ts';
 import { addDeviceCommands } from './device/commands.ts';
 import { addDowntimeCostCommand } from './downtime-cost/commands.ts';
 import { exitCodes, failureOf, UsageError } from './failure.ts';
@@ -54,6 +55,7 @@ Examples:
     .exitOverride();
   addMeshCommands(program, context, end);
   addSidecarCommands(program, context, end);
+  addDbCommands(program, context, end);
   addToolCommands(program, context, end);
   addDeviceCommands(program, context, end);
   addPeopleCommands(program, context, end);

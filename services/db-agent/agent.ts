@@ -4,11 +4,11 @@ import { SallyportError } from '#core/errors/error.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { users } from './accounts.ts';
 import { type AgentConfig, type AgentSecrets, agentSecrets } from './config.ts';
-import { prepareDataDir } from './data-dir.ts';
 import { groupCommands } from './group-commands.ts';
 import { serveHttp } from './http.ts';
 import { Keeper } from './keeper.ts';
 import type { Log } from './log.ts';
+import { GroupMemory } from './memory.ts';
 import { renderMyCnf } from './my-cnf.ts';
 import { Mysqld } from './mysqld.ts';
 import { Peers } from './peers.ts';
@@ -52,7 +52,8 @@ export async function startAgent(config: AgentConfig, { log, clock, random }: Su
   });
   const poll = new Poll({ account, clock });
   const peers = new Peers({ peers: config.peers, clock });
-  const keeper = new Keeper({ config, secrets, mysqld, poll, peers, commands, log, clock });
+  const memory = new GroupMemory(join(dirname(config.dataDir), 'last-group.json'));
+  const keeper = new Keeper({ config, secrets, mysqld, poll, peers, commands, memory, log, clock });
   const parts = { keeper, mysqld, peers, commands, log };
 
   const finish = new AbortController();
@@ -75,9 +76,7 @@ export async function startAgent(config: AgentConfig, { log, clock, random }: Su
   await writeFile(cnfFile, renderMyCnf(config, { pidFile, asRoot: process.getuid?.() === 0 }), {
     mode: 0o600,
   });
-  if (!mysqld.adopt() && (await prepareDataDir(config))) {
-    log('info', 'made the data directory', { from: config.templateDir });
-  }
+  mysqld.adopt();
   const running = Promise.all([
     poll.run(),
     peers.run(),

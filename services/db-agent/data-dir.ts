@@ -35,6 +35,15 @@ export async function prepareDataDir(o: DataDirOptions): Promise<boolean> {
   return true;
 }
 
+/** Moves the data to `<dataDir>.aside`, in place of any that lie there. Gives that path. */
+export async function putDataAside(dataDir: string): Promise<string> {
+  const aside = `${dataDir}.aside`;
+  if (!(await exists(dataDir))) return aside;
+  await rm(aside, { recursive: true, force: true });
+  await rename(dataDir, aside);
+  return aside;
+}
+
 async function exists(path: string): Promise<boolean> {
   try {
     await access(path);

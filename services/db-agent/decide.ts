@@ -1,4 +1,4 @@
-import { includes, parseGtidSet } from './gtid.ts';
+import { difference, formatGtidSet, includes, isEmpty, parseGtidSet } from './gtid.ts';
 import type { AgentStatus } from './status.ts';
 
 /** Another pod of the group: what its agent last said, if it says anything. */
@@ -49,9 +49,9 @@ export function decide({ self, peers, force }: Situation): Step {
   const living = peers.filter((p) => p.status?.state === 'ONLINE' && p.status.majority);
   if (living.length > 0) {
     const remembering = living.find((p) => p.status?.members.some((m) => m.id === self.serverUuid));
-    return remembering
-      ? { do: 'wait', for: `${remembering.pod} to drop this pod's earlier membership` }
-      : { do: 'join' };
+    if (remembering) return { do: 'wait', for: `${remembering.pod} to drop this pod's earlier membership` };
+    const extra = unknownTo(living, self);
+    return extra === '' ? { do: 'join' } : { do: 'wait', for: strangerHint(self.pod, extra) };
   }
   if (!isApplied(self)) return { do: 'apply' };
   return force ? { do: 'bootstrap' } : whoBootstraps(self, peers);
@@ -78,6 +78,25 @@ function whoBootstraps(self: AgentStatus, peers: readonly PeerView[]): Step {
   }
   return chosen === self.pod ? { do: 'bootstrap' } : { do: 'wait', for: `${chosen} to form the group` };
 }
+
+/**
+ * Transactions of this pod that no living member has: the group was formed without it, and it cannot join any more.
+ * (Members that are only behind catch up, and are looked at again.)
+ */
+function unknownTo(living: readonly PeerView[], self: AgentStatus): string {
+  const groups = living.map(({ status }) => parseGtidSet(status?.gtidExecuted ?? ''));
+  const left = [self.gtidExecuted, self.gtidReceived].map((text) => {
+    const mine = parseGtidSet(text);
+    const [least] = groups
+      .map((theirs) => difference(mine, theirs))
+      .sort((a, b) => formatGtidSet(a).length - formatGtidSet(b).length);
+    return least ?? mine;
+  });
+  return formatGtidSet(left.find((set) => !isEmpty(set)) ?? new Map());
+}
+
+const strangerHint = (pod: string, extra: string): string =>
+  `an operator: the group does not have ${extra}, which this pod has; \`sallyport db rebuild ${pod}\` puts its data aside and copies the group's`;
 
 function isApplied(status: AgentStatus): boolean {
   return includes(parseGtidSet(status.gtidExecuted), parseGtidSet(status.gtidReceived));

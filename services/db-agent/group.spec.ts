@@ -3,7 +3,7 @@ import { describe, it } from 'mocha';
 import { answers } from './answers.ts';
 import { agentConfig, writeQuorumOf } from './config.ts';
 import { decide, type PeerView } from './decide.ts';
-import { includes, parseGtidSet } from './gtid.ts';
+import { difference, formatGtidSet, includes, parseGtidSet, sizeOf } from './gtid.ts';
 import { renderMyCnf, serverUuid } from './my-cnf.ts';
 import { toLocalState } from './poll.ts';
 import { type AgentStatus, compareViews } from './status.ts';
@@ -54,6 +54,48 @@ describe('GTID sets', () => {
     assert.ok(!has(`${uuid}:1-5`, `${uuid}:tag:2`));
     assert.throws(() => parseGtidSet('nonsense:?'), RangeError);
   });
+
+  it('are subtracted and counted', () => {
+    const minus = (a: string, b: string): string =>
+      formatGtidSet(difference(parseGtidSet(gtids(a)), parseGtidSet(gtids(b))));
+    assert.equal(minus('1-10', '3-5:8'), gtids('1-2:6-7:9-10'));
+    assert.equal(minus('1-10', '1-10'), '');
+    assert.equal(minus('5-6', '1-5'), gtids('6'));
+    assert.equal(minus('1-3', ''), gtids('1-3'));
+    assert.equal(sizeOf(parseGtidSet(gtids('1-2:6-7:9'))), 5);
+    for (let n = 0; n < 200; n++) {
+      const some = (): string => {
+        const numbers = Array.from({ length: 12 }, (_, i) => i + 1).filter(() => Math.random() < 0.5);
+        return numbers.length === 0 ? '' : gtids(numbers.join(':'));
+      };
+      const [a, b] = [parseGtidSet(some()), parseGtidSet(some())];
+      const left = difference(a, b);
+      assert.ok(includes(a, left));
+      assert.equal(sizeOf(left), sizeOf(a) - (sizeOf(a) - sizeOf(difference(a, b))));
+      assert.equal(formatGtidSet(difference(left, b)), formatGtidSet(left));
+      assert.equal(includes(b, a), sizeOf(left) === 0);
+    }
+  });
+});
+
+describe('what a db-agent does about data that the group does not have', () => {
+  const alive = (range: string): PeerView => view(member('db-1', { gtidExecuted: gtids(range) }));
+
+  it('waits for an operator, and joins when the group has caught up', () => {
+    const step = decide({ self: at('db-0', '1-9'), peers: [alive('1-7'), alive('1-8')], force: false });
+    assert.equal(step.do, 'wait');
+    assert.match(
+      step.do === 'wait' ? step.for : '',
+      /^an operator: the group does not have .*:9, .*db rebuild db-0/,
+    );
+    assert.equal(
+      decide({ self: at('db-0', '1-9'), peers: [alive('1-7'), alive('1-9')], force: false }).do,
+      'join',
+    );
+    assert.equal(decide({ self: status('db-0'), peers: [alive('1-7')], force: false }).do, 'join');
+    const received = { ...at('db-0', '1-7'), gtidReceived: gtids('6-8') };
+    assert.equal(decide({ self: received, peers: [alive('1-7')], force: false }).do, 'wait');
+  });
 });
 
 describe('what a db-agent decides', () => {
@@ -89,9 +131,8 @@ describe('what a db-agent decides', () => {
 
   it('joins wherever a majority lives, but not before its own earlier membership is forgotten', () => {
     const self = at('db-0', '1-5');
-    assert.deepEqual(decide({ self, peers: [view(member('db-1')), silent('db-2')], force: true }), {
-      do: 'join',
-    });
+    const alive = member('db-1', { gtidExecuted: gtids('1-6') });
+    assert.deepEqual(decide({ self, peers: [view(alive), silent('db-2')], force: true }), { do: 'join' });
     const remembering = member('db-1', {
       members: [{ id: self.serverUuid, state: 'UNREACHABLE', role: '' }],
     });

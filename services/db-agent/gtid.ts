@@ -50,3 +50,35 @@ export function includes(large: GtidSet, small: GtidSet): boolean {
 }
 
 export const isEmpty = (set: GtidSet): boolean => set.size === 0;
+
+/** What is in `a` and not in `b`. */
+export function difference(a: GtidSet, b: GtidSet): GtidSet {
+  const left = new Map<string, Interval[]>();
+  for (const [source, intervals] of a) {
+    const rest: Interval[] = [];
+    for (const [first, last] of intervals) {
+      let from = first;
+      for (const [low, high] of b.get(source) ?? []) {
+        if (high < from || low > last) continue;
+        if (low > from) rest.push([from, low - 1]);
+        from = high + 1;
+      }
+      if (from <= last) rest.push([from, last]);
+    }
+    if (rest.length > 0) left.set(source, rest);
+  }
+  return left;
+}
+
+/** How many transactions it names. */
+export function sizeOf(set: GtidSet): number {
+  let size = 0;
+  for (const intervals of set.values()) for (const [first, last] of intervals) size += last - first + 1;
+  return size;
+}
+
+/** As MySQL prints it. */
+export function formatGtidSet(set: GtidSet): string {
+  const one = ([first, last]: Interval): string => (first === last ? `${first}` : `${first}-${last}`);
+  return [...set].map(([source, intervals]) => [source, ...intervals.map(one)].join(':')).join(',');
+}

@@ -22,7 +22,7 @@ const stopBody = z.object({ handover: z.boolean().default(true) });
  * The agent's HTTP on its Unix socket.
  * GET /primary, /replica, /readable, /live: 200 or 503, for health checks; /status: JSON (status.ts).
  * A primary's /readable carries `x-envoy-degraded`.
- * POST /stop {"handover": bool}, /handover, /bootstrap: orders; through a sidecar only for operators.
+ * POST /stop {"handover": bool}, /handover, /bootstrap, /rebuild: orders; through a sidecar only for operators.
  * @throws if another agent answers on the socket already.
  */
 export async function serveHttp(o: HttpOptions): Promise<Server> {
@@ -76,6 +76,12 @@ async function handle(o: HttpOptions, request: IncomingMessage, response: Server
     case '/bootstrap':
       keeper.forceBootstrap();
       return reply(response, 202, { ok: true });
+    case '/rebuild': {
+      const refusal = keeper.rebuild();
+      return refusal === undefined
+        ? reply(response, 202, { ok: true })
+        : reply(response, 409, { error: refusal });
+    }
     default:
       return reply(response, 404, { error: 'no such path' });
   }

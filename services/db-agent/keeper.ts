@@ -5,11 +5,13 @@ import { withDeadline } from '#kernel/time/deadline.ts';
 import { ensureAccounts, users } from './accounts.ts';
 import { answers, type Question } from './answers.ts';
 import { type AgentConfig, type AgentSecrets, writeQuorumOf } from './config.ts';
+import { prepareDataDir, putDataAside } from './data-dir.ts';
 import { decide, type Step } from './decide.ts';
 import type { GroupCommands } from './group-commands.ts';
 import { type LocalDb, onLocal } from './local-sql.ts';
 import type { Log } from './log.ts';
 import { loop } from './loop.ts';
+import type { GroupMemory } from './memory.ts';
 import { serverUuid } from './my-cnf.ts';
 import type { Mysqld } from './mysqld.ts';
 import type { Peers } from './peers.ts';
@@ -23,6 +25,7 @@ export interface KeeperOptions {
   readonly poll: Poll;
   readonly peers: Peers;
   readonly commands: GroupCommands;
+  readonly memory: GroupMemory;
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -38,6 +41,8 @@ const vanishedMs = 10_000;
 /** Milliseconds of silence after which mysqld is asked for the last time, and for which it may think about that. */
 const silentMs = 20_000;
 const lastChanceMs = 10_000;
+/** Milliseconds for mysqld to end before its data are put aside; then it is killed. */
+const endMs = 10_000;
 
 const ping = (db: LocalDb): Promise<unknown> => sql`do 1`.execute(db);
 
@@ -51,6 +56,7 @@ export class Keeper {
   #waitingFor: string | undefined;
   #error: string | undefined;
   #forced = false;
+  #rebuilding = false;
   #notBefore = 0;
   #answeredAt = 0;
   #settledAfter = Number.NEGATIVE_INFINITY;
@@ -76,6 +82,7 @@ export class Keeper {
       gtidExecuted: local?.gtidExecuted ?? '',
       gtidReceived: local?.gtidReceived ?? '',
       fresh: local ? isFresh(local) : false,
+      ...(this.#o.memory.latest && { remembered: this.#o.memory.latest }),
       ...(this.#waitingFor === undefined ? {} : { waitingFor: this.#waitingFor }),
       ...(this.#error === undefined ? {} : { error: this.#error }),
     };
@@ -91,6 +98,18 @@ export class Keeper {
     this.#forced = true;
   }
 
+  /**
+   * The operator's word that what this node has may be given up: its data are put aside, and it starts over from a
+   * copy of the group's. Gives why not, if there is no group to copy from or the node is in it.
+   */
+  rebuild(): string | undefined {
+    const alive = this.#o.peers.view.some((p) => p.status?.state === 'ONLINE' && p.status.majority);
+    if (!alive) return 'no other node has the group: these data may be the only ones';
+    if (this.status.state === 'ONLINE') return 'this node is in the group';
+    this.#rebuilding = true;
+    return undefined;
+  }
+
   /** Runs until stop(). */
   run(): Promise<void> {
     return loop(this.#o.clock, everyMs, this.#stop.signal, () => this.#turn());
@@ -103,8 +122,19 @@ export class Keeper {
   }
 
   async #turn(): Promise<void> {
+    const { clock, poll, config } = this.#o;
+    try {
+      if (this.#rebuilding) await this.#startOver();
+      // Its disk may have been lost while it was down.
+      if (this.#o.mysqld.pid === undefined && (await prepareDataDir(config))) {
+        this.#o.log('info', 'made the data directory', { from: config.templateDir });
+      }
+    } catch (error) {
+      this.#error = error instanceof Error ? error.message : String(error);
+      this.#o.log('error', 'the data directory cannot be made', { error: this.#error });
+      return this.#to('starting');
+    }
     if (!this.#o.mysqld.keep()) return this.#to('starting');
-    const { clock, poll } = this.#o;
     if (clock.monotonic() < this.#notBefore) return;
     try {
       if (this.#accountsFor !== this.#o.mysqld.pid) await this.#makeAccounts();
@@ -113,6 +143,9 @@ export class Keeper {
       if (!local) return await this.#doubt();
       this.#answeredAt = clock.monotonic();
       if (poll.askedAt < this.#settledAfter) return;
+      this.#o.memory.note(local);
+      // It was said of a group that had none; what comes later is another matter.
+      if (local.state === 'ONLINE') this.#forced = false;
       await this.#take(this.#decide(local), local);
       this.#error = undefined;
     } catch (error) {
@@ -126,6 +159,23 @@ export class Keeper {
       this.#settledAfter = clock.monotonic();
       if (this.#phase !== 'starting') this.#to('idle');
     }
+  }
+
+  async #startOver(): Promise<void> {
+    const { mysqld, config, log } = this.#o;
+    this.#to('starting');
+    mysqld.signal('SIGTERM');
+    try {
+      await mysqld.ended(endMs);
+    } catch {
+      // Nothing that it could still write is kept.
+      mysqld.signal('SIGKILL');
+      await mysqld.ended(endMs);
+    }
+    const to = await putDataAside(config.dataDir);
+    log('warn', 'the data were put aside on request', { to });
+    this.#accountsFor = undefined;
+    this.#rebuilding = false;
   }
 
   async #makeAccounts(): Promise<void> {

@@ -24,6 +24,14 @@ export const phases = [
 ] as const;
 export type Phase = (typeof phases)[number];
 
+/** The group as a member last saw it with a majority; it outlives mysqld, the agent and a restart of the host. */
+export const rememberedGroup = z.object({
+  view: z.string().max(100),
+  /** Server uuid. */
+  primary: z.string().max(36),
+});
+export type RememberedGroup = z.infer<typeof rememberedGroup>;
+
 /** One db pod as its agent sees it: the answer to GET /status. */
 export const agentStatus = z.object({
   pod: z.string().max(100),
@@ -44,6 +52,8 @@ export const agentStatus = z.object({
   gtidReceived: z.string(),
   /** Nothing of any group was ever stored here. */
   fresh: z.boolean(),
+  /** Absent: it was never a member since its agent can remember. */
+  remembered: rememberedGroup.optional(),
   waitingFor: z.string().optional(),
   error: z.string().optional(),
 });

@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { after, afterEach, before, describe, it } from 'mocha';
+import { SallyportError } from '#core/errors/error.ts';
 import { connect } from '#kernel/db/connection.ts';
 import type { Db } from '#kernel/db/db.ts';
 import { migrate } from '#kernel/db/migrate.ts';
 import { kernelMigrations } from '#kernel/db/migrations.ts';
 import { openDb, openReplica } from '#kernel/db/open-db.ts';
+import { systemClock } from '#kernel/time/system-clock.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
+import { recoverGroup } from '#services/db-agent/recovery.ts';
 import { type DbGroup, startDbGroup } from '#test/db-group.ts';
 
 interface Tables {
@@ -249,14 +252,122 @@ describe('the database group', function () {
     });
   });
 
-  it('comes back with everything after all processes were killed', async () => {
-    await writeDuring(async () => {
-      await Promise.all(group.nodes.map((node) => node.killAgent()));
-      await Promise.all(group.nodes.map((node) => node.killMysqld()));
-      for (const node of group.nodes) node.startAgent();
-      await group.online();
+  for (const round of [1, 2, 3]) {
+    it(`comes back with everything after all processes were killed under writes (${round})`, async () => {
+      await writeDuring(async () => {
+        const before = acknowledged.size;
+        await waitFor(() => acknowledged.size > before + 20, { timeoutMs: 60_000, what: 'writes' });
+        // In no order that would suit the group.
+        await Promise.all(group.nodes.flatMap((node) => [node.killMysqld(), node.killAgent()]));
+        // An agent may have started its mysqld again before it died.
+        await Promise.all(group.nodes.map((node) => node.killMysqld()));
+        for (const node of group.nodes) node.startAgent();
+        await group.online(3, 120_000);
+      });
+      await write();
+      await assertNothingLost();
     });
-    await write();
+  }
+
+  it('without a node that is lost for good waits for an operator, loses nothing by his word, and takes it back', async () => {
+    const nodes = group.nodes.map(({ pod, agentSocket }) => ({
+      pod,
+      agent: { socketPath: agentSocket, host: 'agent' },
+    }));
+    const said: string[] = [];
+    const options = {
+      nodes,
+      timeoutMs: 120_000,
+      silenceMs: 1000,
+      clock: systemClock,
+      progress: (line: string) => said.push(line),
+    };
+    const primary = await group.primary();
+    const away = group.nodes.find((node) => node !== primary);
+    assert.ok(away);
+    await writeDuring(async () => {
+      const before = acknowledged.size;
+      await waitFor(() => acknowledged.size > before + 20, { timeoutMs: 60_000, what: 'writes' });
+      await Promise.all(group.nodes.flatMap((node) => [node.killMysqld(), node.killAgent()]));
+      await Promise.all(group.nodes.map((node) => node.killMysqld()));
+      const left = group.nodes.filter((node) => node !== away);
+      for (const node of left) node.startAgent();
+      await waitFor(
+        async () => (await Promise.all(left.map((node) => node.status()))).every((s) => s.phase === 'idle'),
+        { timeoutMs: 60_000, what: 'two agents at rest' },
+      );
+      await assert.rejects(recoverGroup({ ...options, force: false }), (error) => {
+        const { reason, message } = SallyportError.from(error);
+        assert.equal(reason, 'DB_NODES_MISSING');
+        assert.match(
+          message,
+          new RegExp(`without ${away.pod};.*${primary.pod} was the primary, and is here`),
+        );
+        return true;
+      });
+      const done = await recoverGroup({ ...options, force: true });
+      assert.deepEqual([done.missing, done.putAside], [[away.pod], []]);
+      assert.match(done.mayHaveLost, /nothing that was acknowledged/);
+      assert.ok(said.some((line) => line.includes('forms the group on your word')));
+      await write();
+    });
+    await assertNothingLost();
+    // Not lost after all: it has nothing that the others do not have, and joins by itself.
+    away.startAgent();
+    await group.online(3, 120_000);
+    assert.equal((await recoverGroup({ ...options, force: false })).forced, undefined);
+  });
+
+  it('a node whose disk was lost while its agent lives is copied anew', async () => {
+    const primary = await group.primary();
+    const lost = group.nodes.find((node) => node !== primary);
+    assert.ok(lost);
+    await writeDuring(async () => {
+      await rm(join(lost.dir, 'data'), { recursive: true });
+      await lost.killMysqld();
+      await group.online(3, 120_000);
+    });
+    await assertNothingLost();
+  });
+
+  it('a node with data of its own is kept out until an operator has them put aside', async () => {
+    const primary = await group.primary();
+    const odd = group.nodes.find((node) => node !== primary);
+    assert.ok(odd);
+    const root = async () =>
+      connect({
+        socketPath: odd.mysqldSocket,
+        user: 'root',
+        password: group.passwords.root,
+        connectTimeoutMs: 5000,
+      });
+    // As after a group was formed without a node that had more than the others.
+    await odd.killAgent();
+    const on = await root();
+    await on.run('stop group_replication');
+    await on.run('set global super_read_only = 0');
+    await on.run("insert into sallyport.notes values (990000, 'known to nobody else')");
+    on.cut(new Error('done'));
+    odd.startAgent();
+    const waits = await waitFor(async () => (await odd.status()).waitingFor, {
+      timeoutMs: 60_000,
+      what: 'the agent to see it',
+    });
+    assert.match(waits, /an operator: the group does not have/);
+    assert.equal(await primary.order('/rebuild'), 409);
+    assert.equal(await odd.order('/rebuild'), 202);
+    await group.online(3, 120_000);
+    const there = openDb<Tables>({
+      socketPath: odd.mysqldSocket,
+      user: 'sallyport',
+      password: group.passwords.app,
+    });
+    const rows = await there.read((at) =>
+      at.selectFrom('notes').select('id').where('id', '=', 990_000).execute(),
+    );
+    await there.close();
+    assert.deepEqual(rows, []);
+    assert.ok((await readdir(odd.dir)).includes('data.aside'));
     await assertNothingLost();
   });
 

@@ -19,12 +19,13 @@ import { openPki } from '#kernel/pki/pki.ts';
 import type { Clock, Timer } from '#kernel/time/clock.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
 import { renewCertificates } from './certificates.ts';
+import { type Host, type Hosts, openHosts } from './hosts.ts';
 import { checkInotify } from './inotify.ts';
 import { limitLogs } from './log-limit.ts';
 import { pssMib } from './memory.ts';
 import { end, endOrphans, livingProcesses, type NamedProcess, removeRunDir } from './orphans.ts';
 import { ensureOwnFolder } from './own-folder.ts';
-import { claimPorts } from './ports.ts';
+import { claimPorts, type WantedPort } from './ports.ts';
 import { type ProgramContext, processProgram, sidecarProgram } from './programs.ts';
 import { waitUntilUp } from './ready.ts';
 import { type RunState, readRunState, writeRunState } from './run-file.ts';
@@ -41,14 +42,21 @@ export interface MeshOptions {
   readonly progress: (line: string) => void;
   /** Gives the start up. */
   readonly signal?: AbortSignal;
-  /** Pods of each tier; defaults 3, 3, 2, 3, 0. A service pod is a sidecar for a process of somebody else's. */
+  /** Pods of each tier; defaults 3, 3, 2, 3, 0, 1. A service pod is a sidecar for a process of somebody else's. */
   readonly sizes?: {
     readonly security?: number;
     readonly proxies?: number;
     readonly edges?: number;
     readonly db?: number;
     readonly services?: number;
+    /** Pods of each backend. */
+    readonly backendReplicas?: number;
   };
+  /**
+   * Where pods live: pod n of a tier on host n mod length. Default: three hosts that share 127.0.0.1. Those
+   * with a network namespace of their own can be cut off and lost as machines are.
+   */
+  readonly hosts?: readonly Host[];
   /** A mesh.yaml that names what differs from the shipped one. */
   readonly meshFile?: string;
   /** `full` (default): every commit is on disk. `relaxed`: survives killed processes, not lost power. */
@@ -171,7 +179,8 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     // Looked at below, after what can be done meanwhile.
     template.catch(() => undefined);
     progress(`Envoy ${envoy.version} (${envoy.source}), MySQL ${mysql.version} (${mysql.source})`);
-    const topology = await placePods(options, { stateDir, runDir }, parts, uid);
+    const hosts = await openHosts(options.hosts, options.env);
+    const topology = await placePods(options, hosts, { stateDir, runDir }, parts, uid);
     const pki = await openPki(stateDir);
     const edgeUrls = podsOf(topology, 'edge').map((pod) => `https://${pod.address}:${portOf(pod, 'public')}`);
     const secrets = await ensureSecrets(stateDir, {
@@ -192,6 +201,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     });
     const context: ProgramContext = {
       topology,
+      hosts,
       model,
       envoy,
       mysql,
@@ -254,17 +264,18 @@ const fetched = (envoy: EnvoyPart, mysql: MysqlPart): boolean =>
 
 async function placePods(
   options: MeshOptions,
+  hosts: Hosts,
   folders: { stateDir: string; runDir: string },
   parts: PartsOptions,
   uid: number,
 ): Promise<Topology> {
   const sizes = { ...options.sizes };
   // Drawn twice: once to learn which ports are wanted, and once with them.
-  const wanted: { of: string; address: string }[] = [];
+  const wanted: WantedPort[] = [];
   const draw = (allocatePort: (pod: string, port: string, address: string) => number): Topology =>
-    embeddedTopology({ ...folders, ...sizes, allocatePort });
+    embeddedTopology({ ...folders, ...sizes, ...(hosts.places && { hosts: hosts.places }), allocatePort });
   draw((pod, port, address) => {
-    wanted.push({ of: `${pod} ${port}`, address });
+    wanted.push({ of: `${pod} ${port}`, address, elsewhere: hosts.isElsewhere(address) });
     return 1024 + wanted.length;
   });
   const sharedDir = join(tmpdir(), `sallyport-${uid}`);

@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SallyportError } from '#core/errors/error.ts';
@@ -10,6 +10,17 @@ const last = 31_999;
 
 const claims = z.record(z.string(), z.object({ stateDir: z.string(), of: z.string() }));
 type Claims = z.infer<typeof claims>;
+
+export interface WantedPort {
+  /** What it is for: `sec-0 mesh`. */
+  readonly of: string;
+  readonly address: string;
+  /** The address is not one of this network namespace, but can be reached from it. */
+  readonly elsewhere?: boolean;
+}
+
+/** Milliseconds for an address elsewhere to say that nobody listens there. */
+const answerMs = 3000;
 
 export interface PortsOptions {
   /** Folder that all meshes of this user share. */
@@ -26,7 +37,7 @@ export interface PortsOptions {
  * @throws START_FAILED when none is free
  */
 export function claimPorts(
-  wanted: readonly { readonly of: string; readonly address: string }[],
+  wanted: readonly WantedPort[],
   options: PortsOptions,
 ): Promise<ReadonlyMap<string, number>> {
   const { sharedDir, stateDir, locked } = options;
@@ -44,11 +55,11 @@ export function claimPorts(
     const kept = new Set(before.values());
     const given = new Map<string, number>();
     let next = first;
-    for (const { of, address } of wanted) {
+    for (const { of, ...at } of wanted) {
       let port = before.get(of);
-      if (port === undefined || !(await isFree(port, address))) {
+      if (port === undefined || !(await isFree(port, at))) {
         do port = next++;
-        while (port <= last && (all[port] !== undefined || kept.has(port) || !(await isFree(port, address))));
+        while (port <= last && (all[port] !== undefined || kept.has(port) || !(await isFree(port, at))));
       }
       if (port > last) {
         throw new SallyportError('START_FAILED', {
@@ -86,10 +97,34 @@ function living(all: Claims): Claims {
   );
 }
 
-function isFree(port: number, address: string): Promise<boolean> {
+function isFree(
+  port: number,
+  { address, elsewhere = false }: Pick<WantedPort, 'address' | 'elsewhere'>,
+): Promise<boolean> {
+  if (elsewhere) return refuses(port, address);
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', () => resolve(false));
     server.listen({ port, host: address, exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}
+
+/** Whether nobody listens there. @throws START_FAILED when the address does not answer at all */
+function refuses(port: number, address: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ port, host: address, timeout: answerMs });
+    const silent = (why: string): void =>
+      reject(
+        new SallyportError('START_FAILED', {
+          message: `the host at ${address} does not answer (${why})`,
+          hint: 'give its network namespace that address, and a route to and from this one',
+        }),
+      );
+    socket.once('connect', () => resolve(false));
+    socket.once('timeout', () => silent('no answer in time'));
+    socket.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'ECONNREFUSED' ? resolve(true) : silent(error.code ?? error.message),
+    );
+    for (const event of ['connect', 'timeout', 'error']) socket.once(event, () => socket.destroy());
   });
 }

@@ -15,6 +15,7 @@ import { podsOf, portOf } from '#compose/topology/query.ts';
 import type { Pod, Topology } from '#compose/topology/types.ts';
 import type { MeshModel } from '#envoy/model/schema.ts';
 import { envoyArgs } from '#envoy/write/args.ts';
+import type { Hosts } from './hosts.ts';
 import type { Secrets } from './secrets.ts';
 import type { ProgramSpec } from './supervised.ts';
 import { processTelemetry, type TelemetryTarget } from './telemetry.ts';
@@ -22,6 +23,7 @@ import { processTelemetry, type TelemetryTarget } from './telemetry.ts';
 /** What the programs of a mesh are made from. */
 export interface ProgramContext {
   readonly topology: Topology;
+  readonly hosts: Pick<Hosts, 'placed'>;
   readonly model: MeshModel;
   readonly envoy: EnvoyPart;
   readonly mysql: MysqlPart;
@@ -47,13 +49,13 @@ const mains: Partial<Record<Pod['role'], string>> = {
 
 /** The sidecar of a pod. */
 export function sidecarProgram(ctx: ProgramContext, pod: Pod): ProgramSpec {
-  return {
+  return ctx.hosts.placed(pod.host, {
     name: `${pod.name} sidecar`,
     command: ctx.envoy.bin,
     args: envoyArgs(ctx.model, ctx.topology, pod),
     env: {},
     logFile: join(podDir(ctx.topology, pod.name), 'log', 'sidecar.log'),
-  };
+  });
 }
 
 /** The process of a pod, with its configuration written; undefined for an edge, which is a sidecar alone. */
@@ -64,7 +66,7 @@ export function processProgram(ctx: ProgramContext, pod: Pod): ProgramSpec | und
   const file = podConfigFile(ctx.topology, pod.name);
   mkdirSync(podRunDir(ctx.topology, pod.name), { recursive: true, mode: 0o700 });
   writeFileSync(file, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
-  return {
+  return ctx.hosts.placed(pod.host, {
     name: `${pod.name} process`,
     command: process.execPath,
     args: ['--max-old-space-size=512', join(root, main), '--config', file],
@@ -75,7 +77,7 @@ export function processProgram(ctx: ProgramContext, pod: Pod): ProgramSpec | und
       NODE_COMPILE_CACHE: ctx.compileCache,
     },
     logFile: logFile(ctx.topology, pod.name, 'process'),
-  };
+  });
 }
 
 function configOf(ctx: ProgramContext, pod: Pod): object | undefined {

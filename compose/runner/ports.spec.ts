@@ -44,6 +44,26 @@ describe('ports of meshes', () => {
     assert.equal(grown.get('sec-0'), small.get('sec-0'));
   });
 
+  it('elsewhere are free where nobody answers, and none is given at an address that cannot be called', async () => {
+    const stateDir = root;
+    const elsewhere = (at: string): Promise<ReadonlyMap<string, number>> =>
+      claimPorts([{ of: 'sec-0', address: at, elsewhere: true }], {
+        sharedDir: join(root, 'shared'),
+        stateDir,
+        locked: (body) => body(),
+      });
+    const [port = 0] = all(await elsewhere(address));
+    const somebody = createServer();
+    await new Promise<void>((resolve) => somebody.listen(port, address, resolve));
+    try {
+      assert.notDeepEqual(all(await elsewhere(address)), [port]);
+    } finally {
+      await new Promise((resolve) => somebody.close(resolve));
+    }
+    // Nobody can be called there, and nothing is sent.
+    await assert.rejects(elsewhere('255.255.255.255'), /does not answer/);
+  });
+
   it('of a mesh whose folder is gone are free again; one that somebody else uses is replaced', async () => {
     const [port = 0] = all(await claim('a', 'db-0'));
     rmSync(join(root, 'a'), { recursive: true });

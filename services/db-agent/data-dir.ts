@@ -23,8 +23,9 @@ export async function prepareDataDir(o: DataDirOptions): Promise<boolean> {
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(dirname(o.dataDir), { recursive: true });
   if (process.platform === 'linux') {
-    // Sparse: most of a fresh InnoDB directory is zeroes.
-    await run('cp', ['-a', '--reflink=auto', '--sparse=always', o.templateDir, unfinished]);
+    // Sparse: most of a fresh InnoDB directory is zeroes. The copy is ours, whoever keeps the template.
+    const how = ['-a', '--no-preserve=ownership', '--reflink=auto', '--sparse=always'];
+    await run('cp', [...how, o.templateDir, unfinished]);
   } else {
     await cp(o.templateDir, unfinished, { recursive: true, preserveTimestamps: true });
   }

@@ -32,6 +32,8 @@ try {
   await agent.ended;
 } catch (err) {
   logger.fatal({ err }, 'the db-agent cannot go on');
-  process.exitCode = 1;
+  flushRepeats(logger);
+  // What it has opened already would keep the process, which then neither serves nor is started again.
+  process.exit(1);
 }
 flushRepeats(logger);

@@ -21,13 +21,25 @@ const root = new URL('../..', import.meta.url).pathname;
  * Starts a script of this folder on one core and gives it its arguments, by a message: what stands in argv,
  * everybody on the machine can read. Resolves when it is ready.
  */
-export async function startProcess(
+export function startProcess(
   script: string,
   core: number,
   args: unknown,
   nodeArgs: readonly string[] = [],
 ): Promise<BenchProcess> {
-  const [program, ...rest] = pinnedTo(core, [process.execPath, ...nodeArgs, join(root, 'bench', script)]);
+  return startScript(
+    script,
+    pinnedTo(core, [process.execPath, ...nodeArgs, join(root, 'bench', script)]),
+    args,
+  );
+}
+
+/** The same for any command that runs a script which calls `serveBench`. `script` is what errors name it by. */
+export async function startScript(
+  script: string,
+  [program, ...rest]: readonly [string, ...string[]],
+  args: unknown,
+): Promise<BenchProcess> {
   const child = spawn(program, rest, { stdio: ['ignore', 2, 2, 'ipc'], cwd: root });
   const started = benchProcess(child, script);
   try {

@@ -6,6 +6,7 @@ import {
   dataDir,
   logFile,
   meshTls,
+  ordersFile,
   podConfigFile,
   podDir,
   podRunDir,
@@ -135,6 +136,7 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
       return {
         pod: pod.name,
         socket: socket('http'),
+        ordersFile: ordersFile(t, pod.backend?.cluster ?? pod.name),
         jwks: { url: `${ctx.edgeUrls[0]}/sallyport.keystore.v1.KeyStore/GetJwks`, caFile: ctx.publicCa },
       };
     default:

@@ -64,6 +64,10 @@ export const logFile = (f: Folders, pod: string, of: 'process' | 'envoy' | 'acce
 /** A database pod's data directory. */
 export const dataDir = (f: Folders, pod: string): string => join(podDir(f, pod), 'data');
 
+/** What the demo's intranet keeps, shared by all pods of its cluster. */
+export const ordersFile = (f: Folders, cluster: string): string =>
+  join(f.stateDir, 'pods', `${cluster}.orders.db`);
+
 /** A pair of folder and the symlink `current` in it, which rotation swaps in one rename. */
 export interface TlsFolder {
   /** The folder in which `current` is swapped. Sidecars read copies, which envoy/write makes. */

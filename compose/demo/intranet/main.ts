@@ -9,11 +9,13 @@ import { runProcess } from '#kernel/lifecycle/run-process.ts';
 import { createLogger } from '#kernel/log/logger.ts';
 import { clearSocket } from '#kernel/rpc/socket-path.ts';
 import { JwksReader } from './jwks.ts';
+import { openOrders } from './orders.ts';
 import { answer } from './pages.ts';
 
 const schema = z.strictObject({
   pod: z.string().describe('Name of this pod.'),
   socket: socketPath().describe('Where its sidecar finds it.'),
+  ordersFile: z.string().describe('Database file of the orders; pods of one intranet share it.'),
   jwks: z
     .strictObject({
       url: z.url().describe("An edge's GetJwks."),
@@ -29,8 +31,13 @@ const log = createLogger({ pod: config.pod });
 await runProcess(
   async (life) => {
     const keys = new JwksReader(config.jwks.url, readFileSync(config.jwks.caFile));
+    const orders = await life.start(
+      'orders',
+      async () => openOrders(config.ordersFile),
+      async (opened) => opened.close(),
+    );
     const server = createServer((request, response) => {
-      answer(request, response, { pod: config.pod, keys }).catch((error: unknown) => {
+      answer(request, response, { pod: config.pod, keys, orders }).catch((error: unknown) => {
         log.warn({ err: error, url: request.url }, 'a page failed');
         response.destroy();
       });

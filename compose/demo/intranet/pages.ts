@@ -4,13 +4,16 @@ import { decodeProtectedHeader } from 'jose';
 import { SallyportError } from '#core/errors/error.ts';
 import { type AssertionClaims, verifyAssertion } from '#kernel/crypto/assertion.ts';
 import type { JwksReader } from './jwks.ts';
+import type { Orders } from './orders.ts';
 
 export interface PageContext {
   readonly pod: string;
   readonly keys: JwksReader;
+  readonly orders: Orders;
 }
 
 const maxBig = 1_073_741_824;
+const maxOrderBytes = 16_384;
 
 /** Answers a request of the demo's intranet. Whoever comes without a valid assertion gets 401. */
 export async function answer(
@@ -39,6 +42,8 @@ export async function answer(
       return send(response, 200, 'application/json', JSON.stringify(shownHeaders(request)));
     case '/echo':
       return echo(request, response);
+    case '/orders':
+      return order(request, response, { url, user: claims.sub, orders: context.orders });
     case '/big':
       return big(request, response, numberOf(url, 'bytes', 1_000_000, maxBig));
     case '/events':
@@ -101,6 +106,44 @@ async function echo(request: IncomingMessage, response: ServerResponse): Promise
     if (!response.write(chunk)) await new Promise((resolve) => response.once('drain', resolve));
   }
   response.end();
+}
+
+/**
+ * POST places an order and answers with it, to a repetition under its Idempotency-Key as at the first time
+ * (draft-ietf-httpapi-idempotency-key-header). GET ?request=ID tells whether that request has placed one.
+ */
+async function order(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { url, user, orders }: { url: URL; user: string; orders: Orders },
+): Promise<void> {
+  const json = (status: number, value: object): void =>
+    send(response, status, 'application/json', JSON.stringify(value));
+  if (request.method === 'GET') {
+    const found = orders.ofRequest(user, url.searchParams.get('request') ?? '');
+    return json(200, { order: found ?? null });
+  }
+  if (request.method !== 'POST') return send(response, 405, 'text/plain', 'GET or POST\n');
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of request as AsyncIterable<Buffer>) {
+    bytes += piece.length;
+    if (bytes > maxOrderBytes) return send(response, 413, 'text/plain', 'an order is 16 KiB at most\n');
+    pieces.push(piece);
+  }
+  const placed = orders.place({
+    user,
+    key: headerOf(request, 'idempotency-key'),
+    request: headerOf(request, 'x-client-request-id'),
+    body: Buffer.concat(pieces).toString(),
+  });
+  if (placed === undefined) return send(response, 507, 'text/plain', 'there is no room for more orders\n');
+  json(placed.again ? 200 : 201, placed.order);
+}
+
+function headerOf({ headers }: IncomingMessage, name: string): string | null {
+  const value = headers[name];
+  return typeof value === 'string' ? value : null;
 }
 
 /** Any number of bytes, the same at every time, with a strong validator and ranges (RFC 9110 §14). */

@@ -14,7 +14,7 @@ export interface BenchProcess {
 }
 
 /** Milliseconds for any one answer; a slice lasts seconds. */
-const answerMs = 120_000;
+const defaultAnswerMs = 120_000;
 const root = new URL('../..', import.meta.url).pathname;
 
 /**
@@ -39,9 +39,10 @@ export async function startScript(
   script: string,
   [program, ...rest]: readonly [string, ...string[]],
   args: unknown,
+  answerMs = defaultAnswerMs,
 ): Promise<BenchProcess> {
   const child = spawn(program, rest, { stdio: ['ignore', 2, 2, 'ipc'], cwd: root });
-  const started = benchProcess(child, script);
+  const started = benchProcess(child, script, answerMs);
   try {
     await started.ask(args);
   } catch (error) {
@@ -51,7 +52,7 @@ export async function startScript(
   return started;
 }
 
-function benchProcess(child: ChildProcess, script: string): BenchProcess {
+function benchProcess(child: ChildProcess, script: string, answerMs: number): BenchProcess {
   const waiting = new Map<number, PromiseWithResolvers<unknown>>();
   let ids = 0;
   const failAll = (why: string): void => {

@@ -63,11 +63,12 @@ export function openOrders(file: string): Orders {
   };
 }
 
-/** All orders of a file, in their order; the intranet may go on meanwhile. */
-export function* readOrders(file: string): Generator<Order> {
+/** Orders of a file with numbers above `after`, in their order; the intranet may go on meanwhile. */
+export function* readOrders(file: string, after = 0): Generator<Order> {
   const db = new DatabaseSync(file, { readOnly: true });
   try {
-    for (const row of db.prepare('SELECT * FROM orders ORDER BY number').iterate()) yield orderOf(row);
+    const all = db.prepare('SELECT * FROM orders WHERE number > ? ORDER BY number');
+    for (const row of all.iterate(after)) yield orderOf(row);
   } finally {
     db.close();
   }

@@ -1,0 +1,67 @@
+import type { PodPart } from '#compose/runner/mesh.ts';
+import type { OwnMesh, OwnMeshOptions } from '#test/mesh.ts';
+
+/** One process of a mesh that something is done to. */
+export interface Victim {
+  readonly pod: string;
+  readonly part: PodPart;
+}
+
+/** Longest stalls in milliseconds beyond normal, by what is held up; without one for information only. */
+export interface StallGoals {
+  readonly relay?: number;
+  readonly login?: number;
+  readonly write?: number;
+}
+
+/** One row of the table: a failure that the drill's steps bring about. */
+export interface Failure {
+  /** As the table has it, such as `SIGKILL a security pod`. */
+  readonly name: string;
+  readonly goals: StallGoals;
+  /** Chooses whom it meets, by the seed. */
+  readonly victims: (mesh: OwnMesh, random: () => number) => Victim[] | Promise<Victim[]>;
+  /** Belongs to the short form that `npm test` runs. */
+  readonly short?: true;
+  /** Milliseconds for which the failure lasts at least and at most, where it lasts; chosen by the seed. */
+  readonly lasts?: readonly [number, number];
+}
+
+/** `drill.ts` of a drill's folder exports one of these as `drill`. */
+export interface DrillDefinition {
+  /** One line: what it proves. */
+  readonly about: string;
+  readonly failures: readonly Failure[];
+  /** What its mesh has that others' have not; drills without share one. */
+  readonly mesh?: Omit<OwnMeshOptions, 'stateDir' | 'progress'>;
+}
+
+/** What a step can do. */
+export interface StepContext {
+  readonly mesh: OwnMesh;
+  readonly failure: Failure;
+  readonly victims: readonly Victim[];
+  /** The same for the same seed. */
+  readonly random: () => number;
+  /** How long the failure is to last, milliseconds; 0 where it does not last. */
+  readonly lastsMs: number;
+  readonly signal: AbortSignal;
+  /** To be called just before something is broken, and just after it is mended, if it is the drill that mends it. */
+  broken(): Promise<void>;
+  mended(): Promise<void>;
+  /** Lets the load go on for so long. */
+  watch(ms: number): Promise<void>;
+  /** Run when the drill ends, however it ends, the latest first. Harmless when there is nothing to undo. */
+  undo(run: () => void | Promise<void>): void;
+  /** Told with the drill's result. */
+  note(line: string): void;
+}
+
+/** Every `NN-name.ts` of a drill's folder exports one as `step`; they run in the order of their numbers. */
+export type Step = (context: StepContext) => Promise<void>;
+
+/** A drill that was found, with its steps. */
+export interface Drill extends DrillDefinition {
+  readonly name: string;
+  readonly steps: readonly { readonly name: string; readonly run: Step }[];
+}

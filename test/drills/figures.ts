@@ -1,0 +1,48 @@
+import type { Figure } from '#services/cli/report.ts';
+import type { Row } from './row.ts';
+import { failuresOf } from './table.ts';
+
+/** The goals of each failure, all seeds together, as the project's tools give figures. */
+export function figuresOf(rows: readonly Row[]): Figure[] {
+  return failuresOf(rows).flatMap((same) => {
+    const [one] = same;
+    if (one === undefined) return [];
+    const sum = (of: (row: Row) => number): number => same.reduce((total, row) => total + of(row), 0);
+    const none = (what: string, value: number): Figure => ({
+      name: `${one.failure}: ${what}`,
+      value,
+      unit: '',
+      goal: '0',
+      ok: value === 0,
+    });
+    const beyond = sum((row) => Math.max(0, row.unknown - row.inFlight));
+    const broken = same.filter((row) => !row.held).length;
+    return [
+      none(
+        'failed',
+        sum((row) => row.failed),
+      ),
+      none('UNKNOWN_OUTCOME beyond what was in flight', beyond),
+      none(
+        'lost',
+        sum((row) => row.lost),
+      ),
+      none(
+        'wrong',
+        sum((row) => row.wrong),
+      ),
+      none('runs that did not hold', broken),
+      ...(['relay', 'login', 'write'] as const).map((group): Figure => {
+        const value = Math.max(...same.map((row) => row.stalls[group])) / 1000;
+        const goal = one.goals[group];
+        return {
+          name: `${one.failure}: longest stall, ${group}`,
+          value,
+          unit: 's',
+          goal: goal === undefined ? '' : `≤ ${goal / 1000}`,
+          ok: goal === undefined || value * 1000 <= goal,
+        };
+      }),
+    ];
+  });
+}

@@ -1,0 +1,10 @@
+import type { Step } from '../drill.ts';
+import { signal } from '../targets.ts';
+
+export const step: Step = async ({ mesh, victims, broken, undo }) => {
+  await broken();
+  undo(() => {
+    for (const { pod, part } of victims) mesh.kill(pod, part, 'SIGCONT');
+  });
+  signal(mesh, victims, 'SIGSTOP');
+};

@@ -1,0 +1,50 @@
+import { demoApp } from '#compose/demo/app.ts';
+import { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
+import type { MeshFacts } from '#services/cli/mesh/mesh-of-state.ts';
+import { askSecurity } from '#services/cli/operator.ts';
+import { enrolDevice, type TestDevice } from '#test/mesh-device.ts';
+import type { LoadDevice } from './context.ts';
+
+/** As many password hashes and handshakes at a time as two cores can use. */
+const atOnce = 6;
+
+/** Devices that are enrolled, without sessions. */
+export async function enrolDevices(mesh: MeshFacts, count: number): Promise<TestDevice[]> {
+  const { user } = mesh.demo;
+  const strings = await askSecurity(mesh, KeyStore, (keyStore) =>
+    inParallel(count, async () => {
+      const { activation } = await keyStore.createActivation({
+        user,
+        appId: demoApp.appId,
+        ttlSeconds: 3600,
+      });
+      return activation;
+    }),
+  );
+  return inParallel(count, (n) => enrolDevice(mesh, { activation: strings[n] ?? '' }));
+}
+
+/** Devices with an open session each, attached. */
+export async function openDevices(devices: readonly TestDevice[]): Promise<LoadDevice[]> {
+  return inParallel(devices.length, async (n) => {
+    const device = devices[n];
+    if (device === undefined) throw new RangeError(`no device ${n}`);
+    const session = await device.device.open(device.credentials);
+    await session.attach();
+    return { ...device, session, name: `device-${n}` };
+  });
+}
+
+/** `count` results, in order, of work of which some goes on at once. */
+async function inParallel<T>(count: number, work: (n: number) => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  let next = 0;
+  const strand = async (): Promise<void> => {
+    while (next < count) {
+      const n = next++;
+      results[n] = await work(n);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, count) }, strand));
+  return results;
+}

@@ -1,0 +1,107 @@
+/** The process that loads the mesh; started by ../load-process.ts, ends with it. */
+import { setMaxListeners } from 'node:events';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { ordersFile } from '#compose/topology/paths.ts';
+import { waitFor } from '#kernel/time/wait-for.ts';
+import { runningMesh } from '#services/cli/mesh/mesh-of-state.ts';
+import { serveBench } from '../../../bench/harness/child.ts';
+import { seededRandom } from '../random.ts';
+import { type LoadContext, machineNow } from './context.ts';
+import { enrolDevices, openDevices } from './devices.ts';
+import { Ledger } from './ledger.ts';
+import type { Kind, KindReport, LoadAsk, LoadOptions, LoadReport } from './messages.ts';
+import { People } from './people.ts';
+import { startRequests } from './requests.ts';
+import { startDownloads, startEvents } from './streams.ts';
+import { kinds, Normal, Window } from './window.ts';
+
+/** Devices on which people log in anew; none of them carries the steady load. */
+const peoplesDevices = 12;
+/** The longest deadline of anything that is begun, and some. */
+const endMs = 100_000;
+
+serveBench(async (options: LoadOptions) => {
+  const mesh = runningMesh(options.stateDir);
+  const normal = new Normal();
+  const end = new AbortController();
+  // One for each stream.
+  setMaxListeners(0, end.signal);
+  let window = new Window(normal, machineNow);
+  const context: LoadContext = {
+    options,
+    mesh,
+    random: seededRandom(options.seed),
+    now: machineNow,
+    window: () => window,
+    signal: end.signal,
+  };
+  const enrolled = await enrolDevices(mesh, options.devices + peoplesDevices);
+  const devices = await openDevices(enrolled.slice(peoplesDevices));
+  const ledger = new Ledger(
+    ordersFile({ stateDir: mesh.stateDir, runDir: mesh.state.runDir }, 'intranet'),
+    `drill-${options.seed}-${process.pid}`,
+  );
+  const people = new People(context, enrolled.slice(0, peoplesDevices));
+  const requests = startRequests(context, devices, ledger);
+  people.start();
+  const streams = [
+    ...devices.slice(0, options.streams).map((device) => startEvents(context, device)),
+    ...devices
+      .slice(options.streams, options.streams + options.downloads)
+      .map((device) => startDownloads(context, device)),
+  ];
+  const lag = monitorEventLoopDelay({ resolution: 10 });
+  lag.enable();
+  let cpu = process.cpuUsage();
+
+  const begin = (): void => {
+    window = new Window(normal, machineNow);
+    cpu = process.cpuUsage();
+    lag.reset();
+  };
+  const report = async (): Promise<LoadReport> => {
+    for (const stream of streams) stream.settle();
+    const ended = window;
+    const seconds = (machineNow() - ended.begun) / 1000;
+    const used = process.cpuUsage(cpu);
+    const lagMs = Math.round(lag.max / 1e6);
+    ledger.rotate();
+    people.rotate();
+    begin();
+    await waitFor(() => ended.open === 0, { timeoutMs: endMs, what: `${ended.open} requests to end` });
+    ledger.check(ended);
+    await people.check(ended);
+    return {
+      kinds: Object.fromEntries(kinds.map((kind) => [kind, ended.report(kind)])) as Record<Kind, KindReport>,
+      inFlight: ended.inFlight,
+      failures: ended.failures,
+      lost: ended.lost,
+      wrong: ended.wrong,
+      skipped: ended.skipped,
+      cpu: (used.user + used.system) / 1e6 / seconds,
+      lagMs,
+      seconds,
+    };
+  };
+  return async (ask: LoadAsk): Promise<LoadReport | undefined> => {
+    switch (ask.do) {
+      case 'begin':
+        begin();
+        return undefined;
+      case 'broken':
+        window.broken();
+        return undefined;
+      case 'mended':
+        window.mended();
+        return undefined;
+      case 'end':
+        return report();
+      case 'close':
+        requests.stop();
+        people.stop();
+        end.abort();
+        for (const { device } of [...devices, ...enrolled]) device.close();
+        return undefined;
+    }
+  };
+});

@@ -1,0 +1,76 @@
+/** What the drills and the process that loads the mesh say to each other. */
+
+/** Device requests, by what may be done with them; streams; and what happens rarely. */
+export const requestKinds = ['get', 'keyed', 'once', 'events', 'download'] as const;
+export const rareKinds = ['login', 'enrol', 'activate', 'revoke'] as const;
+export type RequestKind = (typeof requestKinds)[number];
+export type RareKind = (typeof rareKinds)[number];
+/** `fleet`: a revocation that waits until nobody can accept the session; it has no goal of its own. */
+export type Kind = RequestKind | RareKind | 'fleet';
+
+export interface LoadOptions {
+  /** Of the mesh. */
+  readonly stateDir: string;
+  readonly seed: number;
+  /** SDK devices with a session each. */
+  readonly devices: number;
+  /** Requests of them all in a second. */
+  readonly perSecond: number;
+  /** How many of the devices hold an event stream, and how many read a large file slowly. */
+  readonly streams: number;
+  readonly downloads: number;
+  /** A second. */
+  readonly logins: number;
+  readonly enrolments: number;
+  readonly revocations: number;
+  /** File that the history of the run is written to. */
+  readonly historyFile?: string;
+}
+
+export type LoadAsk =
+  /** A drill begins: what begins from now on is its own. */
+  | { readonly do: 'begin' }
+  /** Something is broken now. Several in one drill are told one by one. */
+  | { readonly do: 'broken' }
+  /** It is mended, as far as the drill mends it. */
+  | { readonly do: 'mended' }
+  /** The drill is over: answered with its report once all that began in it has ended. */
+  | { readonly do: 'end' }
+  | { readonly do: 'close' };
+
+/** Milliseconds beyond what is normal; see README.md. */
+export interface Stall {
+  readonly ms: number;
+  /** What took longest, for people. */
+  readonly what: string;
+}
+
+export interface KindReport {
+  readonly begun: number;
+  readonly ok: number;
+  readonly failed: number;
+  readonly unknown: number;
+  /** Median milliseconds when nothing is broken. */
+  readonly normalMs: number;
+  /** Beyond normal: before anything was broken, and from then on. */
+  readonly calm: Stall;
+  readonly stall: Stall;
+}
+
+export interface LoadReport {
+  readonly kinds: Readonly<Record<Kind, KindReport>>;
+  /** Unrepeatable requests that were under way while something was broken. */
+  readonly inFlight: number;
+  /** Reasons of failures with their number, and examples. */
+  readonly failures: readonly string[];
+  /** What was acknowledged and is not there. */
+  readonly lost: readonly string[];
+  /** Answers to something else, effects done twice, frames accepted after a revocation. */
+  readonly wrong: readonly string[];
+  /** Requests that were not begun because too many were under way: the load was less than it says. */
+  readonly skipped: number;
+  /** Of this process: share of a core, and the longest time for which its event loop stood still. */
+  readonly cpu: number;
+  readonly lagMs: number;
+  readonly seconds: number;
+}

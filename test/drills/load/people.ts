@@ -1,0 +1,197 @@
+import { SallyportError } from '#core/errors/error.ts';
+import { RevokeWait, SessionService } from '#gen/sallyport/session/v1/session_pb.js';
+import { systemClock } from '#kernel/time/system-clock.ts';
+import type { Session } from '#sdk/session.ts';
+import { askSecurity } from '#services/cli/operator.ts';
+import { activationFor } from '#test/mesh.ts';
+import { enrolDevice, type TestDevice } from '#test/mesh-device.ts';
+import type { LoadContext } from './context.ts';
+import { get } from './requests.ts';
+import type { Operation, Window } from './window.ts';
+
+/** Of each rare kind under way at most; more are not begun. */
+const maxOpen = 40;
+/** Every so many revocations one waits for the whole fleet. */
+const fleetEvery = 4;
+/** Longer than a lease and the time for which a pod may go on without the feed. */
+const fleetMs = 60_000;
+const commitMs = 30_000;
+/** A revocation that was acknowledged has reached everybody by then: freshness and lease, one after the other. */
+const revokedMs = 35_000;
+
+/** What has been acknowledged in a drill and is looked at again at its end. */
+interface Promises {
+  readonly enrolled: TestDevice[];
+  readonly revoked: { readonly session: Session; readonly what: string }[];
+}
+
+/** Logins, enrolments and revocations, each at its own low rate. */
+export class People {
+  readonly #context: LoadContext;
+  readonly #devices: readonly TestDevice[];
+  readonly #timers: NodeJS.Timeout[] = [];
+  #promises: Promises = { enrolled: [], revoked: [] };
+  #ending: Promises = { enrolled: [], revoked: [] };
+  readonly #open = new Map<string, number>();
+  #turn = 0;
+  #revocations = 0;
+
+  /** `devices` are enrolled, and have no sessions of their own. */
+  constructor(context: LoadContext, devices: readonly TestDevice[]) {
+    this.#context = context;
+    this.#devices = devices;
+  }
+
+  start(): void {
+    const { logins, enrolments, revocations } = this.#context.options;
+    this.#every(logins, 'logins', () => this.#login());
+    this.#every(enrolments, 'enrolments', () => this.#enrol());
+    this.#every(revocations, 'revocations', () => this.#revoke());
+  }
+
+  stop(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+  }
+
+  /** A drill ends: what is acknowledged from now on is another one's. */
+  rotate(): void {
+    this.#ending = this.#promises;
+    this.#promises = { enrolled: [], revoked: [] };
+  }
+
+  /** Looks at all that was acknowledged in the drill that ends. */
+  async check(window: Window): Promise<void> {
+    const { enrolled, revoked } = this.#ending;
+    const until = this.#context.now() + revokedMs;
+    await Promise.all([
+      ...enrolled.map((device) => stillEnrolled(device, window)),
+      ...revoked.map(async ({ session, what }) => {
+        while (!(await isOver(session))) {
+          if (this.#context.now() > until) return window.isLost(`the revocation of ${what}`);
+          await systemClock.sleep(1000);
+        }
+      }),
+    ]);
+    for (const { device } of enrolled) device.close();
+  }
+
+  #every(perSecond: number, what: string, work: () => Promise<void>): void {
+    if (perSecond <= 0) return;
+    const run = async (): Promise<void> => {
+      const open = this.#open.get(what) ?? 0;
+      if (open >= maxOpen) {
+        this.#context.window().skipped += 1;
+        return;
+      }
+      this.#open.set(what, open + 1);
+      try {
+        await work();
+      } finally {
+        this.#open.set(what, (this.#open.get(what) ?? 1) - 1);
+      }
+    };
+    this.#timers.push(setInterval(() => void run(), 1000 / perSecond));
+  }
+
+  get #device(): TestDevice {
+    this.#turn += 1;
+    const device = this.#devices[this.#turn % this.#devices.length];
+    if (device === undefined) throw new RangeError('there are no devices to log in on');
+    return device;
+  }
+
+  /** Opens a session, uses it and closes it. Undefined when it could not be opened. */
+  async #opened(of: TestDevice): Promise<Session | undefined> {
+    const session = await this.#measured('login', of.device.enrolment.deviceId, () =>
+      of.device.open(of.credentials),
+    );
+    if (session) await get(this.#context, { ...of, session, name: 'a new session' });
+    return session;
+  }
+
+  async #login(): Promise<void> {
+    const session = await this.#opened(this.#device);
+    if (session) await this.#closed(session);
+  }
+
+  async #enrol(): Promise<void> {
+    const { mesh } = this.#context;
+    const activation = await this.#measured('activate', 'an activation', () => activationFor(mesh));
+    if (activation === undefined) return;
+    const promises = this.#promises;
+    const device = await this.#measured('enrol', 'a device', () => enrolDevice(mesh, { activation }));
+    if (device === undefined) return;
+    promises.enrolled.push(device);
+    const session = await this.#opened(device);
+    if (session) await this.#closed(session);
+  }
+
+  async #revoke(): Promise<void> {
+    const fleet = ++this.#revocations % fleetEvery === 0;
+    const session = await this.#opened(this.#device);
+    if (session === undefined) return;
+    const window = this.#context.window();
+    const promises = this.#promises;
+    const what = `session ${session.id.slice(0, 12)}…`;
+    const answer = await this.#measured(fleet ? 'fleet' : 'revoke', what, () =>
+      askSecurity(this.#context.mesh, SessionService, (sessions) =>
+        sessions.revokeSessions(
+          {
+            subject: { case: 'session', value: session.id },
+            reason: 'a drill',
+            wait: fleet ? RevokeWait.FLEET : RevokeWait.COMMITTED,
+          },
+          { deadlineMs: Date.now() + (fleet ? fleetMs : commitMs) },
+        ),
+      ),
+    );
+    if (answer === undefined) return this.#closed(session);
+    promises.revoked.push({ session, what });
+    // I1: from here on nobody may accept it.
+    if (answer.everywhere && !(await isOver(session))) window.isWrong(`${what} was served after its end`);
+  }
+
+  async #closed(session: Session): Promise<void> {
+    const window = this.#context.window();
+    await session.close().catch((thrown: unknown) => {
+      window.failed(window.begin('login', 'closing a session'), thrown);
+    });
+  }
+
+  /** The result of an operation that counts; undefined when it has failed, which is recorded. */
+  async #measured<T>(kind: Operation['kind'], what: string, work: () => Promise<T>): Promise<T | undefined> {
+    const window = this.#context.window();
+    const operation = window.begin(kind, what);
+    try {
+      const result = await work();
+      window.ok(operation);
+      return result;
+    } catch (thrown) {
+      window.failed(operation, thrown);
+      return undefined;
+    }
+  }
+}
+
+/** Whether the mesh refuses a session because it is over; other failures say nothing about that. */
+async function isOver(session: Session): Promise<boolean> {
+  try {
+    const response = await session.fetch('/news');
+    await response.bytes();
+    return false;
+  } catch (thrown) {
+    const { reason } = SallyportError.from(thrown);
+    return reason === 'SESSION_REVOKED' || reason === 'SESSION_UNKNOWN' || reason === 'SESSION_EXPIRED';
+  }
+}
+
+async function stillEnrolled({ device, credentials }: TestDevice, window: Window): Promise<void> {
+  try {
+    await (await device.open(credentials)).close();
+  } catch (thrown) {
+    const { reason } = SallyportError.from(thrown);
+    if (reason === 'ENROLMENT_REVOKED' || reason === 'UNSEALABLE' || reason === 'NOT_FOUND')
+      window.isLost(`an enrolment: ${reason}`);
+    else window.failed(window.begin('login', 'a device enrolled in this drill'), thrown);
+  }
+}

@@ -1,0 +1,179 @@
+import { SallyportError } from '#core/errors/error.ts';
+import { type Kind, type KindReport, rareKinds, requestKinds, type Stall } from './messages.ts';
+
+export const kinds: readonly Kind[] = [...requestKinds, ...rareKinds, 'fleet'];
+
+/** Something that a device or an operator does, from when it is begun. */
+export interface Operation {
+  readonly kind: Kind;
+  readonly what: string;
+  /** CLOCK_MONOTONIC, milliseconds. */
+  readonly begun: number;
+}
+
+interface Ended extends Operation {
+  readonly ms: number;
+  readonly outcome: 'ok' | 'failed' | 'unknown';
+}
+
+/** Calm times of one kind that are remembered, of this window and earlier ones. */
+const maxCalm = 2000;
+/** Examples of one reason, or of what is wrong. */
+const maxExamples = 20;
+
+/** Milliseconds that are normal for each kind, learnt while nothing is broken. */
+export class Normal {
+  readonly #times = new Map<Kind, number[]>();
+
+  learn(kind: Kind, ms: number): void {
+    const times = this.#times.get(kind) ?? [];
+    this.#times.set(kind, times);
+    times.push(ms);
+    if (times.length > maxCalm) times.shift();
+  }
+
+  /** The median; 0 of what has never been seen. */
+  of(kind: Kind): number {
+    const sorted = (this.#times.get(kind) ?? []).toSorted((a, b) => a - b);
+    return sorted[Math.floor(sorted.length / 2)] ?? 0;
+  }
+}
+
+/** All operations of one drill, from its first calm seconds to its end. */
+export class Window {
+  readonly begun: number;
+  readonly #normal: Normal;
+  readonly #now: () => number;
+  readonly #open = new Set<Operation>();
+  readonly #ended: Ended[] = [];
+  readonly #failures = new Map<string, { count: number; example: string }>();
+  readonly #faults: { from: number; to: number | undefined }[] = [];
+  /** The longest gaps of streams, which are no operations of their own. */
+  readonly #gaps: Ended[] = [];
+  readonly lost: string[] = [];
+  readonly wrong: string[] = [];
+  skipped = 0;
+
+  constructor(normal: Normal, now: () => number) {
+    this.#normal = normal;
+    this.#now = now;
+    this.begun = now();
+  }
+
+  get open(): number {
+    return this.#open.size;
+  }
+
+  begin(kind: Kind, what: string): Operation {
+    const operation = { kind, what, begun: this.#now() };
+    this.#open.add(operation);
+    return operation;
+  }
+
+  ok(operation: Operation): void {
+    const ms = this.#end(operation, 'ok');
+    if (this.#calmAt(operation.begun + ms)) this.#normal.learn(operation.kind, ms);
+  }
+
+  /** An unrepeatable request may end as UNKNOWN_OUTCOME; all else is a failure. */
+  failed(operation: Operation, thrown: unknown): void {
+    const { reason, message, metadata } = SallyportError.from(thrown);
+    if (operation.kind === 'once' && reason === 'UNKNOWN_OUTCOME') {
+      this.#end(operation, 'unknown');
+      return;
+    }
+    this.#end(operation, 'failed');
+    const because = metadata.because === undefined ? '' : ` because ${metadata.because}`;
+    this.#failure(`${operation.kind}: ${reason}${because}`, `${operation.what}: ${message}`);
+  }
+
+  /** A stream was silent for so long, of which so much is normal. */
+  gap(kind: Kind, what: string, ms: number): void {
+    const begun = this.#now() - ms;
+    if (this.#calmAt(begun + ms)) this.#normal.learn(kind, ms);
+    this.#gaps.push({ kind, what, begun, ms, outcome: 'ok' });
+    // Only the longest count; the others are there to learn from.
+    if (this.#gaps.length > 10_000) {
+      this.#gaps.sort((a, b) => b.ms - a.ms);
+      this.#gaps.length = 1000;
+    }
+  }
+
+  isLost(what: string): void {
+    if (this.lost.length < maxExamples) this.lost.push(what);
+  }
+
+  isWrong(what: string): void {
+    if (this.wrong.length < maxExamples) this.wrong.push(what);
+  }
+
+  broken(): void {
+    this.#faults.push({ from: this.#now(), to: undefined });
+  }
+
+  mended(): void {
+    for (const fault of this.#faults) fault.to ??= this.#now();
+  }
+
+  /** Unrepeatable requests whose time under way meets the time for which something was broken. */
+  get inFlight(): number {
+    const once = this.#ended.filter(({ kind }) => kind === 'once');
+    return once.filter(({ begun, ms }) =>
+      this.#faults.some(({ from, to = from }) => begun <= to && begun + ms >= from),
+    ).length;
+  }
+
+  get failures(): string[] {
+    return [...this.#failures]
+      .toSorted(([, a], [, b]) => b.count - a.count)
+      .slice(0, maxExamples)
+      .map(([reason, { count, example }]) => `${count} × ${reason} (${example})`);
+  }
+
+  report(kind: Kind): KindReport {
+    const of = this.#ended.filter((each) => each.kind === kind);
+    const count = (outcome: Ended['outcome']): number => of.filter((each) => each.outcome === outcome).length;
+    const normalMs = this.#normal.of(kind);
+    const timed = kind === 'events' || kind === 'download' ? this.#gaps.filter((g) => g.kind === kind) : of;
+    const broken = this.#faults[0]?.from ?? Number.POSITIVE_INFINITY;
+    return {
+      begun: of.length,
+      ok: count('ok'),
+      failed: count('failed'),
+      unknown: count('unknown'),
+      normalMs,
+      calm: longest(
+        timed.filter(({ begun, ms }) => begun + ms < broken),
+        normalMs,
+      ),
+      stall: longest(
+        timed.filter(({ begun, ms }) => begun + ms >= broken),
+        normalMs,
+      ),
+    };
+  }
+
+  #end(operation: Operation, outcome: Ended['outcome']): number {
+    this.#open.delete(operation);
+    const ms = this.#now() - operation.begun;
+    this.#ended.push({ ...operation, ms, outcome });
+    return ms;
+  }
+
+  #failure(reason: string, example: string): void {
+    const known = this.#failures.get(reason);
+    if (known) known.count += 1;
+    else this.#failures.set(reason, { count: 1, example });
+  }
+
+  #calmAt(at: number): boolean {
+    return !this.#faults.some(({ from }) => from <= at);
+  }
+}
+
+function longest(operations: readonly Ended[], normalMs: number): Stall {
+  let worst: Ended | undefined;
+  for (const each of operations) if (worst === undefined || each.ms > worst.ms) worst = each;
+  if (worst === undefined) return { ms: 0, what: '' };
+  return { ms: Math.max(0, Math.round(worst.ms - normalMs)), what: `${worst.kind} ${worst.what}` };
+}

@@ -1,0 +1,96 @@
+import { parseArgs } from 'node:util';
+import type { LoadSize } from './stand.ts';
+
+export interface DrillOptions {
+  /** Words that names of drills or failures must contain one of; none: all. */
+  readonly words: readonly string[];
+  readonly seeds: readonly number[];
+  readonly short: boolean;
+  /** Only failed, lost and wrong decide, not stalls. */
+  readonly functional: boolean;
+  readonly json: boolean;
+  readonly write: boolean;
+  readonly list: boolean;
+  readonly size: LoadSize;
+}
+
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+export const usage = `npm run drills [-- NAMES] [--seeds N] [--seed S] [--short] [--functional] [--json] [--write]
+
+Breaks a mesh of its own in one way after the other, under load from real SDK devices; see test/drills/README.md.
+NAMES are words: only drills and failures whose names contain one of them.
+  --seeds N       how many seeds, from --seed on (default 1)
+  --seed S        the first seed (default 1); the same seed chooses the same victims and times
+  --devices N     SDK devices with a session each (default 200)
+  --rate N        requests of them all in a second (default 200)
+  --short         only the failures of the short form, as \`npm test\` runs it
+  --functional    stalls do not decide, as on a machine that has other things to do
+  --list          names drills and failures, and runs nothing
+  --json          the last line is {"name","ok","figures","rows",…}
+  --write         keeps the result in docs/drills/ and the README's table
+Examples:
+  npm run drills -- 'SIGKILL a security pod'
+  npm run drills -- kill hang --seeds 5 --write
+  npm run drills -- SIGSTOP --seed 7 --json`;
+
+/** @throws UsageError */
+export function drillOptions(argv: readonly string[]): DrillOptions | undefined {
+  let given: ReturnType<typeof parse>;
+  try {
+    given = parse(argv);
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+  const { values, positionals } = given;
+  if (values.help) return undefined;
+  const first = number('--seed', values.seed, 0, 4_294_967_295);
+  const seeds = number('--seeds', values.seeds, 1, 1000);
+  const devices = number('--devices', values.devices, 1, 5000);
+  return {
+    words: positionals,
+    seeds: Array.from({ length: seeds }, (_, n) => first + n),
+    short: values.short,
+    functional: values.functional,
+    json: values.json,
+    write: values.write,
+    list: values.list,
+    size: {
+      devices,
+      perSecond: number('--rate', values.rate, 1, 10_000),
+      // A fifth of the devices listens to events; a few read large files.
+      streams: Math.ceil(devices / 5),
+      downloads: Math.min(8, Math.floor(devices / 5)),
+      logins: 2,
+      enrolments: 0.5,
+      revocations: 0.5,
+    },
+  };
+}
+
+function parse(argv: readonly string[]) {
+  return parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: {
+      seeds: { type: 'string', default: '1' },
+      seed: { type: 'string', default: '1' },
+      devices: { type: 'string', default: '200' },
+      rate: { type: 'string', default: '200' },
+      short: { type: 'boolean', default: false },
+      functional: { type: 'boolean', default: false },
+      list: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      write: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+}
+
+function number(option: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new UsageError(`${option} is a number from ${least} to ${most}, not "${text}"`);
+}

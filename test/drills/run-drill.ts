@@ -1,0 +1,71 @@
+import { systemClock } from '#kernel/time/system-clock.ts';
+import type { Drill, Failure, StepContext, Victim } from './drill.ts';
+import { between, seededRandom } from './random.ts';
+import { type Row, rowOf } from './row.ts';
+import type { Stand } from './stand.ts';
+
+/** Load before anything is broken, from which it is learnt what is normal; and after all serves again. */
+const calmMs = 3000;
+const settleMs = 2000;
+/** For everything to serve again: a database node that must fetch a copy takes its time on a starved machine. */
+const upMs = 120_000;
+
+/** Brings one failure about on a mesh under load, and tells what the load saw. */
+export async function runDrill(
+  { mesh, load }: Stand,
+  drill: Drill,
+  failure: Failure,
+  seed: number,
+  o: { readonly signal: AbortSignal; readonly progress: (line: string) => void },
+): Promise<Row> {
+  const random = seededRandom(seed);
+  const errors: string[] = [];
+  const notes: string[] = [];
+  const undo: (() => void | Promise<void>)[] = [];
+  const watch = (ms: number): Promise<void> => systemClock.sleep(ms, o.signal);
+  let victims: readonly Victim[] = [];
+  const attempt = async (what: string, work: () => void | Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      if (o.signal.aborted) throw error;
+      errors.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+  const steps = async (): Promise<void> => {
+    const context: StepContext = {
+      mesh,
+      failure,
+      victims,
+      random,
+      lastsMs: failure.lasts === undefined ? 0 : between(random, ...failure.lasts),
+      signal: o.signal,
+      broken: () => load.broken(),
+      mended: () => load.mended(),
+      watch,
+      undo: (run) => void undo.push(run),
+      note: (line) => void notes.push(line),
+    };
+    for (const step of drill.steps) {
+      o.progress(`    ${step.name}`);
+      await step.run(context);
+    }
+  };
+  await load.begin();
+  try {
+    victims = await failure.victims(mesh, random);
+    o.progress(
+      `  ${failure.name}, seed ${seed}: ${victims.map(({ pod, part }) => `${pod} ${part}`).join(', ')}`,
+    );
+    await watch(calmMs);
+    await attempt('a step failed', steps);
+  } finally {
+    for (const run of undo.toReversed()) await attempt('not undone', run);
+  }
+  const before = performance.now();
+  await attempt('not everything serves again', () => mesh.waitUp(upMs));
+  notes.push(`everything served again after ${((performance.now() - before) / 1000).toFixed(1)} s`);
+  await watch(settleMs);
+  const report = await load.end();
+  return rowOf({ drill: drill.name, failure, seed, victims, notes }, report, errors);
+}

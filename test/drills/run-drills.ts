@@ -1,0 +1,76 @@
+import type { Drill, Failure } from './drill.ts';
+import type { DrillOptions } from './options.ts';
+import type { Row } from './row.ts';
+import { runDrill } from './run-drill.ts';
+import { type Stand, startStand } from './stand.ts';
+import { rowLines } from './table.ts';
+
+export interface Selected {
+  readonly drill: Drill;
+  readonly failures: readonly Failure[];
+}
+
+/** Drills, each with those of its failures that are asked for. */
+export function select(drills: readonly Drill[], options: Pick<DrillOptions, 'words' | 'short'>): Selected[] {
+  const words = options.words.map((word) => word.toLowerCase());
+  const named = (text: string): boolean =>
+    words.length === 0 || words.some((word) => text.toLowerCase().includes(word));
+  return drills
+    .map((drill) => ({
+      drill,
+      failures: drill.failures.filter(
+        ({ name, short }) => (named(drill.name) || named(name)) && (!options.short || short === true),
+      ),
+    }))
+    .filter(({ failures }) => failures.length > 0);
+}
+
+/**
+ * Runs them all with every seed. Drills that want the same mesh share one; after one that has not got whole again
+ * there is a new one. `errors` is why rows are missing.
+ */
+export async function runDrills(
+  selected: readonly Selected[],
+  { seeds, size }: Pick<DrillOptions, 'seeds' | 'size'>,
+  o: { readonly signal: AbortSignal; readonly progress: (line: string) => void },
+): Promise<{ rows: Row[]; errors: string[] }> {
+  const rows: Row[] = [];
+  const errors: string[] = [];
+  let stand: { readonly key: string; readonly of: Stand } | undefined;
+  const leave = async (): Promise<void> => {
+    const left = stand;
+    stand = undefined;
+    await left?.of.close();
+  };
+  try {
+    for (const { drill, failures } of selected) {
+      o.progress(`${drill.name}: ${drill.about}`);
+      const key = JSON.stringify(drill.mesh ?? {});
+      for (const failure of failures) {
+        for (const seed of seeds) {
+          o.signal.throwIfAborted();
+          try {
+            if (stand !== undefined && stand.key !== key) await leave();
+            stand ??= { key, of: await startStand(drill, size, seed, o.progress) };
+            const row = await runDrill(stand.of, drill, failure, seed, o);
+            rows.push(row);
+            for (const line of rowLines(row)) o.progress(line);
+            if (!row.held) await leave();
+          } catch (error) {
+            if (o.signal.aborted) throw error;
+            errors.push(
+              `${failure.name}, seed ${seed}: ${error instanceof Error ? error.message : String(error)}`,
+            );
+            await leave();
+          }
+        }
+      }
+    }
+  } catch (error) {
+    if (!o.signal.aborted) throw error;
+    errors.push('interrupted');
+  } finally {
+    await leave();
+  }
+  return { rows, errors };
+}

@@ -1,0 +1,81 @@
+import { startScript } from '../../bench/harness/process.ts';
+import { type OwnMesh, ownMesh } from '../mesh.ts';
+import type { Drill } from './drill.ts';
+import type { LoadAsk, LoadOptions, LoadReport } from './load/messages.ts';
+
+/** The process that loads a mesh. */
+export interface Load {
+  readonly pid: number;
+  begin(): Promise<void>;
+  broken(): Promise<void>;
+  mended(): Promise<void>;
+  /** Ends the drill's time, and tells what it came to once all that began in it has ended. */
+  end(): Promise<LoadReport>;
+  close(): Promise<void>;
+}
+
+/** A mesh under load, on which one drill after the other runs. */
+export interface Stand {
+  readonly mesh: OwnMesh;
+  readonly load: Load;
+  close(): Promise<void>;
+}
+
+export type LoadSize = Omit<LoadOptions, 'stateDir' | 'seed' | 'historyFile'>;
+
+/** To open 200 sessions on a starved machine, and to wait for the last request of a drill and its checks. */
+const answerMs = 300_000;
+
+/** Starts a mesh as the drill wants it, and the load on it. */
+export async function startStand(
+  drill: Pick<Drill, 'mesh'>,
+  size: LoadSize,
+  seed: number,
+  progress: (line: string) => void,
+): Promise<Stand> {
+  progress('starting a mesh');
+  const mesh = await ownMesh({ ...drill.mesh, progress: (line) => progress(`  mesh: ${line}`) });
+  try {
+    progress(`opening sessions on ${size.devices} devices`);
+    const load = await startLoad({ ...size, seed, stateDir: mesh.stateDir });
+    return {
+      mesh,
+      load,
+      close: async () => {
+        try {
+          await load.close();
+        } finally {
+          await mesh.close();
+        }
+      },
+    };
+  } catch (error) {
+    await mesh.close();
+    throw error;
+  }
+}
+
+async function startLoad(options: LoadOptions): Promise<Load> {
+  const script = new URL('load/main.ts', import.meta.url).pathname;
+  const child = await startScript(
+    'the load',
+    [process.execPath, '--max-semi-space-size=32', script],
+    options,
+    answerMs,
+  );
+  const tell = async (ask: LoadAsk): Promise<void> => void (await child.ask(ask));
+  return {
+    pid: child.pid,
+    begin: () => tell({ do: 'begin' }),
+    broken: () => tell({ do: 'broken' }),
+    mended: () => tell({ do: 'mended' }),
+    end: async () => (await child.ask({ do: 'end' } satisfies LoadAsk)) as LoadReport,
+    close: async () => {
+      try {
+        await tell({ do: 'close' });
+      } finally {
+        await child.stop();
+      }
+    },
+  };
+}

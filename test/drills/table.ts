@@ -1,0 +1,96 @@
+import type { StallGoals } from './drill.ts';
+import type { Row } from './row.ts';
+
+const groups = ['relay', 'login', 'write'] as const satisfies readonly (keyof StallGoals)[];
+
+/** Rows of a markdown table, with cells as wide as they must be. */
+function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(ms < 995 ? 2 : 1)} s`;
+
+function stallCell(stall: number, goal: number | undefined): string {
+  if (goal === undefined) return seconds(stall);
+  return `${seconds(stall)}${stall > goal ? ` ✗ (≤ ${goal / 1000} s)` : ''}`;
+}
+
+const head = [
+  'failure',
+  'requests',
+  'failed',
+  'UNKNOWN_OUTCOME (in flight)',
+  'longest stall: relay',
+  'login',
+  'writes',
+  'lost',
+  'wrong',
+];
+
+const cells = (row: Omit<Row, 'stalls'> & { stalls: Row['stalls'] }): string[] => [
+  String(row.requests),
+  String(row.failed),
+  `${row.unknown} (${row.inFlight})`,
+  ...groups.map((group) => stallCell(row.stalls[group], row.goals[group])),
+  String(row.lost),
+  String(row.wrong),
+];
+
+/** Failure by seed: everything that was measured. */
+export function fullTable(rows: readonly Row[]): string {
+  const [first = '', ...rest] = head;
+  return markdown(
+    [first, 'seed', ...rest],
+    rows.map((row) => [row.failure, String(row.seed), ...cells(row)]),
+  );
+}
+
+/** One line a failure: sums of all seeds, and the longest stall of any. */
+export function shortTable(rows: readonly Row[]): string {
+  const [first = '', ...rest] = head;
+  return markdown(
+    [first, 'seeds', ...rest],
+    failuresOf(rows).map((same) => {
+      const [one] = same;
+      if (one === undefined) throw new RangeError('a failure without rows');
+      return [one.failure, String(same.length), ...cells(together(one, same))];
+    }),
+  );
+}
+
+/** Rows by their failure, in the order of the first of each. */
+export function failuresOf(rows: readonly Row[]): Row[][] {
+  return [...Map.groupBy(rows, (row) => row.failure).values()];
+}
+
+function together(one: Row, rows: readonly Row[]): Row {
+  const sum = (of: (row: Row) => number): number => rows.reduce((total, row) => total + of(row), 0);
+  const most = (group: keyof StallGoals): number => Math.max(...rows.map((row) => row.stalls[group]));
+  return {
+    ...one,
+    requests: sum((row) => row.requests),
+    failed: sum((row) => row.failed),
+    unknown: sum((row) => row.unknown),
+    inFlight: sum((row) => row.inFlight),
+    lost: sum((row) => row.lost),
+    wrong: sum((row) => row.wrong),
+    stalls: { relay: most('relay'), login: most('login'), write: most('write') },
+  };
+}
+
+/** What a person wants to know of one row while it runs. */
+export function rowLines(row: Row): string[] {
+  const mark = row.ok ? '✓' : row.held ? '–' : '✗';
+  const stalls = groups
+    .map((group) => `${group} ${row.stalls[group]} (calm ${row.calm[group]}; ${row.longest[group]})`)
+    .join(', ');
+  return [
+    `  ${mark} ${row.failure}, seed ${row.seed}: ${row.requests} requests in ${row.seconds.toFixed(1)} s, ` +
+      `${row.failed} failed, ${row.unknown} unknown of ${row.inFlight} in flight, ${row.lost} lost, ` +
+      `${row.wrong} wrong; stalls in ms: ${stalls}; load: ${row.load.cpu.toFixed(2)} cores, ` +
+      `lag ${row.load.lagMs} ms${row.load.skipped > 0 ? `, ${row.load.skipped} skipped` : ''}`,
+    ...row.problems.map((problem) => `      ${problem}`),
+    ...row.notes.map((note) => `      ${note}`),
+  ];
+}

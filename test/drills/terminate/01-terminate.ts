@@ -1,0 +1,7 @@
+import type { Step } from '../drill.ts';
+import { signal } from '../targets.ts';
+
+export const step: Step = async ({ mesh, victims, broken }) => {
+  await broken();
+  signal(mesh, victims, 'SIGTERM');
+};

@@ -1,0 +1,55 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '#kernel/time/system-clock.ts';
+import type { Row } from './row.ts';
+import { fullTable, shortTable } from './table.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+const begin = '<!-- drills: begin (`npm run drills -- --write` writes what stands here) -->';
+const end = '<!-- drills: end -->';
+
+/** What docs/drills/latest.json holds: one run, whole. */
+interface Result {
+  readonly date: string;
+  readonly commit: string;
+  readonly machine: string;
+  readonly seeds: readonly number[];
+  readonly rows: readonly Row[];
+}
+
+/** Keeps a run in docs/drills/, and its table in the README. */
+export function writeResult(rows: readonly Row[], progress: (line: string) => void): void {
+  const result: Result = {
+    date: new Date(systemClock.now()).toISOString().slice(0, 10),
+    commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim(),
+    machine: `${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB`,
+    seeds: [...new Set(rows.map(({ seed }) => seed))],
+    rows,
+  };
+  const dir = join(root, 'docs', 'drills');
+  mkdirSync(dir, { recursive: true });
+  writeFileSync(join(dir, 'latest.json'), `${JSON.stringify(result, null, 1)}\n`);
+  writeFileSync(
+    join(dir, 'README.md'),
+    `# Drills: all rows of the latest run\n${made(result)}\nHow they are run and what the columns mean: ` +
+      `[test/drills/README.md](../../test/drills/README.md).\n\n${fullTable(rows)}\n`,
+  );
+  const readme = join(root, 'README.md');
+  writeFileSync(readme, withTable(readFileSync(readme, 'utf8'), `${made(result)}\n\n${shortTable(rows)}`));
+  progress('wrote docs/drills/ and the table in README.md');
+}
+
+const made = ({ date, commit, machine, seeds, rows }: Result): string =>
+  `${date}, commit ${commit}, ${machine}, seeds ${seeds.join(', ')}; ` +
+  `load of ${Math.round(rows.reduce((sum, row) => sum + row.requests / row.seconds, 0) / rows.length)} requests/s. ` +
+  '✗: beyond the goal that stands behind it.';
+
+/** The page with what is between its marks replaced. @throws when it has no marks */
+export function withTable(page: string, table: string): string {
+  const from = page.indexOf(begin);
+  const to = page.indexOf(end);
+  if (from < 0 || to < from) throw new Error('README.md has no place for the table of drills');
+  return `${page.slice(0, from + begin.length)}\n${table}\n${page.slice(to)}`;
+}

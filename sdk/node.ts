@@ -1,5 +1,6 @@
-import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import { createGrpcTransport } from '@connectrpc/connect-node';
 import type { ConnectEdge } from './edges.ts';
+import { EdgeSessions } from './http2-sessions.ts';
 
 export { fileStore } from './file-store.ts';
 
@@ -16,9 +17,9 @@ export interface NodeEdgeOptions {
 export function nodeEdges(options: NodeEdgeOptions = {}): ConnectEdge {
   const { ca, pingIntervalMs = 1000, pingTimeoutMs = 1000 } = options;
   return (url) => {
-    const sessionManager = new Http2SessionManager(
+    const sessionManager = new EdgeSessions(
       url,
-      { pingIntervalMs, pingTimeoutMs },
+      { intervalMs: pingIntervalMs, timeoutMs: pingTimeoutMs },
       ca === undefined
         ? {}
         : { ca: typeof ca === 'string' ? ca : ca instanceof Uint8Array ? Buffer.from(ca) : [...ca] },

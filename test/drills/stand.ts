@@ -42,11 +42,10 @@ export async function startStand(
       mesh,
       load,
       close: async () => {
-        try {
-          await load.close();
-        } finally {
-          await mesh.close();
-        }
+        await load
+          .close()
+          .catch((error: unknown) => progress(`the load has not ended well: ${String(error)}`));
+        await mesh.close();
       },
     };
   } catch (error) {

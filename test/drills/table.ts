@@ -82,15 +82,14 @@ function together(one: Row, rows: readonly Row[]): Row {
 /** What a person wants to know of one row while it runs. */
 export function rowLines(row: Row): string[] {
   const mark = row.ok ? '✓' : row.held ? '–' : '✗';
-  const stalls = groups
-    .map((group) => `${group} ${row.stalls[group]} (calm ${row.calm[group]}; ${row.longest[group]})`)
-    .join(', ');
+  const stalls = groups.map((group) => `${group} ${row.stalls[group]} (calm ${row.calm[group]})`).join(', ');
   return [
     `  ${mark} ${row.failure}, seed ${row.seed}: ${row.requests} requests in ${row.seconds.toFixed(1)} s, ` +
       `${row.failed} failed, ${row.unknown} unknown of ${row.inFlight} in flight, ${row.lost} lost, ` +
       `${row.wrong} wrong; stalls in ms: ${stalls}; load: ${row.load.cpu.toFixed(2)} cores, ` +
       `lag ${row.load.lagMs} ms${row.load.skipped > 0 ? `, ${row.load.skipped} skipped` : ''}`,
     ...row.problems.map((problem) => `      ${problem}`),
+    ...groups.map((group) => `      longest ${group}: ${row.longest[group]}`),
     ...row.notes.map((note) => `      ${note}`),
   ];
 }

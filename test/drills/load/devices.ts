@@ -4,12 +4,17 @@ import type { MeshFacts } from '#services/cli/mesh/mesh-of-state.ts';
 import { askSecurity } from '#services/cli/operator.ts';
 import { enrolDevice, type TestDevice } from '#test/mesh-device.ts';
 import type { LoadDevice } from './context.ts';
+import type { Trail } from './trail.ts';
 
 /** As many password hashes and handshakes at a time as two cores can use. */
 const atOnce = 6;
 
-/** Devices that are enrolled, without sessions. */
-export async function enrolDevices(mesh: MeshFacts, count: number): Promise<TestDevice[]> {
+export interface NamedDevice extends TestDevice {
+  readonly name: string;
+}
+
+/** Devices that are enrolled, without sessions. What their SDKs tell goes to the trail. */
+export async function enrolDevices(mesh: MeshFacts, count: number, trail: Trail): Promise<NamedDevice[]> {
   const { user } = mesh.demo;
   const strings = await askSecurity(mesh, KeyStore, (keyStore) =>
     inParallel(count, async () => {
@@ -21,17 +26,21 @@ export async function enrolDevices(mesh: MeshFacts, count: number): Promise<Test
       return activation;
     }),
   );
-  return inParallel(count, (n) => enrolDevice(mesh, { activation: strings[n] ?? '' }));
+  return inParallel(count, async (n) => {
+    const name = `device-${n}`;
+    const device = await enrolDevice(mesh, { activation: strings[n] ?? '', listener: trail.listener(name) });
+    return { ...device, name };
+  });
 }
 
 /** Devices with an open session each, attached. */
-export async function openDevices(devices: readonly TestDevice[]): Promise<LoadDevice[]> {
+export async function openDevices(devices: readonly NamedDevice[]): Promise<LoadDevice[]> {
   return inParallel(devices.length, async (n) => {
     const device = devices[n];
     if (device === undefined) throw new RangeError(`no device ${n}`);
     const session = await device.device.open(device.credentials);
     await session.attach();
-    return { ...device, session, name: `device-${n}` };
+    return { ...device, session };
   });
 }
 

@@ -13,6 +13,7 @@ import type { Kind, KindReport, LoadAsk, LoadOptions, LoadReport } from './messa
 import { People } from './people.ts';
 import { startRequests } from './requests.ts';
 import { startDownloads, startEvents } from './streams.ts';
+import { Trail } from './trail.ts';
 import { kinds, Normal, Window } from './window.ts';
 
 /** Devices on which people log in anew; none of them carries the steady load. */
@@ -23,10 +24,11 @@ const endMs = 100_000;
 serveBench(async (options: LoadOptions) => {
   const mesh = runningMesh(options.stateDir);
   const normal = new Normal();
+  const trail = new Trail(machineNow);
   const end = new AbortController();
   // One for each stream.
   setMaxListeners(0, end.signal);
-  let window = new Window(normal, machineNow);
+  let window = new Window(normal, machineNow, trail);
   const context: LoadContext = {
     options,
     mesh,
@@ -35,7 +37,7 @@ serveBench(async (options: LoadOptions) => {
     window: () => window,
     signal: end.signal,
   };
-  const enrolled = await enrolDevices(mesh, options.devices + peoplesDevices);
+  const enrolled = await enrolDevices(mesh, options.devices + peoplesDevices, trail);
   const devices = await openDevices(enrolled.slice(peoplesDevices));
   const ledger = new Ledger(
     ordersFile({ stateDir: mesh.stateDir, runDir: mesh.state.runDir }, 'intranet'),
@@ -55,7 +57,7 @@ serveBench(async (options: LoadOptions) => {
   let cpu = process.cpuUsage();
 
   const begin = (): void => {
-    window = new Window(normal, machineNow);
+    window = new Window(normal, machineNow, trail);
     cpu = process.cpuUsage();
     lag.reset();
   };

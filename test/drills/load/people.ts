@@ -6,6 +6,7 @@ import { askSecurity } from '#services/cli/operator.ts';
 import { activationFor } from '#test/mesh.ts';
 import { enrolDevice, type TestDevice } from '#test/mesh-device.ts';
 import type { LoadContext } from './context.ts';
+import type { NamedDevice } from './devices.ts';
 import { get } from './requests.ts';
 import type { Operation, Window } from './window.ts';
 
@@ -28,7 +29,7 @@ interface Promises {
 /** Logins, enrolments and revocations, each at its own low rate. */
 export class People {
   readonly #context: LoadContext;
-  readonly #devices: readonly TestDevice[];
+  readonly #devices: readonly NamedDevice[];
   readonly #timers: NodeJS.Timeout[] = [];
   #promises: Promises = { enrolled: [], revoked: [] };
   #ending: Promises = { enrolled: [], revoked: [] };
@@ -37,7 +38,7 @@ export class People {
   #revocations = 0;
 
   /** `devices` are enrolled, and have no sessions of their own. */
-  constructor(context: LoadContext, devices: readonly TestDevice[]) {
+  constructor(context: LoadContext, devices: readonly NamedDevice[]) {
     this.#context = context;
     this.#devices = devices;
   }
@@ -93,7 +94,7 @@ export class People {
     this.#timers.push(setInterval(() => void run(), 1000 / perSecond));
   }
 
-  get #device(): TestDevice {
+  get #device(): NamedDevice {
     this.#turn += 1;
     const device = this.#devices[this.#turn % this.#devices.length];
     if (device === undefined) throw new RangeError('there are no devices to log in on');
@@ -101,11 +102,9 @@ export class People {
   }
 
   /** Opens a session, uses it and closes it. Undefined when it could not be opened. */
-  async #opened(of: TestDevice): Promise<Session | undefined> {
-    const session = await this.#measured('login', of.device.enrolment.deviceId, () =>
-      of.device.open(of.credentials),
-    );
-    if (session) await get(this.#context, { ...of, session, name: 'a new session' });
+  async #opened(of: NamedDevice): Promise<Session | undefined> {
+    const session = await this.#measured('login', of.name, () => of.device.open(of.credentials));
+    if (session) await get(this.#context, { ...of, session });
     return session;
   }
 
@@ -122,7 +121,7 @@ export class People {
     const device = await this.#measured('enrol', 'a device', () => enrolDevice(mesh, { activation }));
     if (device === undefined) return;
     promises.enrolled.push(device);
-    const session = await this.#opened(device);
+    const session = await this.#opened({ ...device, name: 'a new device' });
     if (session) await this.#closed(session);
   }
 

@@ -1,5 +1,6 @@
 import { SallyportError } from '#core/errors/error.ts';
 import { type Kind, type KindReport, rareKinds, requestKinds, type Stall } from './messages.ts';
+import type { Trail } from './trail.ts';
 
 export const kinds: readonly Kind[] = [...requestKinds, ...rareKinds, 'fleet'];
 
@@ -44,6 +45,7 @@ export class Window {
   readonly begun: number;
   readonly #normal: Normal;
   readonly #now: () => number;
+  readonly #trail: Trail;
   readonly #open = new Set<Operation>();
   readonly #ended: Ended[] = [];
   readonly #failures = new Map<string, { count: number; example: string }>();
@@ -54,7 +56,8 @@ export class Window {
   readonly wrong: string[] = [];
   skipped = 0;
 
-  constructor(normal: Normal, now: () => number) {
+  constructor(normal: Normal, now: () => number, trail: Trail) {
+    this.#trail = trail;
     this.#normal = normal;
     this.#now = now;
     this.begun = now();
@@ -83,8 +86,9 @@ export class Window {
       return;
     }
     this.#end(operation, 'failed');
+    const when = this.#faults.length === 0 ? 'before anything was broken, ' : '';
     const because = metadata.because === undefined ? '' : ` because ${metadata.because}`;
-    this.#failure(`${operation.kind}: ${reason}${because}`, `${operation.what}: ${message}`);
+    this.#failure(`${when}${operation.kind}: ${reason}${because}`, `${operation.what}: ${message}`);
   }
 
   /** A stream was silent for so long, of which so much is normal. */
@@ -145,10 +149,12 @@ export class Window {
       calm: longest(
         timed.filter(({ begun, ms }) => begun + ms < broken),
         normalMs,
+        this.#trail,
       ),
       stall: longest(
         timed.filter(({ begun, ms }) => begun + ms >= broken),
         normalMs,
+        this.#trail,
       ),
     };
   }
@@ -171,9 +177,14 @@ export class Window {
   }
 }
 
-function longest(operations: readonly Ended[], normalMs: number): Stall {
+function longest(operations: readonly Ended[], normalMs: number, trail: Trail): Stall {
   let worst: Ended | undefined;
   for (const each of operations) if (worst === undefined || each.ms > worst.ms) worst = each;
   if (worst === undefined) return { ms: 0, what: '' };
-  return { ms: Math.max(0, Math.round(worst.ms - normalMs)), what: `${worst.kind} ${worst.what}` };
+  const { kind, what, begun, ms } = worst;
+  const told = trail.told(what, begun, ms);
+  return {
+    ms: Math.max(0, Math.round(ms - normalMs)),
+    what: `${kind} ${what}${told === '' ? '' : `: ${told}`}`,
+  };
 }

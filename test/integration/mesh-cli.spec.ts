@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'mocha';
 import type { Finding } from '#envoy/check/finding.ts';
 import { runCli } from '#services/cli/run-cli.ts';
 import { testContext } from '#services/cli/test-context.ts';
+import { type SharedMesh, sharedMesh } from '#test/mesh.ts';
 
 /** `sallyport mesh …` with the real Envoy. */
 describe('mesh operators', function () {
@@ -16,13 +17,15 @@ describe('mesh operators', function () {
   });
   after(() => rmSync(dir, { recursive: true, force: true }));
 
-  const run = async (...args: string[]) => {
+  const run = (...args: string[]) => runOn(join(dir, 'none'), ...args);
+  const runOn = async (state: string, ...args: string[]) => {
     const { context, written } = testContext({ cwd: dir, env: process.env });
-    const code = await runCli(['mesh', ...args, '--state', join(dir, 'none')], context);
+    const code = await runCli(['mesh', ...args, '--state', state], context);
     return { code, ...written };
   };
-  const json = async <T>(...args: string[]): Promise<T & { ok: boolean; code: number }> => {
-    const { code, out } = await run(...args, '--json');
+  const json = <T>(...args: string[]) => jsonOn<T>(join(dir, 'none'), ...args);
+  const jsonOn = async <T>(state: string, ...args: string[]): Promise<T & { ok: boolean; code: number }> => {
+    const { code, out } = await runOn(state, ...args, '--json');
     return { ...(JSON.parse(out.trimEnd().split('\n').at(-1) ?? '') as T & { ok: boolean }), code };
   };
   const patches = (text: string): string => {
@@ -120,6 +123,98 @@ describe('mesh operators', function () {
         codes(key).filter((code) => code.includes('sds')),
         ['RESOURCE_REFUSED sds/mesh-cert'],
       );
+    });
+  });
+
+  describe('a mesh that runs', () => {
+    let mesh: SharedMesh;
+    before(async () => {
+      mesh = await sharedMesh();
+    });
+    after(() => mesh?.release());
+    const on = (...args: string[]) => runOn(mesh.stateDir, ...args);
+
+    it('has sidecars that run with what is on disk', async () => {
+      const told = await jsonOn<{
+        items: { pod: string; draining: boolean; sync: { type: string; state: string; version: string }[] }[];
+      }>(mesh.stateDir, 'status');
+      assert.equal(told.code, 0, JSON.stringify(told));
+      assert.deepEqual(
+        told.items.map(({ pod }) => pod),
+        mesh.pods.map(({ name }) => name),
+      );
+      for (const { pod, sync, draining } of told.items) {
+        assert.ok(
+          ['lds', 'cds', 'sds'].every((type) => sync.some((each) => each.type === type)),
+          pod,
+        );
+        assert.ok(
+          sync.every(({ state, version }) => state === 'SYNCED' && version !== ''),
+          pod,
+        );
+        assert.equal(draining, false);
+      }
+      assert.match(
+        (await on('status', 'sec-0', '--verbose')).out,
+        /^sec-0 eds\/security SYNCED: has [0-9a-f]{16}, taken /m,
+      );
+      assert.match((await run('status')).err, /^error MESH_NOT_RUNNING: /);
+    });
+
+    it('tells what a sidecar runs with, and no key', async () => {
+      const tables = (await on('config', 'proxy-0')).out;
+      assert.match(
+        tables,
+        /^ {2}mesh +active +127\.0\.0\.1:\d+ +http_connection_manager → rbac → grpc_stats → router/m,
+      );
+      assert.match(tables, /^ {2}security +sec-0 +127\.0\.0\.1:\d+ +healthy/m);
+      assert.match(tables, /^ {2}out +\* +\/sallyport\.authorize\.v1\.ProxyAuthorize\/Authorize +security/m);
+      const secrets = (await on('config', 'proxy-0', '--type', 'secrets', '--full')).out;
+      assert.match(secrets, /BEGIN CERTIFICATE/);
+      assert.doesNotMatch(secrets, /PRIVATE KEY/);
+      const { items } = await jsonOn<{ items: { type: string; name: string; body: object }[] }>(
+        mesh.stateDir,
+        'config',
+        'edge-0',
+        '--type',
+        'routes',
+      );
+      assert.deepEqual(
+        items.map(({ type, name }) => `${type} ${name}`),
+        ['routes public'],
+      );
+      assert.match((await on('config', 'nobody')).err, /^error NOT_FOUND: /);
+      assert.equal((await on('config')).code, 2);
+    });
+
+    it('would be changed by a file where the file says so, and nowhere else', async () => {
+      interface Changes {
+        items: { pod: string; restart: boolean; args: string[]; changes: { type: string; name: string }[] }[];
+      }
+      assert.deepEqual((await jsonOn<Changes>(mesh.stateDir, 'diff')).items, []);
+      writeFileSync(join(dir, 'edge.yaml'), "edge: {domains: ['a.example']}\n");
+      const routes = await jsonOn<Changes>(mesh.stateDir, 'diff', '--file', 'edge.yaml');
+      assert.deepEqual(
+        routes.items.map(({ changes, restart }) => [
+          changes.map(({ type, name }) => `${type}/${name}`),
+          restart,
+        ]),
+        mesh.pods.filter(({ role }) => role === 'edge').map(() => [['rds/public'], false]),
+      );
+      writeFileSync(
+        join(dir, 'threads.yaml'),
+        'roles: {db: {sidecar: {concurrency: 2, max_connections: 77}}}\n',
+      );
+      const threads = await jsonOn<Changes>(mesh.stateDir, 'diff', 'db-0', '--file', 'threads.yaml');
+      assert.deepEqual(
+        threads.items.map(({ restart, args }) => [restart, args]),
+        [[true, ['concurrency 1 → 2']]],
+      );
+      assert.match(
+        (await on('diff', '--file', 'edge.yaml')).out,
+        /domains\[0\]: \* → a\.example\n {4}later calls/,
+      );
+      assert.match((await run('diff')).err, /^error MESH_NOT_RUNNING: /);
     });
   });
 });

@@ -1,8 +1,12 @@
 import { type Command, Option } from 'commander';
 import { podRoles } from '#compose/topology/types.ts';
+import { dumpTypes } from '#envoy/admin/config-dump.ts';
 import { withCommon } from '../command.ts';
 import type { CliContext } from '../context.ts';
+import type { ConfigOptions } from './config.ts';
+import type { PlanOptions } from './plan.ts';
 import type { RenderCommandOptions } from './render.ts';
+import type { SyncStatusOptions } from './sync-status.ts';
 import type { ValidateCommandOptions } from './validate.ts';
 
 /** `mesh …`: what sidecars are told, and what they make of it. */
@@ -74,6 +78,71 @@ Examples:
       return runValidate(pod, options, command);
     },
   );
+
+  const diff = withPlan(mesh.command('diff'))
+    .argument('[pod]', 'whose (default: of all pods)')
+    .summary('what a configuration would change in the running mesh')
+    .description(
+      'Resource by resource: which pods it concerns, which fields, what becomes of what goes on, and which sidecars\n' +
+        'would have to be started again. Changes nothing.',
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sallyport mesh diff --file my-mesh.yaml
+  sallyport mesh diff proxy-0 --patches my-patches
+  sallyport mesh diff --file my-mesh.yaml --json | jq '.items[] | select(.restart) | .pod'`,
+    );
+  withCommon<PlanOptions>(diff, 'mesh diff', context, end, async (options, command, [pod]) => {
+    const { runDiff } = await import('./diff.ts');
+    return runDiff(pod, options, command);
+  });
+
+  const status = mesh
+    .command('status')
+    .argument('[pod]', 'whose (default: of all pods)')
+    .summary('which sidecars run with what is on disk')
+    .description(
+      'Asks every sidecar which version of each resource file it runs with. SYNCED: what is on disk. STALE: something\n' +
+        'older. NACK: it has refused what is on disk, and why. Exit code 1 unless all are SYNCED.',
+    )
+    .option('-v, --verbose', 'tell of every resource file')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sallyport mesh status
+  sallyport mesh status proxy-0 --verbose
+  sallyport mesh status --json | jq '.items[] | {pod, draining, sync: [.sync[] | select(.state != "SYNCED")]}'`,
+    );
+  withCommon<SyncStatusOptions>(status, 'mesh status', context, end, async (options, command, [pod]) => {
+    const { runSyncStatus } = await import('./sync-status.ts');
+    return runSyncStatus(pod, options, command);
+  });
+
+  const config = mesh
+    .command('config')
+    .argument('<pod>', 'whose sidecar')
+    .summary('what a sidecar runs with')
+    .description('Reads the configuration out of a running Envoy, secrets redacted, as tables or whole.')
+    .addOption(new Option('--type <type>', 'of this type only').choices(dumpTypes))
+    .option('--name <name>', 'the resource of this name only')
+    .option('--full', 'the resources themselves, as JSON')
+    .option('--yaml', 'the same as YAML')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sallyport mesh config proxy-0
+  sallyport mesh config proxy-0 --type endpoints
+  sallyport mesh config edge-0 --type routes --name public
+  sallyport mesh config sec-0 --type clusters --name db-rw --yaml`,
+    );
+  withCommon<ConfigOptions>(config, 'mesh config', context, end, async (options, command, [pod = '']) => {
+    const { runConfig } = await import('./config.ts');
+    return runConfig(pod, options, command);
+  });
 }
 
 const withPlan = (command: Command): Command =>

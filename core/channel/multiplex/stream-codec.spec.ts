@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import fc from 'fast-check';
 import { describe, it } from 'mocha';
 import { SallyportError } from '#core/errors/error.ts';
+import { StreamMessageSchema } from '#gen/sallyport/channel/v1/channel_pb.js';
 import { errorOf, resetOf, type StreamMessage } from './messages.ts';
-import { decodeStreamMessage, encodeStreamMessage } from './stream-codec.ts';
+import {
+  decodeStreamFrame,
+  decodeStreamMessage,
+  encodeByDescriptor,
+  encodeStreamMessage,
+} from './stream-codec.ts';
 
 const reset = {
   ...{ reason: 'POLICY_DENIED', message: 'm', hint: 'h' },
@@ -52,5 +60,114 @@ describe('stream messages', () => {
     const strange = errorOf({ ...reset, reason: 'FROM_THE_FUTURE' });
     assert.equal(strange.reason, 'INTERNAL');
     assert.match(strange.message, /FROM_THE_FUTURE: m/);
+  });
+});
+
+describe('stream messages, written and read without protobuf-es', () => {
+  const u32 = fc.oneof(fc.nat({ max: 300 }), fc.integer({ min: 0, max: 0xffff_ffff }));
+  const text = fc.oneof(fc.string({ maxLength: 200 }), fc.string({ unit: 'grapheme', maxLength: 5 }));
+  const headers = fc.array(fc.record({ name: text, value: text }), { maxLength: 4 });
+  const piece = fc.uint8Array({ maxLength: 300 });
+  const any: fc.Arbitrary<StreamMessage> = fc.oneof(
+    fc.record({
+      ...{ requestId: u32, kind: fc.constant('requestHead' as const) },
+      head: fc.record({ method: text, authority: text, path: text, headers }),
+    }),
+    fc.record({
+      ...{ requestId: u32, kind: fc.constant('responseHead' as const) },
+      head: fc.record({ status: u32, headers }),
+    }),
+    fc.record({ requestId: u32, kind: fc.constant('data' as const), data: piece }),
+    fc.record({ requestId: u32, kind: fc.constant('end' as const) }),
+    fc.record({ requestId: u32, kind: fc.constant('credit' as const), credit: u32 }),
+  );
+  const plain = (message: unknown) => JSON.parse(JSON.stringify(message));
+
+  it('are the same bytes, and the same messages', () => {
+    fc.assert(
+      fc.property(any, (message) => {
+        const bytes = encodeStreamMessage(message);
+        assert.deepEqual(Buffer.from(bytes), Buffer.from(encodeByDescriptor(message)));
+        assert.deepEqual(plain(decodeStreamMessage(bytes)), plain(message));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('read whatever protobuf-es reads, and refuse what it refuses', () => {
+    const reference = (bytes: Uint8Array): unknown => {
+      const { requestId, kind } = fromBinary(StreamMessageSchema, bytes, { readUnknownFields: false });
+      if (kind.case === undefined || kind.case === 'batch') throw new Error('no message');
+      const value = JSON.parse(
+        JSON.stringify(kind.value, (name, each) => (name.startsWith('$') ? undefined : each)),
+      );
+      return { requestId, kind: kind.case, value };
+    };
+    const ours = (message: StreamMessage): unknown => {
+      const { requestId, kind, ...rest } = plain(message);
+      return { requestId, kind, value: kind === 'end' ? true : Object.values(rest)[0] };
+    };
+    let readable = 0;
+    fc.assert(
+      fc.property(any, fc.nat(), fc.nat({ max: 255 }), (message, place, byte) => {
+        const bytes = encodeStreamMessage(message);
+        if (bytes.length > 0) bytes[place % bytes.length] = byte;
+        let expected: unknown;
+        try {
+          expected = reference(bytes);
+        } catch {
+          assert.throws(() => decodeStreamMessage(bytes), { reason: 'MALFORMED' });
+          return;
+        }
+        const read = decodeStreamMessage(bytes);
+        // An end says that it is one whatever its value.
+        if (read.kind === 'end') return;
+        readable++;
+        assert.deepEqual(ours(read), expected);
+      }),
+      { numRuns: 2000 },
+    );
+    assert.ok(readable > 100, `${readable}`);
+  });
+});
+
+describe('a stream frame', () => {
+  const wire = (messages: StreamMessage[]) =>
+    toBinary(
+      StreamMessageSchema,
+      create(StreamMessageSchema, {
+        kind: {
+          case: 'batch',
+          value: {
+            messages: messages.map((each) => fromBinary(StreamMessageSchema, encodeByDescriptor(each))),
+          },
+        },
+      }),
+    );
+
+  it('holds one message or a batch', () => {
+    for (const message of messages)
+      assert.deepEqual(decodeStreamFrame(encodeStreamMessage(message)), [message]);
+    assert.deepEqual(decodeStreamFrame(wire(messages)), messages);
+    // The same, with a request id that says nothing in front.
+    assert.deepEqual(decodeStreamFrame(Uint8Array.of(8, 0, ...wire(messages))), messages);
+  });
+
+  it('is no batch of none, of too many, or of batches', () => {
+    const malformed = { reason: 'MALFORMED' };
+    const many = Array.from({ length: 4097 }, (): StreamMessage => ({ requestId: 1, kind: 'end' }));
+    assert.equal(decodeStreamFrame(wire(many.slice(1))).length, 4096);
+    for (const bytes of [wire([]), wire(many), Uint8Array.of(0x42, 4, 0x0a, 2, 0x42, 0)]) {
+      assert.throws(() => decodeStreamFrame(bytes), malformed);
+    }
+  });
+
+  it('is not kept alive by a small piece of it', () => {
+    const small: StreamMessage = { requestId: 1, kind: 'data', data: new Uint8Array(10) };
+    const large: StreamMessage = { requestId: 1, kind: 'data', data: new Uint8Array(1000) };
+    const kept = decodeStreamFrame(wire([small, large])).map((each) =>
+      each.kind === 'data' ? each.data.buffer.byteLength : 0,
+    );
+    assert.deepEqual([kept[0], (kept[1] ?? 0) > 1000], [10, true]);
   });
 });

@@ -701,6 +701,15 @@ export declare type StreamMessage = Message<"sallyport.channel.v1.StreamMessage"
      */
     value: number;
     case: "credit";
+  } | {
+    /**
+     * Messages that came together, in order, as if each had a frame of its own; `request_id` is 0.
+     * Sent only to who has said that it takes them (`StreamOpen.batches`, `AttachResponse.batches`).
+     *
+     * @generated from field: sallyport.channel.v1.StreamBatch batch = 8;
+     */
+    value: StreamBatch;
+    case: "batch";
   } | { case: undefined; value?: undefined };
 };
 
@@ -709,4 +718,24 @@ export declare type StreamMessage = Message<"sallyport.channel.v1.StreamMessage"
  * Use `create(StreamMessageSchema)` to create a new message.
  */
 export declare const StreamMessageSchema: GenMessage<StreamMessage>;
+
+/**
+ * Several messages of a stream in one frame.
+ *
+ * @generated from message sallyport.channel.v1.StreamBatch
+ */
+export declare type StreamBatch = Message<"sallyport.channel.v1.StreamBatch"> & {
+  /**
+   * In order; none of them is a batch itself.
+   *
+   * @generated from field: repeated sallyport.channel.v1.StreamMessage messages = 1;
+   */
+  messages: StreamMessage[];
+};
+
+/**
+ * Describes the message sallyport.channel.v1.StreamBatch.
+ * Use `create(StreamBatchSchema)` to create a new message.
+ */
+export declare const StreamBatchSchema: GenMessage<StreamBatch>;
 

@@ -79,6 +79,14 @@ export declare type AttachResponse = Message<"sallyport.relay.v1.AttachResponse"
    * @generated from field: bytes confirmation = 4;
    */
   confirmation: Uint8Array;
+
+  /**
+   * Whether the proxy takes several stream messages in one frame (`StreamMessage.batch`). It stands
+   * outside the seal: whoever changes it can do no more than cut the stream or make it slower.
+   *
+   * @generated from field: bool batches = 5;
+   */
+  batches: boolean;
 };
 
 /**
@@ -223,6 +231,13 @@ export declare type StreamOpen = Message<"sallyport.relay.v1.StreamOpen"> & {
    * @generated from field: bytes epoch = 2;
    */
   epoch: Uint8Array;
+
+  /**
+   * Whether the device takes several stream messages in one frame (`StreamMessage.batch`).
+   *
+   * @generated from field: bool batches = 3;
+   */
+  batches: boolean;
 };
 
 /**

@@ -46,6 +46,13 @@ export function channelCryptoContract(name: string, crypto: ChannelCrypto): void
           '1a71de0a9e060b2905d6a5b67ecd3b3692ddbd7f2d778b8c9803aee328091b58fab324e4fad675945585808b4831d7bc' +
           '3ff4def08e4b7a9de576d26586cec64b61161ae10b594f09e26a7e902ecbd0600691',
       );
+      const into = new Uint8Array(text.length + 20).fill(255);
+      crypto.aead.sealInto(into.subarray(2, -2), key, nonce, aad, text);
+      assert.equal(hex(into), `ffff${hex(sealed)}ffff`);
+      for (const wrong of [15, 17]) {
+        const out = new Uint8Array(text.length + wrong);
+        assert.throws(() => crypto.aead.sealInto(out, key, nonce, aad, text));
+      }
       const opened = crypto.aead.open(key, nonce, aad, sealed);
       assert.ok(opened);
       assert.equal(hex(opened), hex(text));

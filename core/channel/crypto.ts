@@ -30,6 +30,8 @@ export interface ChannelCrypto {
 /** ChaCha20-Poly1305 (RFC 8439): key 32 bytes, nonce 12 bytes, tag 16 bytes at the end. */
 export interface Aead {
   seal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array;
+  /** As `seal`, into `out`, which is 16 bytes longer than the plaintext and does not overlap it. */
+  sealInto(out: Uint8Array, key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): void;
   /** null when the tag does not fit, or the ciphertext is shorter than a tag. */
   open(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array): Uint8Array | null;
 }

@@ -55,6 +55,17 @@ export class FrameSealer {
     return frame;
   }
 
+  /**
+   * As `sealStream`, into `out`, which is 16 bytes longer than the plaintext and does not overlap it. Returns the
+   * sequence number.
+   */
+  sealStreamInto(out: Uint8Array, plaintext: Uint8Array): number {
+    const { key, sequence, aad } = this.#begin(frameType.stream, this.#position);
+    this.#crypto.aead.sealInto(out, key, this.#header.nonce, aad, plaintext);
+    this.#position++;
+    return sequence;
+  }
+
   /** Ends the attachment: overwrites the key; whatever is sealed later is refused. */
   wipe(): void {
     wipe(this.#key);
@@ -62,14 +73,18 @@ export class FrameSealer {
   }
 
   #seal(type: number, bound: number | undefined, plaintext: Uint8Array): SealedFrame {
+    const { key, sequence, aad } = this.#begin(type, bound);
+    return { sequence, ciphertext: this.#crypto.aead.seal(key, this.#header.nonce, aad, plaintext) };
+  }
+
+  #begin(type: number, bound: number | undefined): { key: Uint8Array; sequence: number; aad: Uint8Array } {
     const key = this.#key;
     if (key === undefined) throw closed();
     const sequence = this.#next;
     if (sequence >= maxSequence) throw new SallyportError('SEQUENCE_EXHAUSTED');
     // Counted before sealing: a number that may have met its key is never given again.
     this.#next = sequence + 1;
-    const aad = this.#header.set(sequence, type, bound);
-    return { sequence, ciphertext: this.#crypto.aead.seal(key, this.#header.nonce, aad, plaintext) };
+    return { key, sequence, aad: this.#header.set(sequence, type, bound) };
   }
 }
 

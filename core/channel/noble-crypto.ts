@@ -25,6 +25,10 @@ export const nobleCrypto: ChannelCrypto = {
   },
   aead: {
     seal: (key, nonce, aad, plaintext) => chacha20poly1305(key, nonce, aad).encrypt(plaintext),
+    sealInto: (out, key, nonce, aad, plaintext) => {
+      if (out.length !== plaintext.length + tagBytes) throw new RangeError('a ciphertext has 16 bytes more');
+      chacha20poly1305(key, nonce, aad).encrypt(plaintext, out);
+    },
     open: (key, nonce, aad, ciphertext) => {
       if (ciphertext.length < tagBytes) return null;
       // The library checks these only while decrypting, where it looks like a wrong tag.

@@ -90,6 +90,8 @@ export function adaptToConnect(router: ConnectRouter, route: Route, options: Con
         ),
       );
       break;
+    case 'raw_streaming':
+      throw new Error(`${route.path} is a stream of bytes, which only grpc-server serves`);
   }
 }
 

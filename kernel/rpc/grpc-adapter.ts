@@ -9,6 +9,7 @@ import type {
 } from '@grpc/grpc-js';
 import { SallyportError } from '#core/errors/error.ts';
 import { GrpcCall } from './grpc-call.ts';
+import { pumpBytes } from './grpc-raw-stream.ts';
 import type { Route } from './implement.ts';
 import type { Pipeline } from './pipeline.ts';
 import { readRequest } from './validate.ts';
@@ -32,14 +33,15 @@ export interface GrpcHandler {
 export function adaptToGrpc(route: Route, options: AdapterOptions): GrpcHandler {
   const { pipeline, pod } = options;
   const { input, output } = route.method;
-  const read = (bytes: Buffer): Message => {
+  const bounded = (bytes: Buffer): Buffer => {
     if (bytes.byteLength > options.maxRequestBytes) {
       throw new SallyportError('TOO_LARGE', {
         message: `${bytes.byteLength} bytes; the limit is ${options.maxRequestBytes}`,
       });
     }
-    return readRequest(input, bytes);
+    return bytes;
   };
+  const read = (bytes: Buffer): Message => readRequest(input, bounded(bytes));
   const write = (message: Message): Buffer => {
     const bytes = toBinary(output, message, writeOptions);
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -126,17 +128,26 @@ export function adaptToGrpc(route: Route, options: AdapterOptions): GrpcHandler 
       };
       return { func, type: 'bidi' };
     }
+    case 'raw_streaming': {
+      const func = (grpc: ServerDuplexStream<Buffer, Buffer>): void => {
+        const call = open(grpc);
+        const requests = readAll(grpc, call, bounded);
+        const responses = pipeline.raw(route, call.call, () => route.run(requests, call.call));
+        void pumpBytes(call, grpc, responses, pod);
+      };
+      return { func, type: 'bidi' };
+    }
   }
 }
 
 const writeOptions = { writeUnknownFields: false };
 
 /** The requests of a stream, taken from the wire as they are asked for. */
-async function* readAll(
+async function* readAll<T>(
   grpc: ServerReadableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>,
   call: GrpcCall,
-  read: (bytes: Buffer) => Message,
-): AsyncGenerator<Message, void, undefined> {
+  read: (bytes: Buffer) => T,
+): AsyncGenerator<T, void, undefined> {
   try {
     // A handler that stops reading must still be able to answer, so the stream is not destroyed with it.
     for await (const bytes of grpc.iterator({ destroyOnReturn: false })) yield read(bytes);

@@ -69,12 +69,21 @@ export class GrpcCall {
 
   /** Resolves when the stream takes messages again, or the call is over. */
   async drained(stream: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>) {
+    let drained = (): void => {};
+    await this.whileOpen((done) => {
+      drained = done;
+      stream.once('drain', drained);
+    });
+    stream.off('drain', drained);
+  }
+
+  /** Resolves when what `begin` is given has been called, or the call is over; one wait at a time. */
+  async whileOpen(begin: (done: () => void) => void): Promise<void> {
     if (this.call.over) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
-    stream.once('drain', resolve);
+    begin(resolve);
     await promise;
-    stream.off('drain', resolve);
   }
 
   status(error: SallyportError, pod: string | undefined): GrpcStatus {

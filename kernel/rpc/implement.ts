@@ -24,7 +24,14 @@ export type Route = {
       readonly kind: 'bidi_streaming';
       readonly run: (requests: AsyncIterable<Message>, call: CallContext) => AsyncIterable<Init>;
     }
+  | { readonly kind: 'raw_streaming'; readonly run: RawStream }
 );
+
+/**
+ * A bidirectional stream whose handler reads and writes the messages of its contract itself, for those that carry
+ * so many that a decoder for all contracts would cost more than they do. Nobody has checked the requests.
+ */
+export type RawStream = (requests: AsyncIterable<Uint8Array>, call: CallContext) => AsyncIterable<Uint8Array>;
 
 /** A service with the handlers of some or all of its methods. */
 export interface Implementation {
@@ -37,6 +44,8 @@ export interface ImplementOptions {
   readonly typeName?: string;
   /** Default true; see `Route.admitted`. */
   readonly admitted?: boolean;
+  /** Bidirectional streams by local name, of bytes instead of messages; on grpc-server only. */
+  readonly raw?: Readonly<Record<string, RawStream>>;
 }
 
 /**
@@ -51,9 +60,11 @@ export function implement<S extends DescService>(
   const { typeName = service.typeName, admitted = true } = options;
   const byName = new Map<string, unknown>(Object.entries(handlers));
   const routes = service.methods.flatMap((method): Route[] => {
+    const path = `/${typeName}/${method.name}`;
+    const raw = options.raw?.[method.localName];
+    if (raw !== undefined) return [{ path, method, admitted, kind: 'raw_streaming', run: raw }];
     const run = byName.get(method.localName);
     if (typeof run !== 'function') return [];
-    const path = `/${typeName}/${method.name}`;
     // `Handlers` has tied handler and kind together; here, where all are alike, that is put in words again.
     return [{ path, method, admitted, kind: method.methodKind, run: run.bind(handlers) }];
   });

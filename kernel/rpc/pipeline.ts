@@ -47,12 +47,37 @@ export class Pipeline {
   }
 
   /** Runs an RPC with many responses; each is asked for when the one before has been taken. */
-  async *many<T>(
+  many<T>(
     route: Route & { kind: 'server_streaming' | 'bidi_streaming' },
     call: ServerCall,
     request: () => T,
     run: (request: T) => AsyncIterable<Message | Record<string, unknown>>,
   ): AsyncGenerator<Message, void, undefined> {
+    return this.#each(route, call, request, run, (response) => create(route.method.output, response));
+  }
+
+  /** As `many`, for responses that are bytes already. */
+  raw(
+    route: Route & { kind: 'raw_streaming' },
+    call: ServerCall,
+    run: () => AsyncIterable<Uint8Array>,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    return this.#each(
+      route,
+      call,
+      () => undefined,
+      run,
+      (response) => response,
+    );
+  }
+
+  async *#each<T, R, M>(
+    route: Route,
+    call: ServerCall,
+    request: () => T,
+    run: (request: T) => AsyncIterable<R>,
+    made: (response: R) => M,
+  ): AsyncGenerator<M, void, undefined> {
     const stay = this.#begin(route, call);
     let failed = false;
     try {
@@ -63,7 +88,7 @@ export class Pipeline {
         for (;;) {
           const next = await within(() => responses.next());
           if (next.done) return;
-          yield create(route.method.output, next.value);
+          yield made(next.value);
         }
       } finally {
         await within(() => responses.return?.());

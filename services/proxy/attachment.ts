@@ -5,6 +5,7 @@ import type { RequestFacts } from '#core/policy/facts.ts';
 import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
 import { type Clock, elapsed, type Instant, instant } from '#kernel/time/clock.ts';
 import type { Lease } from './lease.ts';
+import { WorkScope } from './work-scope.ts';
 
 /** An identity assertion, kept while it can be shown. */
 export interface HeldAssertion {
@@ -52,7 +53,8 @@ export class Attachment {
   #clearedUpTo: number;
   #policyVersion: number;
   #used: Instant;
-  #inUse = 0;
+  /** What goes on for the device. */
+  readonly #going = new Set<WorkScope>();
 
   constructor(parts: AttachmentParts, clock: Clock) {
     this.sessionId = parts.sessionId;
@@ -112,22 +114,19 @@ export class Attachment {
 
   /** Milliseconds since it was last used; 0 while something goes on. */
   get idleMs(): number {
-    return this.#inUse > 0 ? 0 : elapsed(this.#clock, this.#used);
+    return this.inUse ? 0 : elapsed(this.#clock, this.#used);
   }
 
   get inUse(): boolean {
-    return this.#inUse > 0;
+    return this.#going.size > 0;
   }
 
-  /** Something begins; the function it returns ends it. */
-  use(): () => void {
-    this.#inUse += 1;
-    let going = true;
+  /** Something begins; the function it returns ends it. It is given up when the attachment ends. */
+  use(work = new WorkScope()): () => void {
+    if (this.ended.aborted) work.giveUp(this.ended.reason);
+    this.#going.add(work);
     return () => {
-      if (!going) return;
-      going = false;
-      this.#inUse -= 1;
-      this.#used = instant(this.#clock);
+      if (this.#going.delete(work)) this.#used = instant(this.#clock);
     };
   }
 
@@ -145,6 +144,7 @@ export class Attachment {
   end(error: SallyportError): void {
     if (this.ended.aborted) return;
     this.#abort.abort(error);
+    for (const work of this.#going) work.giveUp(error);
     this.opener.wipe();
     this.sealer.wipe();
     this.#assertions.clear();

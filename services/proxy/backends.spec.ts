@@ -4,11 +4,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'mocha';
-import { collectBody } from '#core/channel/multiplex/incoming-body.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
-import { type BackendRequest, Backends } from './backends.ts';
+import { type AnswerSink, type BackendRequest, Backends } from './backends.ts';
+import { WorkScope } from './work-scope.ts';
 
+const MiB = 2 ** 20;
 const told = (reason: string, maybeExecuted: boolean) => (error: unknown) =>
   error instanceof SallyportError &&
   error.reason === reason &&
@@ -24,18 +25,33 @@ describe('backends', () => {
   let backends: Backends;
   let handle: (request: IncomingMessage, response: ServerResponse) => void;
   let seen: IncomingMessage[];
-  const signal = new AbortController().signal;
-  const ask = (request: Partial<BackendRequest> = {}) =>
-    backends.request({
-      backend: 'intranet',
-      method: 'POST',
-      authority: 'a.example',
-      path: '/x?y',
-      headers: {},
-      body: undefined,
-      signal,
-      ...request,
-    });
+  /** The status of the answer and all of its body. */
+  const ask = async (request: Partial<BackendRequest> = {}, data?: AnswerSink['data']) => {
+    let status = 0;
+    const pieces: Uint8Array[] = [];
+    await backends.request(
+      {
+        backend: 'intranet',
+        method: 'POST',
+        authority: 'a.example',
+        path: '/x?y',
+        headers: {},
+        body: undefined,
+        scope: new WorkScope(),
+        ...request,
+      },
+      {
+        head: (got) => {
+          status = got;
+        },
+        data: (piece) => {
+          pieces.push(piece);
+          return data?.(piece);
+        },
+      },
+    );
+    return { status, text: Buffer.concat(pieces).toString() };
+  };
   const idle = () => waitFor(() => backends.active === 0, { timeoutMs: 5000, everyMs: 5, what: 'the end' });
 
   beforeEach(async () => {
@@ -61,9 +77,8 @@ describe('backends', () => {
   });
 
   it('are addressed by cluster; bodies go both ways', async () => {
-    const { status, body } = await ask({ body: lazily('one ', 'two'), headers: { 'x-a': ['1', '2'] } });
-    assert.equal(status, 200);
-    assert.equal(Buffer.from(await collectBody(body, 100)).toString(), 'one two');
+    const answer = await ask({ body: lazily('one ', 'two'), headers: { 'x-a': ['1', '2'] } });
+    assert.deepEqual(answer, { status: 200, text: 'one two' });
     const [request] = seen;
     assert.equal(request?.url, '/x?y');
     assert.equal(request?.headers.host, 'intranet');
@@ -79,7 +94,9 @@ describe('backends', () => {
       bodyTimeoutMs: 300,
     });
     const request = { backend: 'b', method: 'GET', authority: 'a', path: '/', headers: {}, body: undefined };
-    await assert.rejects(away.request({ ...request, signal }), told('BACKEND_UNAVAILABLE', false));
+    const sink = { head: () => assert.fail('no answer'), data: () => undefined };
+    const asking = away.request({ ...request, scope: new WorkScope() }, sink);
+    await assert.rejects(asking, told('BACKEND_UNAVAILABLE', false));
     assert.equal(away.active, 0);
     await away.close();
     handle = (_, response) => response.writeHead(503, { 'x-sallyport-unprocessed': '1' }).end('no');
@@ -99,8 +116,10 @@ describe('backends', () => {
         response.writeHead(200, { 'content-length': '9' });
         response.write('half', () => end(response));
       };
-      const { body } = await ask();
-      await assert.rejects(collectBody(body, 100), told('BACKEND_FAILED', true));
+      const pieces: string[] = [];
+      const asking = ask({}, (piece) => void pieces.push(String(piece)));
+      await assert.rejects(asking, told('BACKEND_FAILED', true));
+      assert.deepEqual(pieces, ['half']);
     }
     await idle();
   });
@@ -113,9 +132,7 @@ describe('backends', () => {
       yield Buffer.from('some');
       await never.promise;
     })();
-    const { status, body } = await ask({ body: endless });
-    assert.equal(status, 413);
-    assert.equal(Buffer.from(await collectBody(body, 100)).toString(), 'no');
+    assert.deepEqual(await ask({ body: endless }), { status: 413, text: 'no' });
     await idle();
     never.reject(new Error('over'));
   });
@@ -127,32 +144,93 @@ describe('backends', () => {
     })();
     await assert.rejects(ask({ body: failing }), { reason: 'TOO_LARGE' });
     handle = () => {};
-    const caller = new AbortController();
-    const asking = assert.rejects(ask({ signal: caller.signal }), { reason: 'SESSION_REVOKED' });
+    const scope = new WorkScope();
+    const asking = assert.rejects(ask({ scope }), { reason: 'SESSION_REVOKED' });
     await waitFor(() => seen.length === 2, { timeoutMs: 5000, everyMs: 5, what: 'the request' });
-    caller.abort(new SallyportError('SESSION_REVOKED'));
+    scope.giveUp(new SallyportError('SESSION_REVOKED'));
     await asking;
     handle = (_, response) => response.writeHead(200).write('half');
-    const later = new AbortController();
-    const { body } = await ask({ signal: later.signal });
-    later.abort(new SallyportError('LEASE_LOST'));
-    await assert.rejects(collectBody(body, 100), { reason: 'LEASE_LOST' });
+    const later = new WorkScope();
+    const half = ask({ scope: later }, () => void later.giveUp(new SallyportError('LEASE_LOST')));
+    await assert.rejects(half, { reason: 'LEASE_LOST' });
+    const before = new WorkScope();
+    before.giveUp(new SallyportError('CANCELLED'));
+    await assert.rejects(ask({ scope: before }), { reason: 'CANCELLED' });
     await idle();
   });
 
-  it('take so many at a time, answers that nobody has read included', async () => {
+  it('are given up by who cannot take their answer', async () => {
     handle = (_, response) => response.writeHead(200).write('more to come');
-    const caller = new AbortController();
-    const answers = [await ask({ signal: caller.signal }), await ask({ signal: caller.signal })];
+    const throwing = () => {
+      throw new SallyportError('LEASE_LOST');
+    };
+    await assert.rejects(ask({}, throwing), { reason: 'LEASE_LOST' });
+    const failing = () => Promise.reject(new SallyportError('DEADLINE'));
+    await assert.rejects(ask({}, failing), { reason: 'DEADLINE' });
+    await idle();
+  });
+
+  it('wait while the answer is not taken, and its end waits with it', async () => {
+    let sent = 0;
+    handle = (_, response) => {
+      response.writeHead(200, { 'content-length': 64 * MiB });
+      const more = (): void => {
+        while (sent < 64) {
+          sent += 1;
+          if (!response.write(Buffer.alloc(MiB))) break;
+        }
+        if (sent < 64) response.once('drain', more);
+        else response.end();
+      };
+      more();
+    };
+    let taken = 0;
+    let room = Promise.withResolvers<void>();
+    let over = false;
+    const asking = ask({}, (piece) => {
+      taken += piece.length;
+      return room.promise;
+    }).then(() => {
+      over = true;
+    });
+    await waitFor(() => taken > 0, { timeoutMs: 5000, everyMs: 5, what: 'a piece' });
+    let last = -1;
+    await waitFor(
+      () => {
+        const still = last === sent;
+        last = sent;
+        return still;
+      },
+      { timeoutMs: 5000, everyMs: 50, what: 'the backend to stand still' },
+    );
+    assert.ok(sent < 64, `${sent} MiB were sent for ${taken} bytes that were taken`);
+    assert.equal(over, false);
+    const before = room;
+    room = Promise.withResolvers();
+    room.resolve();
+    before.resolve();
+    await asking;
+    assert.equal(taken, 64 * MiB);
+    await idle();
+  });
+
+  it('take so many at a time, answers that nobody takes included', async () => {
+    handle = (_, response) => response.writeHead(200).write('more to come');
+    const never = new Promise<void>(() => {});
+    const scopes = [new WorkScope(), new WorkScope()];
+    const asking = scopes.map((scope) =>
+      assert.rejects(
+        ask({ scope }, () => never),
+        { reason: 'CANCELLED' },
+      ),
+    );
     await assert.rejects(ask(), told('OVERLOADED', false));
-    const [first] = answers;
-    for await (const piece of first?.body ?? []) {
-      assert.ok(piece);
-      break;
-    }
+    scopes[0]?.giveUp(new SallyportError('CANCELLED'));
     await waitFor(() => backends.active === 1, { timeoutMs: 5000, everyMs: 5, what: 'room' });
-    await ask({ signal: caller.signal });
-    caller.abort(new SallyportError('CANCELLED'));
+    handle = (_, response) => response.end('room');
+    assert.equal((await ask()).text, 'room');
+    scopes[1]?.giveUp(new SallyportError('CANCELLED'));
+    await Promise.all(asking);
     await idle();
   });
 

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { type Dispatcher, errors, Pool } from 'undici';
 import { SallyportError } from '#core/errors/error.ts';
+import type { WorkScope } from './work-scope.ts';
 
 /** The host that a backend is to see; the sidecar's egress is addressed by the name of the cluster. */
 const authorityHeader = 'x-sallyport-authority';
@@ -27,13 +28,15 @@ export interface BackendRequest {
   readonly headers: Record<string, string | string[]>;
   readonly body: AsyncIterable<Uint8Array> | Uint8Array | undefined;
   /** Gives the request up, its answer's body included. */
-  readonly signal: AbortSignal;
+  readonly scope: WorkScope;
 }
 
-export interface BackendResponse {
-  readonly status: number;
-  readonly headers: Record<string, string | string[] | undefined>;
-  readonly body: AsyncIterable<Uint8Array>;
+/** Who takes an answer. What it throws gives the request up. */
+export interface AnswerSink {
+  /** Once, before all of the body. */
+  head(status: number, headers: Record<string, string | string[] | undefined>): void;
+  /** A piece of the body. Returns a promise while no more should come; a little may all the same. */
+  data(piece: Uint8Array): Promise<void> | undefined;
 }
 
 interface Backend {
@@ -58,34 +61,22 @@ export class Backends {
   }
 
   /**
-   * Errors say in their metadata whether the backend may have acted (`maybeExecuted`: true or false).
-   * @throws BACKEND_UNAVAILABLE, OVERLOADED (it never saw the request), BACKEND_FAILED, REQUEST_INVALID, or
-   *   the signal's reason
+   * Resolves when the sink has the whole answer. Errors say in their metadata whether the backend may have acted
+   * (`maybeExecuted`: true or false).
+   * @throws BACKEND_UNAVAILABLE, OVERLOADED (it never saw the request), BACKEND_FAILED, REQUEST_INVALID, what the
+   *   sink throws, or the scope's reason
    */
-  async request(request: BackendRequest): Promise<BackendResponse> {
-    const { backend, signal } = request;
+  request(request: BackendRequest, sink: AnswerSink): Promise<void> {
+    const { backend, scope } = request;
+    if (scope.givenUp) return Promise.reject(scope.reason);
     const to = this.#backend(backend);
-    if (to.active >= this.#limits.connections) throw overloaded(backend);
+    if (to.active >= this.#limits.connections) return Promise.reject(overloaded(backend));
     to.active += 1;
-    let going = true;
-    const done = (): void => {
-      if (going) to.active -= 1;
-      going = false;
-    };
-    try {
-      const { body, headers, statusCode: status } = await ask(to.pool, request);
-      body.once('close', done);
-      // Whoever reads is told by the iterator; when nobody reads any more, the cause has been told already.
-      body.on('error', done);
-      if (headers[unprocessedHeader] !== undefined || headers[localReplyHeader] !== undefined) {
-        body.destroy();
-        throw headers[unprocessedHeader] === undefined ? failed(backend, 'broke off') : unavailable(backend);
-      }
-      return { status, headers, body: bodyOf(body, signal, backend) };
-    } catch (error) {
-      done();
-      throw signal.aborted ? signal.reason : failure(error, backend);
-    }
+    const asking = new Asking(request, sink, () => {
+      to.active -= 1;
+    });
+    to.pool.dispatch(requestOptions(request), asking);
+    return asking.answered;
   }
 
   async close(): Promise<void> {
@@ -111,34 +102,109 @@ export class Backends {
   }
 }
 
-function ask(pool: Pool, request: BackendRequest): Promise<Dispatcher.ResponseData> {
-  const { method, path, headers, authority, body, signal } = request;
-  return pool.request({
+function requestOptions(request: BackendRequest): Dispatcher.DispatchOptions {
+  const { method, path, headers, authority, body } = request;
+  const fields: (string | string[])[] = [authorityHeader, authority];
+  for (const name in headers) fields.push(name, headers[name] ?? '');
+  return {
     // undici takes any token; its type knows only the common ones.
     method: method as Dispatcher.HttpMethod,
     path,
-    headers: { ...headers, [authorityHeader]: authority },
+    headers: fields as string[],
     body: body === undefined ? null : body instanceof Uint8Array ? body : readable(body),
-    signal,
     // Only Envoy repeats requests.
     idempotent: false,
-  });
+  };
 }
 
 function readable(body: AsyncIterable<Uint8Array>): Readable {
   return Readable.from(body, { objectMode: false, highWaterMark: 65_536 });
 }
 
-/** The pieces of an answer's body; what breaks it off is told as BACKEND_FAILED. */
-async function* bodyOf(
-  body: AsyncIterable<Uint8Array>,
-  signal: AbortSignal,
-  backend: string,
-): AsyncGenerator<Uint8Array> {
-  try {
-    yield* body;
-  } catch (error) {
-    throw signal.aborted ? signal.reason : failure(error, backend);
+/** One request at undici, whose callbacks it takes: a promise and a stream for each cost more than the rest. */
+class Asking implements Dispatcher.DispatchHandler {
+  readonly answered: Promise<void>;
+  readonly #settle: { resolve: () => void; reject: (error: unknown) => void };
+  readonly #request: BackendRequest;
+  readonly #sink: AnswerSink;
+  readonly #done: () => void;
+  readonly #forget: () => void;
+  #controller: Dispatcher.DispatchController | undefined;
+  /** Of the sink, for the pieces that it has. */
+  #taking: Promise<void> | undefined;
+
+  /** `done` is called when undici has done with the request. */
+  constructor(request: BackendRequest, sink: AnswerSink, done: () => void) {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.answered = promise;
+    this.#settle = { resolve, reject };
+    this.#request = request;
+    this.#sink = sink;
+    this.#done = done;
+    const { scope } = request;
+    this.#forget = scope.onGivenUp(() => this.#fail(scope.reason));
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    const { scope } = this.#request;
+    this.#controller = controller;
+    if (scope.givenUp) controller.abort(SallyportError.from(scope.reason));
+  }
+
+  onResponseStart(
+    _: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
+    // Informational; the answer comes behind it.
+    if (status < 200) return;
+    const { backend } = this.#request;
+    if (headers[unprocessedHeader] !== undefined) this.#fail(unavailable(backend));
+    else if (headers[localReplyHeader] !== undefined) this.#fail(failed(backend, 'broke off'));
+    else this.#give(() => this.#sink.head(status, headers));
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, piece: Uint8Array): void {
+    // A parser that goes on with nothing to read gives an empty piece.
+    if (controller.aborted || piece.length === 0) return;
+    this.#give(() => {
+      const taking = this.#sink.data(piece);
+      if (taking === undefined) return;
+      controller.pause();
+      this.#taking = taking;
+      taking.then(
+        () => this.#taking === taking && controller.resume(),
+        (error: unknown) => this.#fail(error),
+      );
+    });
+  }
+
+  onResponseEnd(): void {
+    this.#done();
+    if (this.#taking === undefined) this.#settle.resolve();
+    else this.#taking.then(this.#settle.resolve, this.#settle.reject);
+    this.#forget();
+  }
+
+  onResponseError(_: unknown, error: Error): void {
+    this.#done();
+    this.#fail(error);
+  }
+
+  #give(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** The first failure counts. */
+  #fail(error: unknown): void {
+    this.#forget();
+    const { scope, backend } = this.#request;
+    this.#settle.reject(scope.givenUp ? scope.reason : failure(error, backend));
+    this.#controller?.abort(SallyportError.from(error));
   }
 }
 

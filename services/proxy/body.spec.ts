@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { SallyportError } from '#core/errors/error.ts';
 import { ManualClock } from '#kernel/time/manual-clock.ts';
-import { requestBody, whileLive } from './body.ts';
+import { requestBody } from './body.ts';
 import { givenAttachment, listOf } from './test/given.ts';
 
 /** A body that notes whether its reader gave it up. */
@@ -75,6 +74,17 @@ describe('a request’s body', () => {
     assert.equal(await lengthOf(long), 20_000);
   });
 
+  it('that has come whole is not waited for, and has a length', async () => {
+    const { options } = given(10);
+    const whole = (length: number) => ({ ...pieces().body, takeRest: () => new Uint8Array(length) });
+    assert.equal(await requestBody(request('POST'), whole(0), options), undefined);
+    assert.deepEqual(await requestBody(request('POST'), whole(10), options), new Uint8Array(10));
+    await assert.rejects(requestBody(request('POST'), whole(11), options), { reason: 'TOO_LARGE' });
+    await assert.rejects(requestBody(request('POST', '4'), whole(3), options), { reason: 'REQUEST_INVALID' });
+    const coming = { ...pieces(3, 4).body, takeRest: () => undefined };
+    assert.equal(await lengthOf(await requestBody(request('POST'), coming, options)), 7);
+  });
+
   it('is taken only while the right lasts', async () => {
     const { clock, options } = given();
     const body = await requestBody(request('PUT'), pieces(1, 1).body, options);
@@ -95,23 +105,5 @@ describe('a request’s body', () => {
       break;
     }
     assert.deepEqual(state, { given: 1, returned: false });
-  });
-});
-
-describe('an answer’s body', () => {
-  it('is given only while the right lasts, its end included', async () => {
-    const { clock, options } = given();
-    const explain = (thrown: unknown) => SallyportError.from(thrown);
-    const reader = whileLive(pieces(1).body, options.attachment, explain);
-    await reader.next();
-    await clock.advance(10_000);
-    await assert.rejects(reader.next(), { reason: 'LEASE_LOST' });
-    const left = pieces(1, 1);
-    const fresh = givenAttachment(clock);
-    for await (const piece of whileLive(left.body, fresh, explain)) {
-      assert.ok(piece);
-      break;
-    }
-    assert.equal(left.state.returned, true, 'the backend’s connection is let go');
   });
 });

@@ -2,6 +2,12 @@ import { SallyportError } from '#core/errors/error.ts';
 import type { Attachment } from './attachment.ts';
 import type { CleanRequest } from './request-head.ts';
 
+/** A body that comes in pieces, or may have come already. */
+export interface BodyInPieces extends AsyncIterable<Uint8Array> {
+  /** All of it that is unread, once its end has come; else undefined, and nothing is taken. */
+  takeRest?(): Uint8Array | undefined;
+}
+
 type Body = AsyncIterable<Uint8Array> | Uint8Array;
 
 /** Methods whose requests mostly have no body. */
@@ -17,11 +23,12 @@ const wholeUpTo = 16_384;
  */
 export async function requestBody(
   { method, headers }: CleanRequest,
-  body: Body,
+  given: BodyInPieces | Uint8Array,
   { attachment, limit }: { attachment: Attachment; limit: number },
 ): Promise<Body | undefined> {
   const announced = headers['content-length'] === undefined ? undefined : Number(headers['content-length']);
   if (announced !== undefined && announced > limit) throw tooLarge(limit);
+  const body = given instanceof Uint8Array ? given : (given.takeRest?.() ?? given);
   if (body instanceof Uint8Array) {
     if (body.length > limit) throw tooLarge(limit);
     if (announced !== undefined && announced !== body.length) throw wrongLength();
@@ -75,24 +82,6 @@ async function* bounded(
     const next = await pieces.next();
     if (next.done) return;
     chunk = next.value;
-  }
-}
-
-/** The pieces of an answer for as long as the attachment has its right; failures as `explain` puts them. */
-export async function* whileLive(
-  body: AsyncIterable<Uint8Array>,
-  attachment: Attachment,
-  explain: (thrown: unknown) => SallyportError,
-): AsyncGenerator<Uint8Array> {
-  try {
-    for await (const chunk of body) {
-      attachment.assertLive();
-      yield chunk;
-    }
-    // What came after the last piece, its end, counts too.
-    attachment.assertLive();
-  } catch (thrown) {
-    throw explain(thrown);
   }
 }
 

@@ -15,9 +15,10 @@ import { Backends } from './backends.ts';
 import type { ProxyConfig } from './config.ts';
 import { Openings } from './openings.ts';
 import { PolicyHolder } from './policy-holder.ts';
-import { relayService } from './relay-service.ts';
+import { type RelayServiceDeps, relayService } from './relay-service.ts';
 import { Revocations } from './revocations.ts';
 import { securityTier } from './security-tier.ts';
+import { relayStream } from './stream.ts';
 import { watchPod } from './watch.ts';
 
 /** How often leases in use are looked at. */
@@ -78,7 +79,7 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
   const draining = new AbortController();
   const stopped = new AbortController();
   const health = new HealthState([Relay.typeName]);
-  const service = relayService({
+  const service: RelayServiceDeps = {
     authorizer,
     backends,
     log,
@@ -90,9 +91,12 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     maxBodyBytes: limits.maxBody,
     stallMs: config.backends.stallTimeout,
     draining: draining.signal,
+  };
+  const relay = implement(Relay, relayService(service), {
+    raw: { stream: (requests, call) => relayStream(service, requests, call) },
   });
   const server = createGrpcServer({
-    services: [implement(Relay, service)],
+    services: [relay],
     log,
     pod,
     health,

@@ -1,7 +1,7 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { createValidator } from '@bufbuild/protovalidate';
-import { collectBody } from '#core/channel/multiplex/incoming-body.ts';
-import { resetOf } from '#core/channel/multiplex/messages.ts';
+import { concat } from '#core/channel/bytes.ts';
+import { type ResponseHead, resetOf } from '#core/channel/multiplex/messages.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { routeKeyOf } from '#core/ids/session-id.ts';
 import {
@@ -12,15 +12,14 @@ import {
 import type { Relay } from '#gen/sallyport/relay/v1/relay_pb.js';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import type { Clock } from '#kernel/time/clock.ts';
-import { abortScope } from './abort-scope.ts';
 import type { Attachment } from './attachment.ts';
 import type { Attachments } from './attachments.ts';
 import { counts } from './metrics.ts';
 import type { Openings } from './openings.ts';
-import { type RelayDeps, relay } from './relay.ts';
+import { type RelayDeps, type RelaySink, relay } from './relay.ts';
 import type { Revocations } from './revocations.ts';
 import type { SecurityTier } from './security-tier.ts';
-import { relayStream } from './stream.ts';
+import { WorkScope } from './work-scope.ts';
 
 const validator = createValidator();
 const routeHeader = 'x-sallyport-route';
@@ -40,8 +39,8 @@ export interface RelayServiceDeps extends RelayDeps {
   readonly draining: AbortSignal;
 }
 
-/** What devices call. What goes wrong behind the seal is told inside it. */
-export function relayService(deps: RelayServiceDeps): Handlers<typeof Relay> {
+/** What devices call, but for Stream (stream.ts). What goes wrong behind the seal is told inside it. */
+export function relayService(deps: RelayServiceDeps): Omit<Handlers<typeof Relay>, 'stream'> {
   return {
     attach: async (request, call) => {
       checkRoute(call, request.sessionId);
@@ -63,10 +62,11 @@ export function relayService(deps: RelayServiceDeps): Handlers<typeof Relay> {
       const { frame } = request;
       if (frame === undefined) throw new SallyportError('MALFORMED');
       const attachment = deps.attachments.find(request.sessionId, request.epoch);
-      const done = attachment.use();
+      const scope = new WorkScope();
+      const done = attachment.use(scope);
       try {
         const plaintext = attachment.opener.openRequest(frame.sequence, frame.ciphertext);
-        const answer = await exchange(deps, attachment, plaintext, call);
+        const answer = await exchange(deps, attachment, plaintext, call, scope);
         if (attachment.ended.aborted) throw attachment.ended.reason;
         const sealed = attachment.sealer.sealResponse(Number(frame.sequence), answer);
         return { frame: { sequence: BigInt(sealed.sequence), ciphertext: sealed.ciphertext } };
@@ -74,8 +74,6 @@ export function relayService(deps: RelayServiceDeps): Handlers<typeof Relay> {
         done();
       }
     },
-
-    stream: (requests, call) => relayStream(deps, requests, call, call.remoteAddress),
   };
 }
 
@@ -85,46 +83,56 @@ async function exchange(
   attachment: Attachment,
   plaintext: Uint8Array,
   call: CallContext,
+  scope: WorkScope,
 ): Promise<Uint8Array> {
-  const scope = abortScope(call.signal, attachment.ended);
+  const gone = (): void => scope.giveUp(call.signal.reason);
+  call.signal.addEventListener('abort', gone, { once: true });
+  if (call.signal.aborted) gone();
   try {
     const { head, body } = parseExchange(plaintext);
     if (head === undefined) throw new SallyportError('MALFORMED');
-    const answer = await relay(deps, attachment, {
-      head,
-      body,
-      scope,
-      clientAddress: call.remoteAddress,
-      oneCall: true,
-    });
-    const { status, headers } = answer;
-    return toBinary(
-      ExchangeResponseBodySchema,
-      create(ExchangeResponseBodySchema, {
-        head: { status, headers },
-        body: await wholeBody(answer.body),
-      }),
-    );
+    const answer = new WholeAnswer();
+    const { remoteAddress: clientAddress } = call;
+    await relay(deps, attachment, { head, body, scope, clientAddress, oneCall: true }, answer);
+    return toBinary(ExchangeResponseBodySchema, create(ExchangeResponseBodySchema, answer.message()));
   } catch (thrown) {
     const error = resetOf(SallyportError.from(thrown));
     return toBinary(ExchangeResponseBodySchema, create(ExchangeResponseBodySchema, { error }));
   } finally {
-    scope.end();
+    call.signal.removeEventListener('abort', gone);
   }
 }
 
-async function wholeBody(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  try {
-    return await collectBody(body, maxExchangeBytes);
-  } catch (thrown) {
-    const error = SallyportError.from(thrown);
-    if (error.reason !== 'TOO_LARGE') throw error;
+/** An answer that has to fit into one frame. */
+class WholeAnswer implements RelaySink {
+  #head: ResponseHead | undefined;
+  readonly #pieces: Uint8Array[] = [];
+  #bytes = 0;
+
+  head(head: ResponseHead): void {
+    this.#head = head;
+  }
+
+  /** @throws TOO_LARGE */
+  data(piece: Uint8Array): undefined {
+    this.#bytes += piece.length;
+    this.#pieces.push(piece);
+    if (this.#bytes <= maxExchangeBytes) return;
     // The backend has acted; only its answer does not fit.
     throw new SallyportError('TOO_LARGE', {
       message: `the answer is longer than the ${maxExchangeBytes} bytes of one frame`,
       hint: 'ask over Stream',
       metadata: { maybeExecuted: 'true' },
     });
+  }
+
+  message(): MessageInitShape<typeof ExchangeResponseBodySchema> {
+    if (this.#head === undefined)
+      throw new SallyportError('INTERNAL', { message: 'an answer without a head' });
+    const { status, headers } = this.#head;
+    const [only] = this.#pieces;
+    const body = only !== undefined && this.#pieces.length === 1 ? only : concat(...this.#pieces);
+    return { head: { status, headers: [...headers] }, body };
   }
 }
 

@@ -4,9 +4,11 @@ import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-ho
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import { afterEach, beforeEach, describe, it } from 'mocha';
+import { SallyportError } from '#core/errors/error.ts';
 import { tracer, withSpan } from '#kernel/telemetry/spans.ts';
-import type { BackendRequest } from './backends.ts';
+import type { AnswerSink, BackendRequest } from './backends.ts';
 import { backendSpan, relaySpan } from './relay-trace.ts';
+import { WorkScope } from './work-scope.ts';
 
 const deviceTrace = 'a'.repeat(32);
 const deviceSpan = 'b'.repeat(16);
@@ -33,17 +35,28 @@ describe('the trace of a request behind the seal', () => {
     const request: BackendRequest = {
       ...{ backend: 'intranet', method: 'GET', authority: 'x', path: '/secret', body: undefined },
       headers: { traceparent: [...values] },
-      signal: new AbortController().signal,
+      scope: new WorkScope(),
     };
-    const ask = async (got: BackendRequest) => {
+    const ask = async (got: BackendRequest, sink: AnswerSink) => {
       told = String(got.headers.traceparent);
-      return { status: 200, headers: {}, body: (async function* () {})() };
+      sink.head(200, {});
+      await sink.data(Buffer.from('x'));
     };
+    const seen: unknown[] = [];
     const headers = values.map((value) => ({ name: 'traceparent', value }));
     const head = { method: 'GET', authority: 'x', path: '/secret', headers };
     await withSpan(tracer(), 'call', {}, () =>
-      relaySpan({ head, oneCall }, () => backendSpan({ request: ask }, request)),
+      relaySpan({ head, oneCall }, (answered) =>
+        backendSpan({ request: ask }, request, {
+          head: (status) => {
+            seen.push(status);
+            answered(status);
+          },
+          data: (piece) => void seen.push(String(piece)),
+        }),
+      ),
     );
+    assert.deepEqual(seen, [200, 'x']);
     return told;
   }
   const spanNamed = (name: string) => {
@@ -59,6 +72,27 @@ describe('the trace of a request behind the seal', () => {
     assert.equal(span.parentSpanContext?.spanId, deviceSpan);
     assert.equal(told, `00-${deviceTrace}-${spanNamed('GET').spanContext().spanId}-01`);
     assert.equal(span.links[0]?.context.spanId, spanNamed('call').spanContext().spanId);
+  });
+
+  it('ends at the head of the answer, with its status, or with why there is none', async () => {
+    let during: string[] = [];
+    const finished = () => exporter.getFinishedSpans().map((each) => each.name);
+    const head = { method: 'GET', authority: 'x', path: '/', headers: [] };
+    await relaySpan({ head }, async (answered) => {
+      answered(204);
+      during = finished();
+      throw new SallyportError('LEASE_LOST');
+    }).catch(() => undefined);
+    assert.deepEqual(during, ['sallyport.relay']);
+    assert.equal(spanNamed('sallyport.relay').attributes['http.response.status_code'], 204);
+    exporter.reset();
+    const denied = new SallyportError('POLICY_DENIED');
+    await assert.rejects(
+      relaySpan({ head }, () => Promise.reject(denied)),
+      denied,
+    );
+    assert.equal(spanNamed('sallyport.relay').attributes['error.type'], 'POLICY_DENIED');
+    assert.equal(exporter.getFinishedSpans().length, 1);
   });
 
   it('is that of a call which carries nothing else, when the device names none', async () => {

@@ -4,22 +4,23 @@ import { SallyportError } from '#core/errors/error.ts';
 import type { RequestFacts } from '#core/policy/facts.ts';
 import { silentLogger } from '#kernel/log/logger.ts';
 import { ManualClock } from '#kernel/time/manual-clock.ts';
-import { abortScope } from './abort-scope.ts';
-import type { BackendRequest, BackendResponse } from './backends.ts';
+import type { AnswerSink, BackendRequest } from './backends.ts';
 import { type RelayRequest, relay } from './relay.ts';
-import { givenAttachment, listOf } from './test/given.ts';
+import { givenAttachment } from './test/given.ts';
+import { WorkScope } from './work-scope.ts';
 
-async function* body(...texts: string[]): AsyncGenerator<Uint8Array> {
-  for (const text of texts) yield Buffer.from(text);
-}
+type Backend = (sink: AnswerSink) => Promise<void> | void;
 
 function given() {
   const clock = new ManualClock();
   const attachment = givenAttachment(clock);
   const asked: RequestFacts[] = [];
   const sent: BackendRequest[] = [];
-  const knobs: { answer: () => Promise<BackendResponse> | BackendResponse; deny?: SallyportError } = {
-    answer: () => ({ status: 200, headers: { etag: '"1"', connection: 'close' }, body: body('a', 'b') }),
+  const knobs: { answer: Backend; deny?: SallyportError } = {
+    answer: async (sink) => {
+      sink.head(200, { etag: '"1"', connection: 'close' });
+      for (const text of ['a', 'b']) await sink.data(Buffer.from(text));
+    },
   };
   const deps = {
     authorizer: {
@@ -30,25 +31,34 @@ function given() {
       },
     },
     backends: {
-      request: async (request: BackendRequest) => {
+      request: async (request: BackendRequest, sink: AnswerSink) => {
         sent.push(request);
-        return knobs.answer();
+        await knobs.answer(sink);
       },
     },
     log: silentLogger,
     maxBodyBytes: 1000,
     newRequestId: () => 'id-1',
   };
-  const scope = abortScope(attachment.ended);
-  const ask = (request: Partial<RelayRequest> = {}, head = {}) =>
-    relay(deps, attachment, {
-      head: { method: 'POST', authority: 'a.example', path: '/%61', headers: [], ...head },
-      body: new Uint8Array(),
-      scope,
-      clientAddress: undefined,
-      ...request,
-    });
-  return { clock, attachment, asked, sent, knobs, scope, ask };
+  /** What the device has got, with the head first. */
+  const got: unknown[] = [];
+  const ask = async (request: Partial<RelayRequest> = {}, head = {}): Promise<void> => {
+    const scope = new WorkScope();
+    const done = attachment.use(scope);
+    await relay(
+      deps,
+      attachment,
+      {
+        head: { method: 'POST', authority: 'a.example', path: '/%61', headers: [], ...head },
+        body: new Uint8Array(),
+        scope,
+        clientAddress: undefined,
+        ...request,
+      },
+      { head: (head) => void got.push(head), data: (piece) => void got.push(String(piece)) },
+    ).finally(done);
+  };
+  return { clock, attachment, asked, sent, knobs, got, ask };
 }
 const told = (reason: string, maybeExecuted: boolean) => (error: SallyportError) => {
   assert.deepEqual(
@@ -60,8 +70,8 @@ const told = (reason: string, maybeExecuted: boolean) => (error: SallyportError)
 
 describe('relaying', () => {
   it('sends what the policy saw, with an assertion and the phone’s address', async () => {
-    const { ask, asked, sent, scope } = given();
-    const answer = await ask(
+    const { ask, asked, sent, got } = given();
+    await ask(
       { clientAddress: '203.0.113.7', body: Buffer.from('x') },
       { headers: [{ name: 'x-sallyport-assertion', value: 'forged' }] },
     );
@@ -69,7 +79,7 @@ describe('relaying', () => {
     assert.deepEqual(asked, [facts]);
     const [request] = sent;
     assert.deepEqual(
-      { ...request, headers: { ...request?.headers } },
+      { ...request, headers: { ...request?.headers }, scope: undefined },
       {
         backend: 'web',
         method: 'POST',
@@ -81,11 +91,10 @@ describe('relaying', () => {
           'x-forwarded-for': '203.0.113.7',
         },
         body: Buffer.from('x'),
-        signal: scope.signal,
+        scope: undefined,
       },
     );
-    assert.deepEqual(answer.headers, [{ name: 'etag', value: '"1"' }]);
-    assert.equal((await listOf(answer.body)).length, 2);
+    assert.deepEqual(got, [{ status: 200, headers: [{ name: 'etag', value: '"1"' }] }, 'a', 'b']);
   });
 
   it('asks nobody about what is no request, and no backend about what is denied or too long', async () => {
@@ -99,7 +108,7 @@ describe('relaying', () => {
   });
 
   it('says that the backend may have acted from when it was asked, unless it knows better', async () => {
-    const { ask, knobs, clock } = given();
+    const { ask, knobs, clock, got } = given();
     knobs.answer = () => {
       throw new SallyportError('BACKEND_UNAVAILABLE', { metadata: { maybeExecuted: 'false' } });
     };
@@ -108,42 +117,40 @@ describe('relaying', () => {
       throw new Error('surprise');
     };
     await assert.rejects(ask(), told('INTERNAL', true));
-    knobs.answer = async () => {
+    knobs.answer = async (sink) => {
       await clock.advance(10_000);
-      return { status: 200, headers: {}, body: body() };
+      sink.head(200, {});
     };
     await assert.rejects(ask(), told('LEASE_LOST', true));
     await assert.rejects(ask(), told('LEASE_LOST', false));
+    assert.deepEqual(got, []);
+  });
+
+  it('gives an answer only while the right lasts, its end included', async () => {
+    for (const late of [1, 2]) {
+      const { ask, knobs, clock, got } = given();
+      knobs.answer = async (sink) => {
+        sink.head(200, {});
+        await sink.data(Buffer.from('a'));
+        await clock.advance(10_000);
+        if (late === 1) await sink.data(Buffer.from('b'));
+      };
+      await assert.rejects(ask(), told('LEASE_LOST', true));
+      assert.equal(got.at(-1), 'a');
+    }
   });
 
   it('ends, also in the middle of an answer, with what ended the attachment', async () => {
-    const { ask, attachment, knobs, sent } = given();
-    knobs.answer = () => ({
-      status: 200,
-      headers: {},
-      body: (async function* () {
-        yield Buffer.from('a');
-        attachment.end(new SallyportError('SESSION_REVOKED'));
-        throw new Error('aborted');
-      })(),
-    });
-    const { body: pieces } = await ask();
-    await assert.rejects(listOf(pieces), told('SESSION_REVOKED', true));
+    const { ask, attachment, knobs, sent, got } = given();
+    knobs.answer = async (sink) => {
+      sink.head(200, {});
+      await sink.data(Buffer.from('a'));
+      attachment.end(new SallyportError('SESSION_REVOKED'));
+      throw new Error('aborted');
+    };
+    await assert.rejects(ask(), told('SESSION_REVOKED', true));
     await assert.rejects(ask(), told('SESSION_REVOKED', false));
     assert.equal(sent.length, 1);
-  });
-});
-
-describe('an abort scope', () => {
-  it('passes a reason on, and is forgotten by its sources when it has ended', () => {
-    const source = new AbortController();
-    const first = abortScope(source.signal);
-    const second = abortScope(source.signal);
-    second.end();
-    assert.equal(second.signal.aborted, true);
-    source.abort('why');
-    assert.equal(first.signal.reason, 'why');
-    assert.notEqual(second.signal.reason, 'why');
-    assert.equal(abortScope(source.signal).signal.reason, 'why');
+    assert.equal(got.length, 2);
   });
 });

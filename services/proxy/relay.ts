@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import type { Header, RequestHead } from '#core/channel/multiplex/messages.ts';
+import type { RequestHead, ResponseHead } from '#core/channel/multiplex/messages.ts';
 import { SallyportError } from '#core/errors/error.ts';
+import type { RequestFacts } from '#core/policy/facts.ts';
 import type { Logger } from '#kernel/log/logger.ts';
-import type { AbortScope } from './abort-scope.ts';
 import type { Attachment } from './attachment.ts';
 import type { Authorizer } from './authorizer.ts';
 import type { Backends } from './backends.ts';
-import { requestBody, whileLive } from './body.ts';
+import { type BodyInPieces, requestBody } from './body.ts';
 import { backendSpan, relaySpan } from './relay-trace.ts';
 import { assertionHeader, cleanRequest, cleanResponseHeaders } from './request-head.ts';
+import type { WorkScope } from './work-scope.ts';
 
 export interface RelayDeps {
   readonly authorizer: Pick<Authorizer, 'admit'>;
@@ -21,82 +22,82 @@ export interface RelayDeps {
 
 export interface RelayRequest {
   readonly head: RequestHead;
-  readonly body: AsyncIterable<Uint8Array> | Uint8Array;
-  /** The caller ends it when it is done with the answer; with it everything stops. */
-  readonly scope: AbortScope;
+  readonly body: BodyInPieces | Uint8Array;
+  /** Given up, it stops everything, and its reason is told. */
+  readonly scope: WorkScope;
   /** As the edge saw the phone. */
   readonly clientAddress: string | undefined;
   /** A call of its own carries it, so that call's trace is its own. */
   readonly oneCall?: boolean;
 }
 
-export interface RelayResponse {
-  readonly status: number;
-  readonly headers: Header[];
-  readonly body: AsyncIterable<Uint8Array>;
+/** Who takes the answer; what it throws ends the request. */
+export interface RelaySink {
+  /** Once, before all of the body. */
+  head(head: ResponseHead): void;
+  /** A piece of the body, in order. Returns a promise while no more should come. */
+  data(piece: Uint8Array): Promise<void> | undefined;
 }
 
 /**
- * One request on its way to a backend: decided, cleaned, shown with an assertion, streamed. All errors, those
- * of the answer's body too, are SallyportErrors with `requestId` and `maybeExecuted` in their metadata: once
- * the backend was asked, whatever goes wrong may have come after its deed.
+ * One request on its way to a backend: decided, cleaned, shown with an assertion, streamed. Resolves when the sink
+ * has the whole answer, for as long as the attachment has its right. All errors are SallyportErrors with
+ * `requestId` and `maybeExecuted` in their metadata: once the backend was asked, whatever goes wrong may have come
+ * after its deed.
  */
 export function relay(
   deps: RelayDeps,
   attachment: Attachment,
   request: RelayRequest,
-): Promise<RelayResponse> {
-  return relaySpan(request, async (span) => {
-    const response = await relayTraced(deps, attachment, request);
-    span.setAttribute('http.response.status_code', response.status);
-    return response;
-  });
+  sink: RelaySink,
+): Promise<void> {
+  return relaySpan(request, (answered) => relayTraced(deps, attachment, request, sink, answered));
 }
 
 async function relayTraced(
   deps: RelayDeps,
   attachment: Attachment,
   request: RelayRequest,
-): Promise<RelayResponse> {
-  const { signal } = request.scope;
+  sink: RelaySink,
+  answered: (status: number) => void,
+): Promise<void> {
+  const { scope, clientAddress } = request;
   const requestId = deps.newRequestId?.() ?? randomUUID();
   let asked = false;
-  const explain = (thrown: unknown): SallyportError =>
-    explained(signal.aborted ? signal.reason : thrown, { requestId, asked }, deps.log);
   try {
     const clean = cleanRequest(request.head);
-    const { clientAddress } = request;
-    const { method, authority, path } = clean;
-    const facts = { method, authority, path, ...(clientAddress !== undefined && { clientAddress }) };
+    const { method, authority, path, headers } = clean;
+    const facts: RequestFacts =
+      clientAddress === undefined ? { method, authority, path } : { method, authority, path, clientAddress };
     const admitted = await deps.authorizer.admit(attachment, facts);
     const limit = admitted.maxBodyBytes ?? deps.maxBodyBytes;
     const body = await requestBody(clean, request.body, { attachment, limit });
     attachment.assertLive();
-    signal.throwIfAborted();
+    scope.assertGoing();
     asked = true;
-    const answer = await backendSpan(deps.backends, {
-      backend: admitted.backend,
-      method,
-      authority: admitted.authority,
-      path,
-      headers: {
-        ...clean.headers,
-        'x-request-id': requestId,
-        [assertionHeader]: admitted.assertion,
-        ...(clientAddress !== undefined && { 'x-forwarded-for': clientAddress }),
+    headers['x-request-id'] = requestId;
+    headers[assertionHeader] = admitted.assertion;
+    if (clientAddress !== undefined) headers['x-forwarded-for'] = clientAddress;
+    await backendSpan(
+      deps.backends,
+      { backend: admitted.backend, method, authority: admitted.authority, path, headers, body, scope },
+      {
+        head: (status, fields) => {
+          // The answer belongs to a session that may have ended meanwhile.
+          attachment.assertLive();
+          answered(status);
+          sink.head({ status, headers: cleanResponseHeaders(fields) });
+        },
+        data: (piece) => {
+          attachment.assertLive();
+          return sink.data(piece);
+        },
       },
-      body,
-      signal,
-    });
-    // The answer belongs to a session that may have ended meanwhile.
+    );
+    // What came after the last piece, its end, counts too.
     attachment.assertLive();
-    return {
-      status: answer.status,
-      headers: cleanResponseHeaders(answer.headers),
-      body: whileLive(answer.body, attachment, explain),
-    };
   } catch (thrown) {
-    throw explain(thrown);
+    throw explained(scope.givenUp ? scope.reason : thrown, { requestId, asked }, deps.log);
   }
 }
 

@@ -104,7 +104,7 @@ export function securityTier(options: SecurityTierOptions): SecurityTier {
       wipe(keys.proxyToDevice);
       return {
         attachment,
-        response: { epoch, serverNonce, proxy: pod, confirmation },
+        response: { epoch, serverNonce, proxy: pod, confirmation, batches: true },
       };
     },
     authorize: async (attachment, { method, authority, path, clientAddress = '' }) => {

@@ -1,34 +1,38 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { StreamMessage } from '#core/channel/multiplex/messages.ts';
 import { type IncomingRequest, Multiplexer } from '#core/channel/multiplex/multiplexer.ts';
-import { decodeStreamMessage, encodeStreamMessage } from '#core/channel/multiplex/stream-codec.ts';
+import { Outbox } from '#core/channel/multiplex/outbox.ts';
+import type { OutgoingBody } from '#core/channel/multiplex/outgoing-body.ts';
+import { decodeStreamFrame } from '#core/channel/multiplex/stream-codec.ts';
 import { SallyportError } from '#core/errors/error.ts';
-import type { StreamOpen, StreamRequest, StreamResponseSchema } from '#gen/sallyport/relay/v1/relay_pb.js';
+import type { StreamOpen } from '#gen/sallyport/relay/v1/relay_pb.js';
 import type { CallContext } from '#kernel/rpc/handlers.ts';
 import type { Clock } from '#kernel/time/clock.ts';
-import { abortScope } from './abort-scope.ts';
 import type { Attachment } from './attachment.ts';
+import type { BodyInPieces } from './body.ts';
 import { relay } from './relay.ts';
 import type { RelayServiceDeps } from './relay-service.ts';
-import { SendQueue } from './send-queue.ts';
-import { stallGuard } from './stall-guard.ts';
+import { type StallGuard, stallGuard } from './stall-guard.ts';
+import { readStreamRequest, sealedResponse } from './stream-wire.ts';
+import { WorkScope } from './work-scope.ts';
 
-type Response = MessageInitShape<typeof StreamResponseSchema>;
-
-/** A device's stream: many requests under one attachment, for as long as it lasts. */
+/** A device's stream: many requests under one attachment, for as long as it lasts. Of messages as bytes. */
 export async function* relayStream(
   deps: RelayServiceDeps,
-  requests: AsyncIterable<StreamRequest>,
+  requests: AsyncIterable<Uint8Array>,
   call: CallContext,
-  clientAddress: string | undefined,
-): AsyncGenerator<Response> {
+): AsyncGenerator<Uint8Array> {
   const incoming = requests[Symbol.asyncIterator]();
-  const attachment = claim(deps, await firstOf(deps, incoming));
-  const queue = new SendQueue<Response>();
-  const multiplexer = multiplex(deps, attachment, queue, clientAddress);
+  const open = await firstOf(deps, incoming);
+  const attachment = claim(deps, open);
+  const outbox = new Outbox({ batches: open.batches, later: setImmediate });
+  const clientAddress = call.remoteAddress;
+  const multiplexer = new Multiplexer({
+    role: 'proxy',
+    send: (message) => outbox.push(message),
+    onRequest: (request) => handle(deps, attachment, request, clientAddress),
+  });
   const end = (reason: SallyportError): void => {
     multiplexer.close(reason);
-    queue.cut(reason);
+    outbox.cut(reason);
   };
   const stops = [
     onAbort(attachment.ended, end),
@@ -36,19 +40,27 @@ export async function* relayStream(
     onAbort(call.signal, end),
     onAbort(deps.draining, (reason) => {
       multiplexer.refuseNew(reason);
-      whenIdle(deps.clock, multiplexer, () => queue.end(reason));
+      whenIdle(deps.clock, multiplexer, () => outbox.end(reason));
     }),
   ];
   // Not waited for: while the device says nothing it goes on, until the call is over.
   read(incoming, attachment, multiplexer).then(
-    () => queue.end(),
-    (error: unknown) => queue.end(error),
+    () => outbox.end(),
+    (error: unknown) => outbox.end(error),
   );
+  const seal = (plaintext: Uint8Array): Uint8Array => sealedResponse(attachment.sealer, plaintext);
   try {
-    yield* queue;
+    for (;;) {
+      const frame = await outbox.take(seal);
+      if (frame === undefined) return;
+      yield frame;
+    }
   } finally {
     for (const stop of stops) stop();
-    multiplexer.close(new SallyportError('CANCELLED', { message: 'the stream has ended' }));
+    const ended = new SallyportError('CANCELLED', { message: 'the stream has ended' });
+    multiplexer.close(ended);
+    // Nobody takes any more: nobody is to wait for room either.
+    outbox.cut(ended);
   }
 }
 
@@ -62,13 +74,14 @@ function onAbort(signal: AbortSignal, run: (reason: SallyportError) => void): ()
 
 async function firstOf(
   { openings }: RelayServiceDeps,
-  incoming: AsyncIterator<StreamRequest>,
+  incoming: AsyncIterator<Uint8Array>,
 ): Promise<StreamOpen> {
   const first = await openings.first(incoming.next());
-  if (first.done || first.value.kind.case !== 'open') {
+  const said = first.done ? undefined : readStreamRequest(first.value);
+  if (said?.kind !== 'open') {
     throw new SallyportError('MALFORMED', { message: 'a stream begins with the name of its attachment' });
   }
-  return first.value.kind.value;
+  return said.open;
 }
 
 /** @throws ATTACH_REQUIRED for an attachment that is not here or has had its stream */
@@ -82,80 +95,77 @@ function claim(deps: RelayServiceDeps, open: StreamOpen): Attachment {
   return attachment;
 }
 
-function multiplex(
-  deps: RelayServiceDeps,
-  attachment: Attachment,
-  queue: SendQueue<Response>,
-  clientAddress: string | undefined,
-): Multiplexer {
-  const seal = (message: StreamMessage): Response => {
-    const { sequence, ciphertext } = attachment.sealer.sealStream(encodeStreamMessage(message));
-    return { frame: { sequence: BigInt(sequence), ciphertext } };
-  };
-  return new Multiplexer({
-    role: 'proxy',
-    send: (message) => queue.push(seal(message)),
-    onRequest: (request) => handle(deps, attachment, request, clientAddress),
-  });
-}
-
 async function handle(
   deps: RelayServiceDeps,
   attachment: Attachment,
   request: IncomingRequest,
   clientAddress: string | undefined,
 ): Promise<void> {
+  const scope = new WorkScope();
   // The lease is kept while requests are under way, not while a stream is merely open.
-  const done = attachment.use();
-  const scope = abortScope(request.signal, attachment.ended);
+  const done = attachment.use(scope);
+  request.onFailed((error) => scope.giveUp(error));
   const stalled = (): void =>
-    scope.abort(new SallyportError('DEADLINE', { message: 'the device neither sends nor takes the body' }));
+    scope.giveUp(new SallyportError('DEADLINE', { message: 'the device neither sends nor takes the body' }));
   const sending = stallGuard(deps.clock, deps.stallMs, stalled);
   const taking = stallGuard(deps.clock, deps.stallMs, stalled);
+  let answer: OutgoingBody | undefined;
   try {
-    const answer = await relay(deps, attachment, {
-      head: request.head,
-      body: { [Symbol.asyncIterator]: () => ({ next: () => sending.during(request.body.next()) }) },
-      scope,
-      clientAddress,
-    });
-    const { status, headers } = answer;
-    const body = request.respond({ status, headers });
-    for await (const chunk of answer.body) await heeding(scope.signal, taking.during(body.write(chunk)));
-    await body.end();
+    // What came in the same frame as the head, often all of the request, is here after that.
+    await undefined;
+    await relay(
+      deps,
+      attachment,
+      { head: request.head, body: guarded(request, sending, scope), scope, clientAddress },
+      {
+        head: (head) => {
+          answer = request.respond(head);
+        },
+        data: (piece) => {
+          const wait = answer?.offer(piece);
+          return wait && heeding(scope, taking.during(wait));
+        },
+      },
+    );
+    await answer?.end();
   } finally {
     sending.stop();
     taking.stop();
-    scope.end();
     done();
   }
 }
 
-/** A write waits for the device's credit; what ends the request ends that wait too. */
-async function heeding(signal: AbortSignal, wait: Promise<void>): Promise<void> {
-  const scope = Promise.withResolvers<never>();
-  const stop = (): void => scope.reject(signal.reason);
-  signal.addEventListener('abort', stop, { once: true });
+function guarded({ body }: IncomingRequest, guard: StallGuard, scope: WorkScope): BodyInPieces {
+  return {
+    takeRest: () => body.takeRest(),
+    [Symbol.asyncIterator]: () => ({ next: () => heeding(scope, guard.during(body.next())) }),
+  };
+}
+
+/** What waits for the device, for its body or its credit, ends with the request. */
+async function heeding<T>(scope: WorkScope, wait: Promise<T>): Promise<T> {
+  const givenUp = Promise.withResolvers<never>();
+  const forget = scope.onGivenUp(() => givenUp.reject(scope.reason));
   try {
-    await Promise.race([wait, scope.promise]);
+    return await Promise.race([wait, givenUp.promise]);
   } finally {
-    signal.removeEventListener('abort', stop);
+    forget();
   }
 }
 
 async function read(
-  incoming: AsyncIterator<StreamRequest>,
+  incoming: AsyncIterator<Uint8Array>,
   attachment: Attachment,
   multiplexer: Multiplexer,
 ): Promise<void> {
   for (let next = await incoming.next(); !next.done; next = await incoming.next()) {
-    const { kind } = next.value;
-    if (kind.case !== 'frame') {
+    const said = readStreamRequest(next.value);
+    if (said.kind !== 'frame') {
       throw new SallyportError('MALFORMED', { message: 'a stream is opened once' });
     }
     if (attachment.ended.aborted) throw attachment.ended.reason;
-    const plaintext = attachment.opener.openStream(kind.value.sequence, kind.value.ciphertext);
-    multiplexer.receive(decodeStreamMessage(plaintext));
+    const plaintext = attachment.opener.openStream(said.sequence, said.ciphertext);
+    for (const message of decodeStreamFrame(plaintext)) multiplexer.receive(message);
   }
 }
 

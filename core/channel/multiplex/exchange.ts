@@ -40,7 +40,8 @@ export class Exchange {
   readonly outgoing: OutgoingBody;
   readonly incoming: IncomingBody;
   readonly #port: ExchangePort;
-  readonly #abort = new AbortController();
+  #onFailed: ((error: SallyportError) => void) | undefined;
+  #failed: SallyportError | undefined;
   #answer: Answer = { at: 'awaited', waiters: [] };
   #open = true;
 
@@ -72,9 +73,10 @@ export class Exchange {
     return this.#open;
   }
 
-  /** Aborted, with the error as its reason, when the request is given up by either side or the stream breaks. */
-  get signal(): AbortSignal {
-    return this.#abort.signal;
+  /** Calls `run` with the error, at once if need be, when the request is given up by either side or the stream breaks. */
+  onFailed(run: (error: SallyportError) => void): void {
+    if (this.#failed !== undefined) run(this.#failed);
+    else this.#onFailed = run;
   }
 
   /** Device: the response, once its head is there. Rejects with the error that ended the request. */
@@ -131,7 +133,8 @@ export class Exchange {
     this.incoming.fail(error);
     this.outgoing.fail(error);
     this.#close();
-    this.#abort.abort(error);
+    this.#failed = error;
+    this.#onFailed?.(error);
   }
 
   #begin(head: ResponseHead): void {

@@ -72,6 +72,15 @@ export class IncomingBody implements AsyncIterable<Uint8Array> {
     this.#waiting = undefined;
   }
 
+  /** All that has arrived and is unread, once the end is there and nobody reads; else undefined, and nothing is taken. */
+  takeRest(): Uint8Array | undefined {
+    if (this.#state.at !== 'ended') return undefined;
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    const [only] = chunks;
+    return only !== undefined && chunks.length === 1 ? only : concat(...chunks);
+  }
+
   /** Drops what has arrived and is unread, for a reader that will not come back. */
   discard(): void {
     this.#chunks = [];

@@ -91,6 +91,38 @@ describe('multiplexer', () => {
     assert.deepEqual(Buffer.from(await answer), Buffer.concat([1, 2, 3].map((seed) => bytes(10, seed))));
   });
 
+  it('a body that can go on its way at once asks nobody to wait', async () => {
+    const { wire, device } = joined(() => new Promise(() => {}));
+    const request = device.request(get);
+    assert.equal(request.body.offer(bytes(100 * 1024)), undefined);
+    assert.equal(wire.toProxy.dataBytes, 100 * 1024);
+    const rest = request.body.offer(bytes(200 * 1024));
+    assert.equal(wire.toProxy.dataBytes, 256 * 1024);
+    const last = request.body.offer(bytes(1));
+    assert.ok(rest && last, 'the next one waits its turn');
+    const refusals = [rest, last].map((each) => assert.rejects(each, refused('CANCELLED')));
+    request.reset(new SallyportError('CANCELLED'));
+    await Promise.all(refusals);
+    await assert.rejects(async () => request.body.offer(bytes(1)), refused('CANCELLED'));
+  });
+
+  it('what has come whole is taken at once', async () => {
+    const rests: (Uint8Array | undefined)[] = [];
+    const { wire, device } = joined(async (request) => {
+      rests.push(request.body.takeRest());
+      await settle();
+      rests.push(request.body.takeRest());
+      await request.respond(ok).end();
+    });
+    const request = device.request(get);
+    wire.toProxy.deliver();
+    for (const seed of [1, 2]) await request.body.write(bytes(10, seed));
+    await request.body.end();
+    while (wire.toProxy.deliver());
+    await pump(wire);
+    assert.deepEqual(rests, [undefined, Uint8Array.from([...bytes(10, 1), ...bytes(10, 2)])]);
+  });
+
   it('bodies wait while the transport is full', async () => {
     const { wire, device } = joined(() => new Promise(() => {}));
     const ready = wire.toProxy.fill();
@@ -138,7 +170,7 @@ describe('multiplexer', () => {
   it('a reset ends both sides, with its reason', async () => {
     const seen: unknown[] = [];
     const { wire, device } = joined((request) => {
-      request.signal.addEventListener('abort', () => seen.push(request.signal.reason));
+      request.onFailed((error) => seen.push(error));
       request.reset(
         new SallyportError('POLICY_DENIED', {
           message: 'no',

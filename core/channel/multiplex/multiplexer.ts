@@ -29,8 +29,8 @@ export interface IncomingRequest {
   readonly id: number;
   readonly head: RequestHead;
   readonly body: IncomingBody;
-  /** Aborted, with the error as its reason, when the device gives the request up or the stream breaks. */
-  readonly signal: AbortSignal;
+  /** Calls `run`, the last one given, with the error when either side gives the request up or the stream breaks. */
+  onFailed(run: (error: SallyportError) => void): void;
   /** Sends the response's head and gives its body to write. Once. */
   respond(head: ResponseHead): OutgoingBody;
   /** Gives the request up. */
@@ -163,7 +163,7 @@ export class Multiplexer {
       id: exchange.id,
       head,
       body: exchange.incoming,
-      signal: exchange.signal,
+      onFailed: (run) => exchange.onFailed(run),
       respond: (responseHead) => {
         if (responded) throw new SallyportError('INTERNAL', { message: 'a request is answered once' });
         responded = true;

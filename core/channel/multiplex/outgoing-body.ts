@@ -11,6 +11,8 @@ export interface OutgoingPort {
 
 type State = { at: 'open' } | { at: 'ended' } | { at: 'failed'; error: SallyportError };
 
+const ended = Promise.resolve();
+
 /** The sending half of a request: cuts what is written into messages and waits for credit and transport. */
 export class OutgoingBody {
   readonly #port: OutgoingPort;
@@ -19,7 +21,9 @@ export class OutgoingBody {
   #credit: number;
   /** Wakes the write that waits for credit; there is at most one, since writes take turns. */
   #wake: (() => void) | undefined;
-  #lastTurn: Promise<void> = Promise.resolve();
+  #lastTurn: Promise<void> = ended;
+  /** Writes and ends that wait or are being sent; what comes while there is none needs no turn. */
+  #turns = 0;
 
   constructor(port: OutgoingPort, limits: MultiplexLimits) {
     this.#port = port;
@@ -31,18 +35,27 @@ export class OutgoingBody {
    * Sends bytes of any length, in order with other writes. Resolves when all of them are on their
    * way; until then the chunk must not be changed. Rejects with the error that ended the request.
    */
-  write(chunk: Uint8Array): Promise<void> {
-    return this.#inTurn(() => this.#deliver(chunk));
+  async write(chunk: Uint8Array): Promise<void> {
+    await this.offer(chunk);
+  }
+
+  /** As `write`; undefined when all of it is on its way already, and nobody need wait. */
+  offer(chunk: Uint8Array): Promise<void> | undefined {
+    let at = 0;
+    if (this.#turns === 0 && this.#state.at === 'open') {
+      while (at < chunk.length && this.#credit > 0 && this.#port.busy() === undefined) {
+        at = this.#sendPiece(chunk, at);
+      }
+      if (at === chunk.length) return undefined;
+    }
+    return this.#inTurn(() => this.#deliver(chunk, at));
   }
 
   /** Tells that the body is complete, after all writes before it. Rejects as `write`; ending twice is fine. */
   end(): Promise<void> {
-    return this.#inTurn(() => {
-      if (this.#state.at === 'ended') return;
-      this.#check();
-      this.#state = { at: 'ended' };
-      this.#port.sendEnd();
-    });
+    if (this.#turns > 0 || this.#state.at === 'failed') return this.#inTurn(() => this.#end());
+    this.#end();
+    return ended;
   }
 
   /** Whether `end` was sent. */
@@ -65,20 +78,30 @@ export class OutgoingBody {
     this.#wakeUp();
   }
 
-  async #deliver(chunk: Uint8Array): Promise<void> {
-    let at = 0;
+  #end(): void {
+    if (this.#state.at === 'ended') return;
+    this.#check();
+    this.#state = { at: 'ended' };
+    this.#port.sendEnd();
+  }
+
+  async #deliver(chunk: Uint8Array, from: number): Promise<void> {
+    let at = from;
     while (at < chunk.length) {
       this.#check();
       const busy = this.#port.busy();
       if (busy) await busy;
       else if (this.#credit === 0) await this.#moreCredit();
-      else {
-        const length = Math.min(this.#credit, this.#limits.maxData, chunk.length - at);
-        this.#credit -= length;
-        this.#port.sendData(chunk.subarray(at, at + length));
-        at += length;
-      }
+      else at = this.#sendPiece(chunk, at);
     }
+  }
+
+  /** As much as one message and the credit hold; returns where the rest begins. */
+  #sendPiece(chunk: Uint8Array, at: number): number {
+    const end = at + Math.min(this.#credit, this.#limits.maxData, chunk.length - at);
+    this.#credit -= end - at;
+    this.#port.sendData(at === 0 && end === chunk.length ? chunk : chunk.subarray(at, end));
+    return end;
   }
 
   #moreCredit(): Promise<void> {
@@ -102,6 +125,7 @@ export class OutgoingBody {
   async #inTurn(act: () => void | Promise<void>): Promise<void> {
     const before = this.#lastTurn;
     let done = () => {};
+    this.#turns++;
     this.#lastTurn = new Promise((resolve) => {
       done = resolve;
     });
@@ -109,6 +133,7 @@ export class OutgoingBody {
       await before;
       await act();
     } finally {
+      this.#turns--;
       done();
     }
   }

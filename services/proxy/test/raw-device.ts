@@ -4,7 +4,8 @@ import { beginAttach, completeAttach } from '#core/channel/attach.ts';
 import { FrameOpener, FrameSealer } from '#core/channel/frame.ts';
 import { errorOf, type RequestHead } from '#core/channel/multiplex/messages.ts';
 import { Multiplexer } from '#core/channel/multiplex/multiplexer.ts';
-import { decodeStreamMessage, encodeStreamMessage } from '#core/channel/multiplex/stream-codec.ts';
+import { Outbox } from '#core/channel/multiplex/outbox.ts';
+import { decodeStreamFrame } from '#core/channel/multiplex/stream-codec.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import {
   ExchangeRequestBodySchema,
@@ -35,7 +36,8 @@ export interface DeviceAttachment {
   send(frame: { sequence: bigint; ciphertext: Uint8Array }): Promise<ExchangeResponseBody>;
   /** Throws what stands behind the seal, too. */
   exchange(head: Partial<RequestHead>, body?: Uint8Array): Promise<ExchangeResponseBody>;
-  stream(): DeviceStream;
+  /** `batches`: whether either side puts several messages into a frame; default true. */
+  stream(options?: { batches?: boolean }): DeviceStream;
 }
 
 export const headOf = (head: Partial<RequestHead>): RequestHead => ({
@@ -86,7 +88,8 @@ export async function attach(
       if (answer.error) throw errorOf(answer.error);
       return answer;
     },
-    stream: () => openStream(relay, sessionId, headers, device),
+    stream: ({ batches = true } = {}) =>
+      openStream(relay, sessionId, headers, device, batches && reply.batches),
   };
   return device;
 }
@@ -96,17 +99,21 @@ function openStream(
   sessionId: string,
   headers: Record<string, string>,
   { epoch, sealer, opener }: DeviceAttachment,
+  batches: boolean,
 ): DeviceStream {
   const call = relay.stream({ headers });
   const queue = new SendQueue<MessageInitShape<typeof StreamRequestSchema>>();
-  const multiplexer = new Multiplexer({
-    role: 'device',
-    send: (message) => {
-      const { sequence, ciphertext } = sealer.sealStream(encodeStreamMessage(message));
-      return queue.push({ kind: { case: 'frame', value: { sequence: BigInt(sequence), ciphertext } } });
-    },
-  });
-  void queue.push({ kind: { case: 'open', value: { sessionId, epoch } } });
+  const outbox = new Outbox({ batches, later: setImmediate });
+  const multiplexer = new Multiplexer({ role: 'device', send: (message) => outbox.push(message) });
+  void queue.push({ kind: { case: 'open', value: { sessionId, epoch, batches } } });
+  const pack = async (): Promise<void> => {
+    const seal = (plaintext: Uint8Array) => sealer.sealStream(plaintext);
+    for (let frame = await outbox.take(seal); frame !== undefined; frame = await outbox.take(seal)) {
+      const { sequence, ciphertext } = frame;
+      await queue.push({ kind: { case: 'frame', value: { sequence: BigInt(sequence), ciphertext } } });
+    }
+    queue.end();
+  };
   const write = async (): Promise<void> => {
     for await (const message of queue) await call.send(message);
     call.end();
@@ -114,24 +121,27 @@ function openStream(
   const read = async (): Promise<void> => {
     for await (const { frame } of call.responses) {
       if (!frame) throw new Error('no frame');
-      multiplexer.receive(decodeStreamMessage(opener.openStream(frame.sequence, frame.ciphertext)));
+      const plaintext = opener.openStream(frame.sequence, frame.ciphertext);
+      for (const message of decodeStreamFrame(plaintext)) multiplexer.receive(message);
     }
   };
   const ended = (thrown: unknown): SallyportError => {
     const error = SallyportError.from(thrown);
     multiplexer.close(error);
+    outbox.cut(error);
     queue.cut(error);
     return error;
   };
   const over = read().then(() => ended(new SallyportError('CANCELLED')), ended);
   // What ends the sending ends the reading too, and is told there.
   write().catch(() => undefined);
+  pack().catch(() => undefined);
   return {
     multiplexer,
     over,
     forge: (sequence, ciphertext) => {
       void queue.push({ kind: { case: 'frame', value: { sequence: BigInt(sequence), ciphertext } } });
     },
-    end: () => queue.end(),
+    end: () => outbox.end(),
   };
 }

@@ -24,6 +24,8 @@ export interface Attached {
   readonly proxy: string;
   /** 16 bytes. */
   readonly epoch: Uint8Array;
+  /** Whether the proxy takes several messages of a stream in one frame. */
+  readonly batches: boolean;
   readonly sealer: FrameSealer;
   readonly opener: FrameOpener;
 }
@@ -39,7 +41,10 @@ export async function attach(
   const { crypto } = platform;
   const { sessionId, sessionKey, routeKey } = session;
   const { deviceNonce, proof } = beginAttach(crypto, sessionKey, sessionId);
-  const { epoch, serverNonce, proxy, confirmation } = await createClient(Relay, edge.transport).attach(
+  const { epoch, serverNonce, proxy, confirmation, batches } = await createClient(
+    Relay,
+    edge.transport,
+  ).attach(
     { sessionId, deviceNonce, proof },
     { signal, timeoutMs: tryTimeoutMs, headers: routeHeaders(routeKey, traceparent) },
   );
@@ -48,5 +53,5 @@ export async function attach(
   const sealer = new FrameSealer(crypto, { ...direction, key: keys.deviceToProxy });
   const opener = new FrameOpener(crypto, { ...direction, key: keys.proxyToDevice });
   wipe(keys.deviceToProxy, keys.proxyToDevice);
-  return { session, edge, proxy, epoch, sealer, opener };
+  return { session, edge, proxy, epoch, batches, sealer, opener };
 }

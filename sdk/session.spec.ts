@@ -54,6 +54,25 @@ for (const carrier of ['stream', 'exchange'] as const) {
       ]);
     });
 
+    if (streams) {
+      it('sends a short request in one frame, and one message a frame to a proxy of before', async () => {
+        for (const [batches, frames] of [
+          [true, 1],
+          [false, 3],
+        ] as const) {
+          const { mesh, session } = await opened(echo, streams);
+          mesh.proxy.batches = batches;
+          const response = await session.fetch('/', { method: 'POST', body: 'four' });
+          assert.equal(await response.text(), 'POST / 4');
+          // The first request of a link is its proof that the proxy is there.
+          const { messages } = mesh.proxy;
+          const before = mesh.proxy.frames;
+          await (await session.fetch('/', { method: 'POST', body: 'four' })).text();
+          assert.deepEqual([mesh.proxy.frames - before, mesh.proxy.messages - messages], [frames, 3]);
+        }
+      });
+    }
+
     it('does not notice that a proxy dies between requests, nor does a POST', async () => {
       const { executed, backend } = counting(echo);
       const { mesh, session } = await opened(backend, streams);

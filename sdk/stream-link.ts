@@ -2,7 +2,8 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { createClient } from '@connectrpc/connect';
 import type { RequestHead } from '../core/channel/multiplex/messages.ts';
 import { Multiplexer, type OutgoingRequest } from '../core/channel/multiplex/multiplexer.ts';
-import { decodeStreamMessage, encodeStreamMessage } from '../core/channel/multiplex/stream-codec.ts';
+import { Outbox } from '../core/channel/multiplex/outbox.ts';
+import { decodeStreamFrame } from '../core/channel/multiplex/stream-codec.ts';
 import { SallyportError } from '../core/errors/error.ts';
 import { Relay, type StreamRequestSchema } from '../gen/sallyport/relay/v1/relay_pb.js';
 import type { Attached } from './attach.ts';
@@ -12,7 +13,10 @@ import type { Link, LinkOwner, Outcome, Sendable } from './link.ts';
 import type { Platform } from './platform.ts';
 import { probe } from './probe.ts';
 import { routeHeaders } from './route.ts';
-import { SendQueue } from './send-queue.ts';
+
+/** Where there is no `setImmediate`, what is said after the next promise goes into another frame. */
+const later =
+  typeof setImmediate === 'function' ? (run: () => void) => void setImmediate(run) : queueMicrotask;
 
 /** A link where all requests share one stream, with bodies of any length under back-pressure. */
 export class StreamLink implements Link {
@@ -20,7 +24,7 @@ export class StreamLink implements Link {
   readonly #attached: Attached;
   readonly #platform: Platform;
   readonly #owner: LinkOwner;
-  readonly #queue = new SendQueue<MessageInitShape<typeof StreamRequestSchema>>();
+  readonly #outbox: Outbox;
   readonly #multiplexer: Multiplexer;
   readonly #abort = new AbortController();
   #lost: SallyportError | undefined;
@@ -29,20 +33,11 @@ export class StreamLink implements Link {
 
   /** Opens the attachment's one stream, as a part of that trace. */
   constructor(attached: Attached, platform: Platform, owner: LinkOwner, traceparent?: string) {
-    const { sealer, session, epoch } = attached;
     this.#attached = attached;
     this.#platform = platform;
     this.#owner = owner;
-    this.#multiplexer = new Multiplexer({
-      role: 'device',
-      send: (message) => {
-        const { sequence, ciphertext } = sealer.sealStream(encodeStreamMessage(message));
-        return this.#queue.push({
-          kind: { case: 'frame', value: { sequence: BigInt(sequence), ciphertext } },
-        });
-      },
-    });
-    void this.#queue.push({ kind: { case: 'open', value: { sessionId: session.sessionId, epoch } } });
+    this.#outbox = new Outbox({ batches: attached.batches, later });
+    this.#multiplexer = new Multiplexer({ role: 'device', send: (message) => this.#outbox.push(message) });
     this.#read(traceparent).then(
       () => this.close(new SallyportError('UNAVAILABLE', { message: 'the proxy ended the stream' })),
       (thrown: unknown) => this.#broken(thrown),
@@ -93,7 +88,7 @@ export class StreamLink implements Link {
     if (this.#lost) return;
     this.#lost = error;
     this.#multiplexer.close(error);
-    this.#queue.end();
+    this.#outbox.cut(error);
     this.#abort.abort(error);
     this.#attached.sealer.wipe();
     this.#attached.opener.wipe();
@@ -129,9 +124,22 @@ export class StreamLink implements Link {
     }
   }
 
+  /** What this side says: first whose stream it is, then frames. */
+  async *#sayings(): AsyncGenerator<MessageInitShape<typeof StreamRequestSchema>> {
+    const { session, epoch, sealer } = this.#attached;
+    yield { kind: { case: 'open', value: { sessionId: session.sessionId, epoch, batches: true } } };
+    const seal = (plaintext: Uint8Array) => sealer.sealStream(plaintext);
+    for (;;) {
+      const frame = await this.#outbox.take(seal);
+      if (frame === undefined) return;
+      const { sequence, ciphertext } = frame;
+      yield { kind: { case: 'frame', value: { sequence: BigInt(sequence), ciphertext } } };
+    }
+  }
+
   async #read(traceparent: string | undefined): Promise<void> {
     const { session, edge, opener } = this.#attached;
-    const responses = createClient(Relay, edge.transport).stream(this.#queue, {
+    const responses = createClient(Relay, edge.transport).stream(this.#sayings(), {
       signal: this.#abort.signal,
       headers: routeHeaders(session.routeKey, traceparent),
     });
@@ -140,7 +148,7 @@ export class StreamLink implements Link {
       if (!frame) throw new SallyportError('MALFORMED', { message: 'a message without a frame' });
       const plaintext = opener.openStream(frame.sequence, frame.ciphertext);
       this.#provenAt = this.#platform.monotonic();
-      this.#multiplexer.receive(decodeStreamMessage(plaintext));
+      for (const message of decodeStreamFrame(plaintext)) this.#multiplexer.receive(message);
     }
   }
 

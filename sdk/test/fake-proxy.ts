@@ -4,7 +4,8 @@ import { FrameOpener, FrameSealer } from '../../core/channel/frame.ts';
 import { collectBody } from '../../core/channel/multiplex/incoming-body.ts';
 import { type RequestHead, type ResponseHead, resetOf } from '../../core/channel/multiplex/messages.ts';
 import { type IncomingRequest, Multiplexer } from '../../core/channel/multiplex/multiplexer.ts';
-import { decodeStreamMessage, encodeStreamMessage } from '../../core/channel/multiplex/stream-codec.ts';
+import { Outbox } from '../../core/channel/multiplex/outbox.ts';
+import { decodeStreamFrame } from '../../core/channel/multiplex/stream-codec.ts';
 import { nobleCrypto } from '../../core/channel/noble-crypto.ts';
 import { SallyportError } from '../../core/errors/error.ts';
 import {
@@ -12,7 +13,6 @@ import {
   ExchangeResponseBodySchema,
 } from '../../gen/sallyport/channel/v1/channel_pb.js';
 import type { Relay, StreamRequest, StreamResponseSchema } from '../../gen/sallyport/relay/v1/relay_pb.js';
-import { SendQueue } from '../send-queue.ts';
 import type { FakeTier } from './fake-tier.ts';
 
 /** What the intranet says to a request. */
@@ -33,8 +33,13 @@ export class FakeProxy {
   readonly name: string;
   attaches = 0;
   streams = 0;
+  /** Stream frames that it has opened, and the messages that were in them. */
+  frames = 0;
+  messages = 0;
   /** Refuses what is new, with ATTACH_REQUIRED, as a proxy that is told to stop. */
   draining = false;
+  /** Whether it takes several messages in a frame; one of before does not, nor says that it does. */
+  batches = true;
   /** Aborted when it dies; its edge then breaks what goes through it. */
   #death = new AbortController();
   readonly #tier: FakeTier;
@@ -85,7 +90,7 @@ export class FakeProxy {
         opener: new FrameOpener(nobleCrypto, { ...direction, key: keys.deviceToProxy }),
         streamed: false,
       });
-      return { epoch, serverNonce, proxy: this.name, confirmation };
+      return { epoch, serverNonce, proxy: this.name, confirmation, batches: this.batches };
     },
 
     exchange: async ({ epoch, frame }) => {
@@ -132,17 +137,15 @@ export class FakeProxy {
     const incoming = requests[Symbol.asyncIterator]();
     const first = await incoming.next();
     if (first.done || first.value.kind.case !== 'open') throw new SallyportError('MALFORMED');
-    const held = this.#find(first.value.kind.value.epoch);
+    const { epoch, batches } = first.value.kind.value;
+    const held = this.#find(epoch);
     if (held.streamed) throw new SallyportError('ATTACH_REQUIRED');
     held.streamed = true;
     const { death } = this;
-    const queue = new SendQueue<MessageInitShape<typeof StreamResponseSchema>>();
+    const outbox = new Outbox({ batches: batches && this.batches, later: setImmediate });
     const multiplexer = new Multiplexer({
       role: 'proxy',
-      send: (message) => {
-        const { sequence, ciphertext } = held.sealer.sealStream(encodeStreamMessage(message));
-        return queue.push({ frame: { sequence: BigInt(sequence), ciphertext } });
-      },
+      send: (message) => outbox.push(message),
       onRequest: (request) => (death.aborted ? new Promise(() => {}) : this.#handle(request)),
     });
     this.#multiplexers.add(multiplexer);
@@ -151,15 +154,23 @@ export class FakeProxy {
       for (let next = await incoming.next(); !next.done; next = await incoming.next()) {
         if (next.value.kind.case !== 'frame') throw new SallyportError('MALFORMED');
         const { sequence, ciphertext } = next.value.kind.value;
-        multiplexer.receive(decodeStreamMessage(held.opener.openStream(sequence, ciphertext)));
+        const messages = decodeStreamFrame(held.opener.openStream(sequence, ciphertext));
+        if (!this.batches && messages.length > 1) throw new SallyportError('MALFORMED');
+        this.frames++;
+        this.messages += messages.length;
+        for (const message of messages) multiplexer.receive(message);
       }
     })()
       .catch((thrown: unknown) => {
         failure = thrown;
       })
-      .finally(() => queue.end());
+      .finally(() => outbox.end());
     try {
-      yield* queue;
+      for (;;) {
+        const frame = await outbox.take((plaintext) => held.sealer.sealStream(plaintext));
+        if (frame === undefined) break;
+        yield { frame: { sequence: BigInt(frame.sequence), ciphertext: frame.ciphertext } };
+      }
       await reading;
       if (failure !== undefined) throw failure;
     } finally {

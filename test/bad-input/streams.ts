@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import type { StreamMessage } from '#core/channel/multiplex/messages.ts';
-import { encodeStreamMessage } from '#core/channel/multiplex/stream-codec.ts';
+import { encodeBatch, encodeStreamMessage } from '#core/channel/multiplex/stream-codec.ts';
 import { StreamRequestSchema } from '#gen/sallyport/relay/v1/relay_pb.js';
 import { framed } from '../edge/edge-caller.ts';
 import { routed } from '../edge/hand-device.ts';
@@ -142,6 +142,18 @@ const framesOf: readonly Row[] = [
     stream((a) => [open(a), sealed(a, Uint8Array.of(0xff, 0xff))]),
   ],
   ['an empty plaintext', 'MALFORMED', stream((a) => [open(a), sealed(a, new Uint8Array())])],
+  ['a batch of nothing', 'MALFORMED', stream((a) => [open(a), sealed(a, encodeBatch([]))])],
+  ['a batch in a batch', 'MALFORMED', stream((a) => [open(a), sealed(a, encodeBatch([encodeBatch([])]))])],
+  [
+    'a batch of 4,097 messages',
+    'MALFORMED',
+    stream((a) => [open(a), sealed(a, encodeBatch(Array(4097).fill(encodeStreamMessage(head(1)))))]),
+  ],
+  [
+    'a batch with a breach of the rules behind a good message',
+    'MALFORMED',
+    stream((a) => [open(a), sealed(a, encodeBatch([head(2), head(1)].map(encodeStreamMessage)))]),
+  ],
 ];
 
 /** Messages, each of which the rules of section 8 of docs/PROTOCOL.md forbid there. */

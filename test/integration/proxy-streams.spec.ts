@@ -144,6 +144,23 @@ describe('streams through a proxy', function () {
     await stream.over;
   });
 
+  it('puts a short answer into one frame, and one message into a frame for a device of before', async () => {
+    for (const [batches, frames] of [
+      [true, [3]],
+      [false, [1, 1, 1]],
+    ] as const) {
+      const stream = (await stand.attach(session)).stream({ batches });
+      const request = stream.multiplexer.request(headOf(post));
+      await request.body.write(Buffer.from('short'));
+      await request.body.end();
+      const { body } = await request.response();
+      assert.equal(Buffer.from(await collectBody(body, 100)).toString(), 'short');
+      assert.deepEqual(stream.received, frames);
+      stream.end();
+      await stream.over;
+    }
+  });
+
   it('gives an attachment one stream', async () => {
     const first = device.stream();
     await ask(first, '/');

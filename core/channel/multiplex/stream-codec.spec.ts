@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { fromBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, it } from 'mocha';
 import { SallyportError } from '#core/errors/error.ts';
@@ -8,6 +8,7 @@ import { errorOf, resetOf, type StreamMessage } from './messages.ts';
 import {
   decodeStreamFrame,
   decodeStreamMessage,
+  encodeBatch,
   encodeByDescriptor,
   encodeStreamMessage,
 } from './stream-codec.ts';
@@ -132,18 +133,7 @@ describe('stream messages, written and read without protobuf-es', () => {
 });
 
 describe('a stream frame', () => {
-  const wire = (messages: StreamMessage[]) =>
-    toBinary(
-      StreamMessageSchema,
-      create(StreamMessageSchema, {
-        kind: {
-          case: 'batch',
-          value: {
-            messages: messages.map((each) => fromBinary(StreamMessageSchema, encodeByDescriptor(each))),
-          },
-        },
-      }),
-    );
+  const wire = (messages: StreamMessage[]) => encodeBatch(messages.map(encodeByDescriptor));
 
   it('holds one message or a batch', () => {
     for (const message of messages)

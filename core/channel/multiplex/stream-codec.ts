@@ -28,6 +28,15 @@ export function encodeByDescriptor(message: StreamMessage): Uint8Array {
   );
 }
 
+/** Several messages, each encoded before, as the plaintext of one frame; by protobuf-es. `Outbox` writes most. */
+export function encodeBatch(encoded: readonly Uint8Array[]): Uint8Array {
+  const messages = encoded.map(parse);
+  return toBinary(
+    StreamMessageSchema,
+    create(StreamMessageSchema, { kind: { case: 'batch', value: { messages } } }),
+  );
+}
+
 type Kind = NonNullable<MessageInitShape<typeof StreamMessageSchema>['kind']>;
 
 function kindOf(message: StreamMessage): Kind {

@@ -19,7 +19,8 @@ import type { ChannelCrypto } from '../crypto.ts';
 import { openEnroll, sealEnroll, sealEnrollReply } from '../enroll.ts';
 import { FrameSealer } from '../frame.ts';
 import { type HpkeKeyPair, importRecipient } from '../hpke.ts';
-import { encodeStreamMessage } from '../multiplex/stream-codec.ts';
+import type { StreamMessage } from '../multiplex/messages.ts';
+import { encodeBatch, encodeStreamMessage } from '../multiplex/stream-codec.ts';
 import { nobleCrypto } from '../noble-crypto.ts';
 import { agreeSession, openOpenSession, sealOpenReply, sealOpenSession } from '../open-session.ts';
 import { rotatedSharedKey } from '../rotate-shared-key.ts';
@@ -201,6 +202,13 @@ function sessionVectors(crypto: ChannelCrypto, sessionId: string, sessionKey: Ui
   const head = { method: 'GET', authority: 'intranet.example', path: '/', headers: [] };
   const message = encodeStreamMessage({ requestId: 1, kind: 'requestHead', head });
   const end = encodeStreamMessage({ requestId: 1, kind: 'end' });
+  // response_head, data and end of request 1 in one frame.
+  const said: StreamMessage[] = [
+    { requestId: 1, kind: 'responseHead', head: { status: 200, headers: [{ name: 'etag', value: '"1"' }] } },
+    { requestId: 1, kind: 'data', data: utf8('hello') },
+    { requestId: 1, kind: 'end' },
+  ];
+  const batch = encodeBatch(said.map(encodeStreamMessage));
   const frame = (plaintext: Uint8Array, sealed: { sequence: number; ciphertext: Uint8Array }) => ({
     ...{ plaintext: hex(plaintext), sequence: sealed.sequence, ciphertext: hex(sealed.ciphertext) },
   });
@@ -218,6 +226,7 @@ function sessionVectors(crypto: ChannelCrypto, sessionId: string, sessionKey: Ui
       response: frame(utf8('response'), down.sealResponse(0, utf8('response'))),
       stream0: frame(message, up.sealStream(message)),
       stream1: frame(end, up.sealStream(end)),
+      batch: frame(batch, down.sealStream(batch)),
     },
   };
 }

@@ -1,8 +1,8 @@
 import type { ErrorReason } from '#core/errors/registry.ts';
 import { utf8 } from '../bytes.ts';
-import { encodeStreamMessage } from '../multiplex/stream-codec.ts';
+import { encodeBatch, encodeStreamMessage } from '../multiplex/stream-codec.ts';
 import type { Vectors } from './form.ts';
-import { hex } from './form.ts';
+import { fromHex, hex } from './form.ts';
 import { type Given, type GivenFrame, type Step, sealedBy } from './receive.ts';
 
 /** A message of suite-1.json of which something is not as it should be, and the reason it is refused with. */
@@ -236,7 +236,11 @@ function wrongMessages(): WrongCase[] {
   const messages = (name: string, role: 'device' | 'proxy', list: readonly string[]): WrongCase => ({
     ...{ name, step: 'messages', role, messages: list, reason: 'MALFORMED' },
   });
+  const batch = (...plaintexts: string[]): string => hex(encodeBatch(plaintexts.map(fromHex)));
   return [
+    messages('a batch of nothing', 'proxy', [batch()]),
+    messages('a batch in a batch', 'proxy', [batch(begin(1)), batch(batch(end))]),
+    messages('a batch that breaks the rules behind a good message', 'proxy', [batch(begin(2), begin(1))]),
     messages('no known kind', 'proxy', ['0801']),
     messages('not a protobuf message', 'proxy', ['ff']),
     messages('a request number that does not rise', 'proxy', [begin(2), begin(1)]),

@@ -8,7 +8,7 @@ import { openEnroll, openEnrollReply } from '../enroll.ts';
 import { FrameOpener, FrameSealer, type SealedFrame } from '../frame.ts';
 import { importRecipient } from '../hpke.ts';
 import { Multiplexer } from '../multiplex/multiplexer.ts';
-import { decodeStreamMessage } from '../multiplex/stream-codec.ts';
+import { decodeStreamFrame } from '../multiplex/stream-codec.ts';
 import { nobleCrypto as crypto } from '../noble-crypto.ts';
 import { agreeSession, completeSession, openOpenSession } from '../open-session.ts';
 import { chooseServerKey, verifyKeyList } from '../server-keys.ts';
@@ -119,7 +119,7 @@ export function receiveFrames(given: Given, frames: readonly GivenFrame[]): void
   }
 }
 
-/** Takes opened stream messages in order, as the proxy does, or as a device that has begun request 1. */
+/** Takes the plaintexts of stream frames in order, as the proxy does, or as a device that has begun request 1. */
 export function receiveMessages(role: 'device' | 'proxy', messages: readonly string[]): void {
   const multiplexer = new Multiplexer({
     role,
@@ -134,7 +134,9 @@ export function receiveMessages(role: 'device' | 'proxy', messages: readonly str
       .response()
       .catch(() => undefined);
   }
-  for (const message of messages) multiplexer.receive(decodeStreamMessage(fromHex(message)));
+  for (const plaintext of messages) {
+    for (const message of decodeStreamFrame(fromHex(plaintext))) multiplexer.receive(message);
+  }
 }
 
 /** Seals a frame as the holder of the key would, for cases that nobody else can make. */

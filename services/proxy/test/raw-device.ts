@@ -22,6 +22,8 @@ export interface DeviceStream {
   readonly multiplexer: Multiplexer;
   /** Settles with the error that ended the stream; CANCELLED if the proxy just ended it. */
   readonly over: Promise<SallyportError>;
+  /** Messages in each frame of the proxy, so far. */
+  readonly received: readonly number[];
   /** Sends these bytes as a frame that was never sealed. */
   forge(sequence: number, ciphertext: Uint8Array): void;
   end(): void;
@@ -103,6 +105,7 @@ function openStream(
 ): DeviceStream {
   const call = relay.stream({ headers });
   const queue = new SendQueue<MessageInitShape<typeof StreamRequestSchema>>();
+  const received: number[] = [];
   const outbox = new Outbox({ batches, later: setImmediate });
   const multiplexer = new Multiplexer({ role: 'device', send: (message) => outbox.push(message) });
   void queue.push({ kind: { case: 'open', value: { sessionId, epoch, batches } } });
@@ -122,7 +125,9 @@ function openStream(
     for await (const { frame } of call.responses) {
       if (!frame) throw new Error('no frame');
       const plaintext = opener.openStream(frame.sequence, frame.ciphertext);
-      for (const message of decodeStreamFrame(plaintext)) multiplexer.receive(message);
+      const messages = decodeStreamFrame(plaintext);
+      received.push(messages.length);
+      for (const message of messages) multiplexer.receive(message);
     }
   };
   const ended = (thrown: unknown): SallyportError => {
@@ -139,6 +144,7 @@ function openStream(
   return {
     multiplexer,
     over,
+    received,
     forge: (sequence, ciphertext) => {
       void queue.push({ kind: { case: 'frame', value: { sequence: BigInt(sequence), ciphertext } } });
     },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type Http2Server, type ServerHttp2Session } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { afterEach, describe, it } from 'mocha';
 import { Device } from './device.ts';
@@ -27,22 +27,26 @@ class HttpEdge {
   }
 
   async listen(): Promise<string> {
-    // Below the range of ports that the system gives to outgoing connections.
-    for (let tries = 0; ; tries++) {
-      const port = 20_000 + Math.floor(Math.random() * 12_000);
-      this.#server.listen(port, '127.0.0.1');
-      try {
-        await once(this.#server, 'listening');
-        return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-      } catch (error) {
-        if (tries > 20) throw error;
-      }
-    }
+    return `http://127.0.0.1:${await listen(this.#server)}`;
   }
 
   kill(): void {
     this.#server.close();
     for (const connection of this.#connections) connection.destroy();
+  }
+}
+
+/** Below the range of ports that the system gives to outgoing connections. */
+async function listen(server: Pick<Server, 'listen'> & NodeJS.EventEmitter): Promise<number> {
+  for (let tries = 0; ; tries++) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    server.listen(port, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+      return port;
+    } catch (error) {
+      if (tries > 20) throw error;
+    }
   }
 }
 
@@ -85,6 +89,29 @@ describe('nodeEdges, over HTTP/2', () => {
     await arrived;
     edges[0].kill();
     assert.equal(await (await fetching).text(), 'made it');
+  });
+
+  it('does not wait for an edge that takes a connection and says nothing', async () => {
+    const mesh = await FakeMesh.start(() => Promise.resolve(answer(200, 'made it')));
+    const edge = new HttpEdge(mesh);
+    const open = new Set<Socket>();
+    const silent = createTcpServer((socket) => open.add(socket.on('error', () => {})));
+    cleanup.push(
+      () => edge.kill(),
+      () => {
+        for (const socket of open) socket.destroy();
+        silent.close();
+      },
+    );
+    // It takes TLS, and does not answer.
+    const urls = [`https://127.0.0.1:${await listen(silent)}`, await edge.listen()];
+    const connect = nodeEdges({ connectTimeoutMs: 50 });
+    // Which edge comes first is drawn.
+    for (const random of [() => 0, () => 0.99]) {
+      const options = { app, connect, store: memoryStore(), platform: { ...platform, random } };
+      await enroll(mesh.tier.activation(urls), { ...options, deviceName: 'phone' });
+    }
+    assert.ok(open.size > 0);
   });
 
   it('reads the tier’s errors', async () => {

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { DescService } from '@bufbuild/protobuf';
 import type { Client } from '@connectrpc/connect';
@@ -20,6 +21,8 @@ export interface OperatorPlaces {
 
 /** One pod may be failing over; the next one is asked after so many milliseconds. */
 const tryMs = 10_000;
+/** Milliseconds for a pod's host to take a connection. */
+const reachMs = 1500;
 
 /**
  * Calls a service of the security tier with the operator's certificate, pod by pod until one answers: the
@@ -58,9 +61,23 @@ async function askPods<T>(
 ): Promise<T> {
   const tls = await operatorTls(places.stateDir);
   const pods = places.pods.filter(({ role }) => role === 'security');
-  return askInTurn(pods, 'security pod', systemClock, ({ address, ports }) =>
-    ask(`${address}:${ports.mesh}`, tls),
-  );
+  return askInTurn(pods, 'security pod', systemClock, async ({ name, address, ports }) => {
+    await reach(name, address, ports.mesh ?? 0);
+    return ask(`${address}:${ports.mesh}`, tls);
+  });
+}
+
+/** A pod whose host is gone says nothing at all, and would be waited for until the deadline. @throws UNAVAILABLE */
+function reach(pod: string, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port, timeout: reachMs });
+    const fail = (why: string): void =>
+      reject(new SallyportError('UNAVAILABLE', { message: `${pod} cannot be reached (${why})` }));
+    socket.once('connect', () => resolve());
+    socket.once('timeout', () => fail(`${host}:${port} is silent`));
+    socket.once('error', (error) => fail(error.message));
+    for (const event of ['connect', 'timeout', 'error']) socket.once(event, () => socket.destroy());
+  });
 }
 
 /** A new activation string for a user's device. Whoever has it can enrol, once, within the hour. */

@@ -1,5 +1,6 @@
 import type { PodPart } from '#compose/runner/mesh.ts';
 import type { OwnMesh, OwnMeshOptions } from '#test/mesh.ts';
+import type { Network } from '#test/netns/network.ts';
 
 /** One process of a mesh that something is done to. */
 export interface Victim {
@@ -33,12 +34,16 @@ export interface DrillDefinition {
   readonly about: string;
   readonly failures: readonly Failure[];
   /** What its mesh has that others' have not; drills without share one. */
-  readonly mesh?: Omit<OwnMeshOptions, 'stateDir' | 'progress'>;
+  readonly mesh?: Omit<OwnMeshOptions, 'stateDir' | 'progress' | 'hosts'>;
+  /** Names of the hosts, network namespaces each, on which its mesh lives. The phones are outside of them. */
+  readonly hosts?: readonly string[];
 }
 
 /** What a step can do. */
 export interface StepContext {
   readonly mesh: OwnMesh;
+  /** Of drills that have hosts. @throws for others */
+  readonly network: () => Network;
   readonly failure: Failure;
   readonly victims: readonly Victim[];
   /** The same for the same seed. */

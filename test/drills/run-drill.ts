@@ -12,7 +12,7 @@ const upMs = 120_000;
 
 /** Brings one failure about on a mesh under load, and tells what the load saw. */
 export async function runDrill(
-  { mesh, load }: Stand,
+  { mesh, network, load }: Stand,
   drill: Drill,
   failure: Failure,
   seed: number,
@@ -35,6 +35,10 @@ export async function runDrill(
   const steps = async (): Promise<void> => {
     const context: StepContext = {
       mesh,
+      network: () => {
+        if (network === undefined) throw new Error(`the hosts of ${drill.name} are no namespaces`);
+        return network;
+      },
       failure,
       victims,
       random,

@@ -45,7 +45,7 @@ export async function runDrills(
   try {
     for (const { drill, failures } of selected) {
       o.progress(`${drill.name}: ${drill.about}`);
-      const key = JSON.stringify(drill.mesh ?? {});
+      const key = JSON.stringify([drill.mesh ?? {}, drill.hosts ?? []]);
       for (const failure of failures) {
         for (const seed of seeds) {
           o.signal.throwIfAborted();

@@ -1,5 +1,6 @@
 import { startScript } from '../../bench/harness/process.ts';
 import { type OwnMesh, ownMesh } from '../mesh.ts';
+import { type Network, openNetwork } from '../netns/network.ts';
 import type { Drill } from './drill.ts';
 import type { LoadAsk, LoadOptions, LoadReport } from './load/messages.ts';
 
@@ -17,6 +18,8 @@ export interface Load {
 /** A mesh under load, on which one drill after the other runs. */
 export interface Stand {
   readonly mesh: OwnMesh;
+  /** Between its hosts, if they are namespaces. */
+  readonly network: Network | undefined;
   readonly load: Load;
   close(): Promise<void>;
 }
@@ -28,28 +31,42 @@ const answerMs = 300_000;
 
 /** Starts a mesh as the drill wants it, and the load on it. */
 export async function startStand(
-  drill: Pick<Drill, 'mesh'>,
+  drill: Pick<Drill, 'mesh' | 'hosts'>,
   size: LoadSize,
   seed: number,
   progress: (line: string) => void,
 ): Promise<Stand> {
   progress('starting a mesh');
-  const mesh = await ownMesh({ ...drill.mesh, progress: (line) => progress(`  mesh: ${line}`) });
+  const network = drill.hosts && (await openNetwork(drill.hosts));
+  let mesh: OwnMesh | undefined;
+  const leave = async (): Promise<void> => {
+    try {
+      await mesh?.close();
+    } finally {
+      await network?.close();
+    }
+  };
   try {
+    mesh = await ownMesh({
+      ...drill.mesh,
+      ...(network && { hosts: network.hosts }),
+      progress: (line) => progress(`  mesh: ${line}`),
+    });
     progress(`opening sessions on ${size.devices} devices`);
     const load = await startLoad({ ...size, seed, stateDir: mesh.stateDir });
     return {
       mesh,
+      network,
       load,
       close: async () => {
         await load
           .close()
           .catch((error: unknown) => progress(`the load has not ended well: ${String(error)}`));
-        await mesh.close();
+        await leave();
       },
     };
   } catch (error) {
-    await mesh.close();
+    await leave();
     throw error;
   }
 }

@@ -79,6 +79,7 @@ export class Attacher {
 
   /** New requests go elsewhere; what goes on over the link may finish. */
   retire(link: Link, error: SallyportError): void {
+    if (error.reason === 'EDGE_LEAVING') this.#deps.edges.failed(link.edge, error);
     if (this.#state.at !== 'attached' || this.#state.link !== link) return;
     this.#state = { at: 'detached' };
     this.#deps.listener?.({ type: 'detached', proxy: link.proxy, reason: error.reason });
@@ -134,6 +135,7 @@ export class Attacher {
     );
     const owner: LinkOwner = {
       lost: (lost, error) => this.#lost(lost, error),
+      draining: (link, reason) => this.retire(link, reason),
       edgeFailed: (edge, error) => edges.failed(edge, error),
     };
     const link = attached.edge.streams

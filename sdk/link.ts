@@ -45,6 +45,8 @@ export interface Link {
 export interface LinkOwner {
   /** Once; it cannot be used any more. */
   lost(link: Link, error: SallyportError): void;
+  /** The proxy asks for new requests to go elsewhere; those under way go on. Said behind the seal. */
+  draining(link: Link, reason: SallyportError): void;
   /** It was not the tier that ended it: the next call had better go through another edge. */
   edgeFailed(edge: Edge, error: SallyportError): void;
 }

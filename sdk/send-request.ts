@@ -16,6 +16,9 @@ export interface SendDeps {
   readonly listener: SdkListener | undefined;
 }
 
+/** Reasons for which a proxy, or an edge, is not to be asked again. */
+const leaves: ReadonlySet<string> = new Set(['ATTACH_REQUIRED', 'EDGE_LEAVING']);
+
 export type Answer = Extract<Outcome, { at: 'answered' }> & { readonly proxy: string };
 
 /** Sends a request until it is answered, as often as `judge` allows and the signal's deadline lasts. */
@@ -35,7 +38,7 @@ export async function sendRequest(
     if (outcome.at === 'answered') return { ...outcome, proxy: link.proxy };
     if (signal.aborted) throw outOfTime(request, outcome, signal, last);
     const verdict = judge(request, outcome);
-    if (outcome.error.reason === 'ATTACH_REQUIRED') attacher.retire(link, outcome.error);
+    if (leaves.has(outcome.error.reason)) attacher.retire(link, outcome.error);
     if (endsSession(outcome.error)) attacher.end(outcome.error);
     if (verdict.do === 'throw') throw verdict.error;
     last = verdict.because;

@@ -28,6 +28,8 @@ export class StreamLink implements Link {
   readonly #multiplexer: Multiplexer;
   readonly #abort = new AbortController();
   #lost: SallyportError | undefined;
+  /** Why nothing new is to be sent. */
+  #draining: SallyportError | undefined;
   /** The attachment is proven, but not yet that the proxy has taken the stream. */
   #provenAt = Number.NEGATIVE_INFINITY;
 
@@ -37,7 +39,15 @@ export class StreamLink implements Link {
     this.#platform = platform;
     this.#owner = owner;
     this.#outbox = new Outbox({ batches: attached.batches, later });
-    this.#multiplexer = new Multiplexer({ role: 'device', send: (message) => this.#outbox.push(message) });
+    this.#multiplexer = new Multiplexer({
+      role: 'device',
+      send: (message) => this.#outbox.push(message),
+      onDrain: (reason) => {
+        this.#draining ??= reason;
+        owner.draining(this, reason);
+        this.#endIfIdle();
+      },
+    });
     this.#read(traceparent).then(
       () => this.close(new SallyportError('UNAVAILABLE', { message: 'the proxy ended the stream' })),
       (thrown: unknown) => this.#broken(thrown),
@@ -95,7 +105,13 @@ export class StreamLink implements Link {
     this.#owner.lost(this, error);
   }
 
+  /** A stream that was asked to be left ends from this side, after its last answer: so none is missed. */
+  #endIfIdle(): void {
+    if (this.#draining !== undefined && this.#multiplexer.active === 0) this.#outbox.end();
+  }
+
   #begin(head: RequestHead): OutgoingRequest | SallyportError {
+    if (this.#draining) return this.#draining;
     try {
       return this.#multiplexer.request(head);
     } catch (thrown) {
@@ -149,6 +165,7 @@ export class StreamLink implements Link {
       const plaintext = opener.openStream(frame.sequence, frame.ciphertext);
       this.#provenAt = this.#platform.monotonic();
       for (const message of decodeStreamFrame(plaintext)) this.#multiplexer.receive(message);
+      this.#endIfIdle();
     }
   }
 

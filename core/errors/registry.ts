@@ -120,6 +120,11 @@ export const registry = define({
     'this proxy does not hold that attachment',
     'attach, then repeat what is repeatable',
   ],
+  EDGE_LEAVING: [
+    'UNAVAILABLE',
+    'the edge that this attachment goes through is about to stop',
+    'attach through another edge, then repeat',
+  ],
   UNKNOWN_OUTCOME: [
     'ABORTED',
     'the connection broke while an unrepeatable request was under way',
@@ -268,6 +273,17 @@ export const registry = define({
     'FAILED_PRECONDITION',
     'no mesh is running on this state folder',
     '`sallyport up` starts one',
+  ],
+  CHANGE_UNDER_WAY: [
+    'ABORTED',
+    'another change of this mesh is under way',
+    'wait until it has ended, or interrupt it, and try again',
+  ],
+  CHANGE_REFUSED: ['FAILED_PRECONDITION', 'this mesh cannot be changed so', 'the message says why'],
+  CONFIG_REJECTED: [
+    'INVALID_ARGUMENT',
+    'a sidecar does not take the configuration',
+    'correct the knob or the patch that is named; all sidecars go on with what they had',
   ],
   PART_MISSING: [
     'FAILED_PRECONDITION',

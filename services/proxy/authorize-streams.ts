@@ -3,7 +3,7 @@ import { AuthorizeStream, type AuthorizeStreamDeps, type Question } from './auth
 import { counts } from './metrics.ts';
 
 export interface AuthorizeStreamsDeps extends AuthorizeStreamDeps {
-  /** Security pods; others than these are asked by route only. */
+  /** Security pods at first; others than these are asked by route only. */
   readonly pods: readonly string[];
 }
 
@@ -12,10 +12,24 @@ export interface AuthorizeStreamsDeps extends AuthorizeStreamDeps {
  * something is over: whatever it does not answer with a grant is asked by route, and the owner's word counts.
  */
 export class AuthorizeStreams {
-  readonly #streams: ReadonlyMap<string, AuthorizeStream>;
+  readonly #deps: AuthorizeStreamDeps;
+  readonly #streams = new Map<string, AuthorizeStream>();
 
-  constructor(deps: AuthorizeStreamsDeps) {
-    this.#streams = new Map(deps.pods.map((pod) => [pod, new AuthorizeStream(pod, deps)]));
+  constructor({ pods, ...deps }: AuthorizeStreamsDeps) {
+    this.#deps = deps;
+    this.setPods(pods);
+  }
+
+  /** From now on these pods are asked. Questions to a pod that has gone are asked by route. */
+  setPods(pods: readonly string[]): void {
+    for (const pod of pods) {
+      if (!this.#streams.has(pod)) this.#streams.set(pod, new AuthorizeStream(pod, this.#deps));
+    }
+    for (const [pod, stream] of this.#streams) {
+      if (pods.includes(pod)) continue;
+      this.#streams.delete(pod);
+      void stream.close();
+    }
   }
 
   /** The pod's answer; undefined: ask by route. Never rejects, and ends with the signal. */

@@ -13,6 +13,13 @@ export const proxyConfig = z.strictObject({
     })
     .describe('Unix sockets; the one way in and out.'),
   securityPods: z.array(podName()).min(1).describe('Security pods, each of which is watched.'),
+  leaving: z
+    .array(podName())
+    .max(1000)
+    .default([])
+    .describe(
+      'Edges whose devices are asked to go on through another one; this pod itself: at another proxy. Looked at while it runs, as securityPods are.',
+    ),
   limits: z
     .strictObject({
       maxAttachments: z

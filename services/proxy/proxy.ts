@@ -13,6 +13,7 @@ import { Attachments } from './attachments.ts';
 import { Authorizer } from './authorizer.ts';
 import { Backends } from './backends.ts';
 import type { ProxyConfig } from './config.ts';
+import { Departures } from './departures.ts';
 import { Openings } from './openings.ts';
 import { PolicyHolder } from './policy-holder.ts';
 import { type RelayServiceDeps, relayService } from './relay-service.ts';
@@ -20,6 +21,7 @@ import { Revocations } from './revocations.ts';
 import { securityTier } from './security-tier.ts';
 import { relayStream } from './stream.ts';
 import { watchPod } from './watch.ts';
+import { Watches } from './watches.ts';
 
 /** How often leases in use are looked at. */
 const leaseTickMs = 500;
@@ -37,6 +39,8 @@ export interface Proxy {
   readonly attachments: number;
   /** Requests at backends. */
   readonly active: number;
+  /** Takes over what of its configuration may change while it runs: securityPods and leaving. */
+  reconfigure(next: Pick<DeepReadonly<ProxyConfig>, 'securityPods' | 'leaving'>): void;
   /** NOT_SERVING from now on; calls are still taken, until whoever routes them has noticed. */
   leave(): void;
   /** Takes nothing new, lets what is under way end within the bound, and closes. */
@@ -76,6 +80,7 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     bodyTimeoutMs: config.backends.bodyTimeout,
   });
   let leaving = false;
+  const departures = new Departures(pod, config.leaving);
   const draining = new AbortController();
   const stopped = new AbortController();
   const health = new HealthState([Relay.typeName]);
@@ -91,6 +96,7 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     maxBodyBytes: limits.maxBody,
     stallMs: config.backends.stallTimeout,
     draining: draining.signal,
+    departures,
   };
   const relay = implement(Relay, relayService(service), {
     raw: { stream: (requests, call) => relayStream(service, requests, call) },
@@ -102,9 +108,11 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     health,
     ...(observer && { observer }),
   });
-  const watches = config.securityPods.map((each) =>
-    watchPod({ tier, revocations, policies, clock, log, proxy: pod }, each, stopped.signal),
+  const watches = new Watches(
+    (each, stop) => watchPod({ tier, revocations, policies, clock, log, proxy: pod }, each, stop),
+    stopped.signal,
   );
+  watches.setPods(config.securityPods);
   const timers = [
     clock.setRepeating(leaseTickMs, () => {
       renewInUse(attachments, authorizer);
@@ -130,7 +138,7 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     for (const timer of timers) timer.cancel();
     for (const forget of figures) forget();
     attachments.removeWhere(() => true, new SallyportError('ATTACH_REQUIRED'));
-    await Promise.all(watches);
+    await watches.ended();
     await backends.close();
     await tier.close();
   };
@@ -147,6 +155,11 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     },
     get active() {
       return backends.active;
+    },
+    reconfigure: (next) => {
+      tier.setPods(next.securityPods);
+      watches.setPods(next.securityPods);
+      departures.set(next.leaving);
     },
     leave: () => {
       leaving = true;

@@ -14,6 +14,7 @@ import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import type { Attachment } from './attachment.ts';
 import type { Attachments } from './attachments.ts';
+import type { Departures } from './departures.ts';
 import { counts } from './metrics.ts';
 import type { Openings } from './openings.ts';
 import { type RelayDeps, type RelaySink, relay } from './relay.ts';
@@ -37,6 +38,8 @@ export interface RelayServiceDeps extends RelayDeps {
   readonly stallMs: number;
   /** Aborted when this pod drains: streams tell their devices to attach elsewhere. */
   readonly draining: AbortSignal;
+  /** Edges, or this pod, that devices are asked to leave. */
+  readonly departures: Departures;
 }
 
 /** What devices call, but for Stream (stream.ts). What goes wrong behind the seal is told inside it. */

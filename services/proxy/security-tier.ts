@@ -53,6 +53,8 @@ export interface SecurityTier {
   authorize(attachment: Attachment, request: RequestFacts): Promise<{ grant: Grant; lease: Lease }>;
   /** Opens a Watch to one pod. */
   watch(pod: string, signal: AbortSignal): ReturnType<ReturnType<typeof authorizeClient>['watch']>;
+  /** These pods are asked on streams from now on. */
+  setPods(pods: readonly string[]): void;
   close(): Promise<void>;
 }
 
@@ -126,6 +128,7 @@ export function securityTier(options: SecurityTierOptions): SecurityTier {
       return answered(answer, asked);
     },
     watch: (to, signal) => authorize.watch({ signal, headers: { [podHeader]: to } }),
+    setPods: (pods) => streams.setPods(pods),
     close: async () => {
       await streams.close();
       keyStore.close();

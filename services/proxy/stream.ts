@@ -14,6 +14,9 @@ import { type StallGuard, stallGuard } from './stall-guard.ts';
 import { readStreamRequest, sealedResponse } from './stream-wire.ts';
 import { WorkScope } from './work-scope.ts';
 
+/** Milliseconds that a device has, after its last answer, to end a stream that it was asked to leave. */
+const lingerMs = 2000;
+
 /** A device's stream: many requests under one attachment, for as long as it lasts. Of messages as bytes. */
 export async function* relayStream(
   deps: RelayServiceDeps,
@@ -34,14 +37,19 @@ export async function* relayStream(
     multiplexer.close(reason);
     outbox.cut(reason);
   };
+  const leave = (reason: SallyportError): void => {
+    multiplexer.refuseNew(reason);
+    // The device ends the stream itself once it has its answers; one that does not is not waited for.
+    whenIdle(deps.clock, multiplexer, () => {
+      deps.clock.setTimer(lingerMs, () => whenIdle(deps.clock, multiplexer, () => outbox.end(reason)));
+    });
+  };
   const stops = [
     onAbort(attachment.ended, end),
     // The server closes, or the device has gone.
     onAbort(call.signal, end),
-    onAbort(deps.draining, (reason) => {
-      multiplexer.refuseNew(reason);
-      whenIdle(deps.clock, multiplexer, () => outbox.end(reason));
-    }),
+    onAbort(deps.draining, leave),
+    deps.departures.onLeaving(call.caller.pod, leave),
   ];
   // Not waited for: while the device says nothing it goes on, until the call is over.
   read(incoming, attachment, multiplexer).then(

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, it } from 'mocha';
 import { SallyportError } from '#core/errors/error.ts';
 import { collectBody } from './incoming-body.ts';
+import type { StreamMessage } from './messages.ts';
 import { type IncomingRequest, Multiplexer } from './multiplexer.ts';
 import { joined, pump, settle, Wire } from './wire.fake.ts';
 
@@ -270,5 +271,28 @@ describe('multiplexer', () => {
     await pump(wire);
     await outcome;
     assert.equal((await first.response()).head.status, 200);
+  });
+
+  it('a draining proxy tells the device once, by a reset of request 0', async () => {
+    const told: string[] = [];
+    const sent: StreamMessage[] = [];
+    const device = new Multiplexer({
+      role: 'device',
+      send: () => undefined,
+      onDrain: ({ reason }) => told.push(reason),
+    });
+    const proxy = new Multiplexer({
+      role: 'proxy',
+      onRequest: async () => {},
+      send: (message) => {
+        sent.push(message);
+        return undefined;
+      },
+    });
+    proxy.refuseNew(new SallyportError('EDGE_LEAVING'));
+    proxy.refuseNew(new SallyportError('ATTACH_REQUIRED'));
+    for (const message of sent) device.receive(message);
+    assert.deepEqual(told, ['EDGE_LEAVING']);
+    assert.equal(device.closed, undefined);
   });
 });

@@ -2,6 +2,7 @@ import { SallyportError } from '#core/errors/error.ts';
 import { Exchange, type IncomingResponse } from './exchange.ts';
 import type { IncomingBody } from './incoming-body.ts';
 import {
+  errorOf,
   type MultiplexLimits,
   protocolError,
   type RequestHead,
@@ -50,6 +51,8 @@ export interface MultiplexerOptions {
    * if the device has given it up: a device that begins and resets cannot pile work up.
    */
   onRequest?(request: IncomingRequest): Promise<void>;
+  /** Device: the proxy takes no new requests on this stream, for that reason; those under way go on. */
+  onDrain?(reason: SallyportError): void;
   /** Smaller ones for tests; the other side must have the same. */
   limits?: Partial<MultiplexLimits>;
 }
@@ -118,6 +121,8 @@ export class Multiplexer {
     if (this.#closed) return;
     try {
       if (message.kind === 'requestHead') this.#accept(message.requestId, message.head);
+      else if (message.requestId === 0 && message.kind === 'reset' && this.#options.role === 'device')
+        this.#options.onDrain?.(errorOf(message.reset));
       else this.#pass(message);
     } catch (thrown) {
       const error = SallyportError.from(thrown);
@@ -126,9 +131,14 @@ export class Multiplexer {
     }
   }
 
-  /** Proxy, when it drains: what is under way goes on, new requests are refused with this error. */
+  /**
+   * Proxy, when it drains: what is under way goes on, new requests are refused with this error. The device is
+   * told, by a reset of request 0, so that it begins none and ends the stream after its last answer.
+   */
   refuseNew(error: SallyportError): void {
+    if (this.#refuse !== undefined) return;
     this.#refuse = error;
+    this.#send({ requestId: 0, kind: 'reset', reset: resetOf(error) });
   }
 
   /** The stream is over: everything under way fails with the error, and nothing more is sent. */

@@ -642,7 +642,8 @@ export declare const RelayErrorSchema: GenMessage<RelayError>;
  */
 export declare type StreamMessage = Message<"sallyport.channel.v1.StreamMessage"> & {
   /**
-   * Number of the request, chosen by the device, rising from 1 within an attachment's stream.
+   * Number of the request, chosen by the device, rising from 1 within an attachment's stream. 0 only in a reset
+   * by the proxy: it takes no new requests on this stream, for that reason.
    *
    * @generated from field: uint32 request_id = 1;
    */

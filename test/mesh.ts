@@ -97,7 +97,9 @@ export async function ownMesh(options: OwnMeshOptions = {}): Promise<OwnMesh> {
     remove();
     throw error;
   }
-  return { ...mesh, told, close: once(() => closeMesh(mesh, remove)) };
+  const own = { told, close: once(() => closeMesh(mesh, remove)) };
+  // With its getters: topology and edges change when it is scaled.
+  return Object.defineProperties(own, Object.getOwnPropertyDescriptors(mesh)) as unknown as OwnMesh;
 }
 
 async function closeMesh(mesh: Mesh, remove: () => void): Promise<void> {

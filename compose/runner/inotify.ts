@@ -13,13 +13,24 @@ import { watchedFiles } from '#envoy/build/watched-files.ts';
  */
 export function checkInotify(
   sidecars: readonly RenderedPod[],
-  { proc = '/proc', uid = userInfo().uid }: { readonly proc?: string; readonly uid?: number } = {},
+  {
+    proc = '/proc',
+    uid = userInfo().uid,
+    besides = [],
+  }: {
+    readonly proc?: string;
+    readonly uid?: number;
+    /** What runs already and is counted as in use. */
+    readonly besides?: readonly RenderedPod[];
+  } = {},
 ): void {
   const limit = Number(
     readIfAllowed(() => readFileSync(join(proc, 'sys/fs/inotify/max_user_instances'), 'utf8')),
   );
   if (!Number.isInteger(limit)) return;
-  const needed = sidecars.reduce((sum, sidecar) => sum + inotifyInstances(sidecar), 0);
+  const instances = (all: readonly RenderedPod[]): number =>
+    all.reduce((sum, sidecar) => sum + inotifyInstances(sidecar), 0);
+  const needed = Math.max(0, instances(sidecars) - instances(besides));
   const inUse = inotifyInUse(proc, uid);
   if (inUse + needed <= limit) return;
   throw new SallyportError('START_FAILED', {

@@ -7,31 +7,30 @@ import { withLock } from '#compose/parts/lock.ts';
 import { findMysql, type MysqlPart } from '#compose/parts/mysql.ts';
 import { cacheDirOf, type PartsOptions } from '#compose/parts/options.ts';
 import { mysqlTemplate } from '#compose/parts/template.ts';
-import { embeddedTopology } from '#compose/topology/embedded.ts';
-import { podRunDir, runDirOf } from '#compose/topology/paths.ts';
-import { podsOf, portOf } from '#compose/topology/query.ts';
+import { runDirOf } from '#compose/topology/paths.ts';
 import type { Topology } from '#compose/topology/types.ts';
 import { SallyportError } from '#core/errors/error.ts';
-import { renderMesh } from '#envoy/build/render.ts';
-import { loadMesh, loadPatches } from '#envoy/model/load.ts';
 import { isAlive, startTimeOf } from '#kernel/lifecycle/process-identity.ts';
 import { openPki } from '#kernel/pki/pki.ts';
 import type { Clock, Timer } from '#kernel/time/clock.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
-import { renewCertificates } from './certificates.ts';
-import { type Host, type Hosts, openHosts } from './hosts.ts';
+import { readApplied } from './change/apply.ts';
+import { OneChange } from './change/one-change.ts';
+import { type Changes, changesOf } from './changes.ts';
+import { serveControl } from './control/server.ts';
+import { type Host, openHosts } from './hosts.ts';
 import { checkInotify } from './inotify.ts';
 import { limitLogs } from './log-limit.ts';
 import { pssMib } from './memory.ts';
 import { end, endOrphans, livingProcesses, type NamedProcess, removeRunDir } from './orphans.ts';
 import { ensureOwnFolder } from './own-folder.ts';
-import { claimPorts, type WantedPort } from './ports.ts';
-import { type ProgramContext, processProgram, sidecarProgram } from './programs.ts';
+import { placePods } from './place-pods.ts';
 import { waitUntilUp } from './ready.ts';
 import { type RunState, readRunState, writeRunState } from './run-file.ts';
+import { edgeUrlsOf, type MeshParts, RunningMesh } from './running-mesh.ts';
 import { ensureSecrets } from './secrets.ts';
+import { KeptSettings, type Sizes, type Tuned, tunedBy } from './settings.ts';
 import { stopInOrder } from './stop.ts';
-import { Supervised } from './supervised.ts';
 import { type TelemetryTarget, withTelemetry } from './telemetry.ts';
 
 export interface MeshOptions {
@@ -42,23 +41,20 @@ export interface MeshOptions {
   readonly progress: (line: string) => void;
   /** Gives the start up. */
   readonly signal?: AbortSignal;
-  /** Pods of each tier; defaults 3, 3, 2, 3, 0, 1. A service pod is a sidecar for a process of somebody else's. */
-  readonly sizes?: {
-    readonly security?: number;
-    readonly proxies?: number;
-    readonly edges?: number;
-    readonly db?: number;
-    readonly services?: number;
-    /** Pods of each backend. */
-    readonly backendReplicas?: number;
-  };
+  /**
+   * Pods of each tier; defaults 3, 3, 2, 3, 0, 1. A service pod is a sidecar for a process of somebody else's.
+   * What is named is kept for the next start on this folder, as what {@link Mesh.scale} is told.
+   */
+  readonly sizes?: Sizes;
   /**
    * Where pods live: pod n of a tier on host n mod length. Default: three hosts that share 127.0.0.1. Those
    * with a network namespace of their own can be cut off and lost as machines are.
    */
   readonly hosts?: readonly Host[];
-  /** A mesh.yaml that names what differs from the shipped one. */
+  /** A mesh.yaml that names what differs from the shipped one; without it what was applied here last. */
   readonly meshFile?: string;
+  /** Every certificate is issued anew so often, in ms; without it at half of its life. For tests. */
+  readonly rotateEveryMs?: number;
   /** `full` (default): every commit is on disk. `relaxed`: survives killed processes, not lost power. */
   readonly durability?: 'full' | 'relaxed';
   /** Where processes and sidecars send traces, and processes figures too; without it nowhere. */
@@ -71,8 +67,9 @@ export interface MeshOptions {
 export type PodPart = 'process' | 'sidecar' | 'mysqld';
 
 /** A mesh that runs on this machine, owned by this process. */
-export interface Mesh {
+export interface Mesh extends Changes {
   readonly stateDir: string;
+  /** As it is now: scaling replaces it. */
   readonly topology: Topology;
   /** Base URLs of the edges. */
   readonly edgeUrls: readonly string[];
@@ -140,7 +137,6 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     writeRunState(stateDir, state);
   });
 
-  const running = new Map<string, Supervised>();
   const save = (change: Partial<RunState>): void => {
     state = { ...state, ...change };
     writeRunState(stateDir, state);
@@ -153,16 +149,19 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       options.progress(`what runs cannot be noted: ${String(error)}`);
     }
   };
-  const living = (): NamedProcess[] =>
-    [...running.values()].flatMap(({ spec, identity }) =>
-      identity === undefined ? [] : [{ name: spec.name, identity }],
-    );
+  const { progress } = options;
+  const clock = options.clock ?? systemClock;
+  const changing = new OneChange(progress);
   const chores: Timer[] = [];
+  let closeControl = async (): Promise<void> => {};
+  let mesh: RunningMesh | undefined;
   const stop = async (): Promise<void> => {
     note({ state: 'stopping' });
     for (const chore of chores) chore.cancel();
+    await changing.close();
+    await closeControl();
     const before = livingProcesses(state);
-    await stopInOrder(running, { runDir, pods: state.pods }, options.progress);
+    await stopInOrder(mesh?.running ?? new Map(), { runDir, pods: state.pods }, progress);
     // Whatever an agent could not end, such as a mysqld that hangs.
     await end(
       before.filter(({ identity }) => isAlive(identity)),
@@ -173,63 +172,63 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   };
 
   try {
-    const { progress } = options;
     const [envoy, mysql] = await Promise.all([findEnvoy(parts), findMysql(parts)]);
     const template = mysqlTemplate(mysql, parts);
     // Looked at below, after what can be done meanwhile.
     template.catch(() => undefined);
     progress(`Envoy ${envoy.version} (${envoy.source}), MySQL ${mysql.version} (${mysql.source})`);
     const hosts = await openHosts(options.hosts, options.env);
-    const topology = await placePods(options, hosts, { stateDir, runDir }, parts, uid);
-    const pki = await openPki(stateDir);
-    const edgeUrls = podsOf(topology, 'edge').map((pod) => `https://${pod.address}:${portOf(pod, 'public')}`);
-    const secrets = await ensureSecrets(stateDir, {
-      user: demoUser,
-      policy: parseYaml(readFileSync(policyFile, 'utf8')),
+    const kept = new KeptSettings(stateDir);
+    if (options.sizes !== undefined) kept.keepSizes(options.sizes);
+    const place = (sizes: Sizes, running?: Topology): Promise<Topology> =>
+      placePods(sizes, hosts, { stateDir, runDir }, parts, uid, running);
+    const topology = await place(kept.sizes);
+    const traced = ({ model, patches }: Tuned): Tuned => ({
+      model: withTelemetry(model, options.telemetry),
+      patches,
     });
-    const model = withTelemetry(loadMesh(options.meshFile), options.telemetry);
-    for (const pod of topology.pods)
-      mkdirSync(podRunDir(topology, pod.name), { recursive: true, mode: 0o700 });
-    const sidecars = renderMesh(model, topology, { patches: loadPatches() });
-    await renewCertificates(pki, topology, sidecars);
-    checkInotify(sidecars);
-    save({
-      edgeUrls,
-      pods: topology.pods.map((pod) => ({ ...pod, ports: { ...pod.ports } })) as RunState['pods'],
-      ...(options.meshFile !== undefined && { meshFile: resolve(options.meshFile) }),
-      ...(options.telemetry && { telemetry: options.telemetry }),
-    });
-    const context: ProgramContext = {
-      topology,
+    const given = options.meshFile === undefined ? kept.applied : readApplied({ file: options.meshFile });
+    const shape = { topology, ...traced(tunedBy(given)) };
+    const fixed: MeshParts = {
       hosts,
-      model,
+      pki: await openPki(stateDir),
+      clock,
+      progress,
+      onProcesses: () => note({ processes: mesh?.living ?? [] }),
       envoy,
       mysql,
       templateDir: await template,
-      secrets,
-      edgeUrls,
+      secrets: await ensureSecrets(stateDir, {
+        user: demoUser,
+        policy: parseYaml(readFileSync(policyFile, 'utf8')),
+      }),
       publicCa: state.publicCa,
       compileCache: join(cacheDirOf(parts), 'node-compile-cache'),
       durability: options.durability ?? 'full',
       ...(options.telemetry && { telemetry: options.telemetry }),
     };
+    const running = new RunningMesh(fixed, shape);
+    mesh = running;
+    const noteShape = (): void => {
+      const places =
+        options.meshFile === undefined ? kept.appliedPlaces : { meshFile: resolve(options.meshFile) };
+      const { meshFile, patchesDir, draining, ...rest } = state;
+      state = rest;
+      save({
+        ...podsIn(running.topology),
+        draining: [...running.draining],
+        ...(options.telemetry && { telemetry: options.telemetry }),
+        ...defined(places),
+      });
+    };
+    await running.prepare();
+    checkInotify(running.sidecars);
+    noteShape();
     progress(`starting ${topology.pods.length} pods, each with its sidecar`);
-    for (const pod of topology.pods) {
-      for (const spec of [processProgram(context, pod), sidecarProgram(context, pod)]) {
-        if (spec === undefined) continue;
-        const supervised = new Supervised(spec, {
-          clock: options.clock ?? systemClock,
-          onChange: () => note({ processes: living() }),
-          onExit: ({ name }, how, restartMs) =>
-            progress(`${name} ended (${how}), starting it again in ${(restartMs ?? 0) / 1000} s`),
-        });
-        running.set(spec.name, supervised);
-        supervised.start();
-      }
-    }
+    for (const pod of topology.pods) running.start(pod);
     const waitUp = (timeoutMs = startMs): Promise<void> =>
       waitUntilUp({
-        topology,
+        topology: running.topology,
         publicCa: state.publicCa,
         progress,
         signal: options.signal ?? new AbortController().signal,
@@ -239,78 +238,67 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     const every = (ms: number, what: string, chore: () => void | Promise<void>): void => {
       const failed = (error: unknown): void => progress(`${what} failed: ${String(error)}`);
       const run = async (): Promise<void> => chore();
-      chores.push((options.clock ?? systemClock).setRepeating(ms, () => void run().catch(failed)));
+      chores.push(clock.setRepeating(ms, () => void run().catch(failed)));
     };
-    const names = topology.pods.map((pod) => pod.name);
-    every(certificateCheckMs, 'renewing certificates', () => renewCertificates(pki, topology, sidecars));
-    every(logCheckMs, 'keeping log files within bounds', () => limitLogs(topology, names));
+    every(options.rotateEveryMs ?? certificateCheckMs, 'renewing certificates', () =>
+      running.renewCertificates(options.rotateEveryMs !== undefined),
+    );
+    const names = (): string[] => running.topology.pods.map((pod) => pod.name);
+    every(logCheckMs, 'keeping log files within bounds', () => limitLogs(running.topology, names()));
+    const changes = changesOf({ mesh: running, kept, changing, place, traced, onShape: noteShape });
+    closeControl = await serveControl(runDir, changes);
     save({ state: 'up' });
-    return handle(context, {
-      stateDir,
-      running,
-      state: () => state,
-      waitUp,
-      stop,
-      fetched: fetched(envoy, mysql),
-    });
+    const isFetched = fetched(envoy, mysql);
+    return handle(running, { state: () => state, changes, waitUp, stop, fetched: isFetched });
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
+/** Without fields that are undefined. */
+const defined = <T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+
+const podsIn = (topology: Topology): Pick<RunState, 'pods' | 'edgeUrls'> => ({
+  edgeUrls: edgeUrlsOf(topology),
+  pods: topology.pods.map((pod) => ({ ...pod, ports: { ...pod.ports } })) as RunState['pods'],
+});
+
 const fetched = (envoy: EnvoyPart, mysql: MysqlPart): boolean =>
   envoy.source === 'fetched' || mysql.source === 'fetched';
 
-async function placePods(
-  options: MeshOptions,
-  hosts: Hosts,
-  folders: { stateDir: string; runDir: string },
-  parts: PartsOptions,
-  uid: number,
-): Promise<Topology> {
-  const sizes = { ...options.sizes };
-  // Drawn twice: once to learn which ports are wanted, and once with them.
-  const wanted: WantedPort[] = [];
-  const draw = (allocatePort: (pod: string, port: string, address: string) => number): Topology =>
-    embeddedTopology({ ...folders, ...sizes, ...(hosts.places && { hosts: hosts.places }), allocatePort });
-  draw((pod, port, address) => {
-    wanted.push({ of: `${pod} ${port}`, address, elsewhere: hosts.isElsewhere(address) });
-    return 1024 + wanted.length;
-  });
-  const sharedDir = join(tmpdir(), `sallyport-${uid}`);
-  const given = await claimPorts(wanted, {
-    sharedDir,
-    stateDir: folders.stateDir,
-    locked: (body) => withLock(join(sharedDir, 'ports.lock'), 'choosing ports', parts, body),
-  });
-  return draw((pod, port) => given.get(`${pod} ${port}`) ?? 0);
-}
-
 function handle(
-  { topology, edgeUrls, publicCa, secrets }: ProgramContext,
+  running: RunningMesh,
   own: {
-    stateDir: string;
-    running: ReadonlyMap<string, Supervised>;
     state: () => RunState;
+    changes: Changes;
     fetched: boolean;
     waitUp: Mesh['waitUp'];
     stop: Mesh['stop'];
   },
 ): Mesh {
   const processes = (): NamedProcess[] => livingProcesses(own.state());
+  const { publicCa, secrets } = running.parts;
   let stopped: Promise<void> | undefined;
   return {
-    stateDir: own.stateDir,
-    topology,
-    edgeUrls,
+    ...own.changes,
+    stateDir: running.topology.stateDir,
+    get topology() {
+      return running.topology;
+    },
+    get edgeUrls() {
+      return edgeUrlsOf(running.topology);
+    },
     publicCa,
     fetched: own.fetched,
     demo: { user: demoUser.name, passwordFile: secrets.demoPassword },
     processes,
     pssMib: () => pssMib([process.pid, ...processes().map(({ identity }) => identity.pid)]),
     kill: (pod, part, signal) => {
-      if (part !== 'mysqld') return own.running.get(`${pod} ${part}`)?.signal(signal) ?? false;
+      if (part !== 'mysqld') return running.running.get(`${pod} ${part}`)?.signal(signal) ?? false;
       const mysqld = processes().find(({ name }) => name === `${pod} mysqld`);
       return mysqld !== undefined && process.kill(mysqld.identity.pid, signal);
     },

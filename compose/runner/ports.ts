@@ -28,6 +28,8 @@ export interface PortsOptions {
   readonly stateDir: string;
   /** Runs the body under a lock that all of them respect. */
   readonly locked: <T>(body: () => Promise<T>) => Promise<T>;
+  /** What runs already: its ports are in use by itself, and kept. */
+  readonly inUse?: ReadonlySet<string>;
 }
 
 /**
@@ -40,7 +42,7 @@ export function claimPorts(
   wanted: readonly WantedPort[],
   options: PortsOptions,
 ): Promise<ReadonlyMap<string, number>> {
-  const { sharedDir, stateDir, locked } = options;
+  const { sharedDir, stateDir, locked, inUse } = options;
   return locked(async () => {
     mkdirSync(sharedDir, { recursive: true, mode: 0o700 });
     const file = join(sharedDir, 'ports.json');
@@ -57,7 +59,7 @@ export function claimPorts(
     let next = first;
     for (const { of, ...at } of wanted) {
       let port = before.get(of);
-      if (port === undefined || !(await isFree(port, at))) {
+      if (port === undefined || !(inUse?.has(of) || (await isFree(port, at)))) {
         do port = next++;
         while (port <= last && (all[port] !== undefined || kept.has(port) || !(await isFree(port, at))));
       }

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EnvoyPart } from '#compose/parts/envoy.ts';
 import type { MysqlPart } from '#compose/parts/mysql.ts';
@@ -36,6 +36,8 @@ export interface ProgramContext {
   readonly compileCache: string;
   readonly durability: 'full' | 'relaxed';
   readonly telemetry?: TelemetryTarget;
+  /** Edges and proxies whose devices are to go on elsewhere. */
+  readonly leaving: readonly string[];
 }
 
 const root = join(import.meta.dirname, '..', '..');
@@ -62,11 +64,8 @@ export function sidecarProgram(ctx: ProgramContext, pod: Pod): ProgramSpec {
 /** The process of a pod, with its configuration written; undefined for an edge, which is a sidecar alone. */
 export function processProgram(ctx: ProgramContext, pod: Pod): ProgramSpec | undefined {
   const main = mains[pod.role];
-  const config = configOf(ctx, pod);
-  if (main === undefined || config === undefined) return undefined;
-  const file = podConfigFile(ctx.topology, pod.name);
-  mkdirSync(podRunDir(ctx.topology, pod.name), { recursive: true, mode: 0o700 });
-  writeFileSync(file, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
+  if (main === undefined) return undefined;
+  const file = writeProcessConfig(ctx, pod);
   return ctx.hosts.placed(pod.host, {
     name: `${pod.name} process`,
     command: process.execPath,
@@ -79,6 +78,16 @@ export function processProgram(ctx: ProgramContext, pod: Pod): ProgramSpec | und
     },
     logFile: logFile(ctx.topology, pod.name, 'process'),
   });
+}
+
+/** Writes what a pod's process is told, whole or not at all, and gives the file's path. */
+export function writeProcessConfig(ctx: ProgramContext, pod: Pod): string {
+  const file = podConfigFile(ctx.topology, pod.name);
+  mkdirSync(podDir(ctx.topology, pod.name), { recursive: true, mode: 0o700 });
+  const temporary = `${file}.new`;
+  writeFileSync(temporary, `${JSON.stringify(configOf(ctx, pod), null, 2)}\n`, { mode: 0o600 });
+  renameSync(temporary, file);
+  return file;
 }
 
 function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
@@ -130,6 +139,7 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
         pod: pod.name,
         sockets: { grpc: socket('grpc'), out: socket('out'), backends: socket('backends') },
         securityPods: podsOf(t, 'security').map((each) => each.name),
+        leaving: ctx.leaving,
         ...processTelemetry(ctx.telemetry),
       };
     case 'backend':
@@ -137,7 +147,10 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
         pod: pod.name,
         socket: socket('http'),
         ordersFile: ordersFile(t, pod.backend?.cluster ?? pod.name),
-        jwks: { url: `${ctx.edgeUrls[0]}/sallyport.keystore.v1.KeyStore/GetJwks`, caFile: ctx.publicCa },
+        jwks: {
+          urls: ctx.edgeUrls.map((edge) => `${edge}/sallyport.keystore.v1.KeyStore/GetJwks`),
+          caFile: ctx.publicCa,
+        },
       };
     default:
       return undefined;

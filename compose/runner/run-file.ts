@@ -28,6 +28,10 @@ export const runState = z.object({
   ),
   /** The mesh.yaml that sidecars were configured from, when it is not the shipped one. */
   meshFile: z.string().optional(),
+  /** The folder of the patches, when it is not the shipped one. */
+  patchesDir: z.string().optional(),
+  /** Pods that an operator has taken out of rotation. */
+  draining: z.array(z.string()).optional(),
   /** Where processes and sidecars were told to send traces. */
   telemetry: z.object({ endpoint: z.string(), sampleRatio: z.number().optional() }).optional(),
   /** All that was started and has not been seen to end. */

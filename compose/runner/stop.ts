@@ -1,5 +1,5 @@
 import { request } from 'node:http';
-import { socketPath } from '#compose/topology/paths.ts';
+import { type Folders, socketPath } from '#compose/topology/paths.ts';
 import type { RunState } from './run-file.ts';
 import type { Supervised } from './supervised.ts';
 
@@ -12,8 +12,15 @@ const order = [
   ['db'],
 ] as const;
 
-/** Milliseconds that a process of the tier may take. */
-const graceMs: Readonly<Record<string, number>> = { proxy: 8000, security: 8000, db: 20_000 };
+/**
+ * Milliseconds that a process of the role may take when all stops, and when it stops alone: then what it
+ * holds is finished (services/proxy/config.ts, services/security/config.ts), and a primary hands its role over.
+ */
+const graceMs: Readonly<Record<string, readonly [together: number, alone: number]>> = {
+  proxy: [8000, 20_000],
+  security: [8000, 25_000],
+  db: [20_000, 50_000],
+};
 
 /**
  * Stops a mesh: tier by tier, each process before the sidecar that it needs to say goodbye. Agents are told
@@ -29,20 +36,31 @@ export async function stopInOrder(
     const pods = mesh.pods.filter((pod) => roles.includes(pod.role));
     if (pods.length === 0) continue;
     progress(`stopping ${pods.map((pod) => pod.name).join(', ')}`);
-    await Promise.all(
-      pods.map(async (pod) => {
-        const agent = socketPath({ stateDir: '', runDir: mesh.runDir }, pod.name, 'agent');
-        const grace = graceMs[pod.role] ?? 3000;
-        const of = running.get(`${pod.name} process`);
-        await of?.stop(grace, pod.role === 'db' ? () => stopAgent(agent, of) : undefined);
-        await running.get(`${pod.name} sidecar`)?.stop(3000);
-      }),
-    );
+    const folders = { stateDir: '', runDir: mesh.runDir };
+    await Promise.all(pods.map((pod) => stopPod(running, folders, pod, 'together')));
   }
 }
 
-/** Asks an agent to stop without a hand-over; one that cannot be asked is told by signal. */
-function stopAgent(agentSocket: string, agent: Supervised): Promise<void> {
+/** Stops one pod's process and then its sidecar; `between` the two comes what is to happen there. */
+export async function stopPod(
+  running: ReadonlyMap<string, Supervised>,
+  folders: Folders,
+  pod: Pick<RunState['pods'][number], 'name' | 'role'>,
+  how: 'together' | 'alone',
+  between?: () => Promise<void>,
+): Promise<void> {
+  const agent = socketPath(folders, pod.name, 'agent');
+  const [together, alone] = graceMs[pod.role] ?? [3000, 6000];
+  const process = running.get(`${pod.name} process`);
+  const ask = (): Promise<void> | undefined =>
+    pod.role === 'db' && process ? stopAgent(agent, process, how === 'alone') : undefined;
+  await process?.stop(how === 'alone' ? alone : together, pod.role === 'db' ? ask : undefined);
+  await between?.();
+  await running.get(`${pod.name} sidecar`)?.stop(3000);
+}
+
+/** Asks an agent to stop; one that cannot be asked is told by signal. */
+function stopAgent(agentSocket: string, agent: Supervised, handover: boolean): Promise<void> {
   return new Promise((resolve) => {
     const bySignal = (): void => {
       agent.signal('SIGTERM');
@@ -58,6 +76,6 @@ function stopAgent(agentSocket: string, agent: Supervised): Promise<void> {
     );
     call.on('timeout', () => call.destroy(new Error('the agent does not answer')));
     call.on('error', bySignal);
-    call.end(JSON.stringify({ handover: false }));
+    call.end(JSON.stringify({ handover }));
   });
 }

@@ -5,17 +5,17 @@ import type { Jwk } from '#kernel/crypto/assertion.ts';
 const maxAgeMs = 300_000;
 const retryMs = 1000;
 
-/** Reads the keys of identity assertions from an edge, as any backend can that has its root. */
+/** Reads the keys of identity assertions from an edge, as any backend can that has its root; from the next one when it does not answer. */
 export class JwksReader {
-  readonly #url: string;
+  readonly #urls: readonly string[];
   readonly #ca: Buffer;
   #held: { keys: readonly Jwk[]; at: number } | undefined;
   #triedAt = Number.NEGATIVE_INFINITY;
   /** The question that is under way; whoever comes meanwhile waits for its answer. */
   #asking: Promise<void> | undefined;
 
-  constructor(url: string, ca: Buffer) {
-    this.#url = url;
+  constructor(urls: readonly string[], ca: Buffer) {
+    this.#urls = urls;
     this.#ca = ca;
   }
 
@@ -35,13 +35,22 @@ export class JwksReader {
   }
 
   async #ask(now: number): Promise<void> {
-    this.#held = { keys: await this.#fetch(), at: now };
+    let failure: unknown;
+    for (const url of this.#urls) {
+      try {
+        this.#held = { keys: await this.#fetch(url), at: now };
+        return;
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
   }
 
-  async #fetch(): Promise<readonly Jwk[]> {
+  async #fetch(url: string): Promise<readonly Jwk[]> {
     const text = await new Promise<string>((resolve, reject) => {
       const call = request(
-        this.#url,
+        url,
         { method: 'POST', ca: this.#ca, headers: { 'content-type': 'application/json' }, timeout: 3000 },
         (response) => {
           let body = '';

@@ -18,7 +18,7 @@ const schema = z.strictObject({
   ordersFile: z.string().describe('Database file of the orders; pods of one intranet share it.'),
   jwks: z
     .strictObject({
-      url: z.url().describe("An edge's GetJwks."),
+      urls: z.array(z.url()).min(1).describe("Edges' GetJwks; the next is asked when one does not answer."),
       caFile: z.string().describe('Root that the edge is checked by.'),
     })
     .describe('Where the keys of identity assertions are read.'),
@@ -30,7 +30,7 @@ const log = createLogger({ pod: config.pod });
 
 await runProcess(
   async (life) => {
-    const keys = new JwksReader(config.jwks.url, readFileSync(config.jwks.caFile));
+    const keys = new JwksReader(config.jwks.urls, readFileSync(config.jwks.caFile));
     const orders = await life.start(
       'orders',
       async () => openOrders(config.ordersFile),

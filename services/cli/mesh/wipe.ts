@@ -6,7 +6,17 @@ import { SallyportError } from '#core/errors/error.ts';
 import { isAlive } from '#kernel/lifecycle/process-identity.ts';
 
 /** All that a mesh keeps in its folder. */
-const ours = ['pods', 'pki', 'secrets', 'devices', 'login.json', 'start.lock', 'run.json'];
+const ours = [
+  'pods',
+  'pki',
+  'secrets',
+  'devices',
+  'login.json',
+  'start.lock',
+  'run.json',
+  'settings.json',
+  'applied',
+];
 const logs = /^runner\.log(\.1)?$/;
 /** A folder without any of these was never a mesh's. */
 const marks = ['run.json', 'pki', 'secrets', 'pods'];

@@ -35,7 +35,8 @@ export interface Plan {
 export function planOf({ file, patches }: PlanOptions, { cwd, stateDir }: CommandContext): Plan {
   const mesh = meshIfRunning(stateDir);
   const meshFile = file === undefined ? (mesh?.state.meshFile ?? shippedMeshFile) : resolve(cwd, file);
-  const patchesDir = patches === undefined ? shippedPatchesDir : resolve(cwd, patches);
+  const patchesDir =
+    patches === undefined ? (mesh?.state.patchesDir ?? shippedPatchesDir) : resolve(cwd, patches);
   if (!existsSync(meshFile)) throw missing(meshFile, 'name a mesh.yaml; it may hold only what differs');
   if (!existsSync(patchesDir) || !statSync(patchesDir).isDirectory())
     throw missing(patchesDir, 'name the folder of the patches, as envoy/patches is one');

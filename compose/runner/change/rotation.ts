@@ -1,0 +1,138 @@
+import { socketPath } from '#compose/topology/paths.ts';
+import type { Pod, Topology } from '#compose/topology/types.ts';
+import { askAdmin } from '#envoy/admin/ask.ts';
+import { readStats } from '#envoy/admin/stats.ts';
+import { waitFor } from '#kernel/time/wait-for.ts';
+import type { RunningMesh } from '../running-mesh.ts';
+import type { Change } from './one-change.ts';
+
+/** Milliseconds between being out of rotation and the next step: calls that had been routed have arrived. */
+const settleMs = 300;
+/** Milliseconds for what is under way to end by itself; what lasts longer is cut, and resumed elsewhere. */
+const quietMs = 15_000;
+/** Milliseconds for the others to find by their health checks that a pod is back. */
+const seenMs = 15_000;
+
+/** Pods that take over from this one: of the same tier, of a backend of the same cluster. */
+export const stayingBeside = (mesh: RunningMesh, pod: Pod): readonly Pod[] =>
+  mesh.topology.pods.filter(
+    (other) =>
+      other.name !== pod.name &&
+      other.role === pod.role &&
+      other.backend?.cluster === pod.backend?.cluster &&
+      !mesh.draining.has(other.name) &&
+      !mesh.leaving.has(other.name),
+  );
+
+/** Whether others find this pod by endpoints, which it can be taken out of. */
+export const isRouted = (pod: Pod): boolean =>
+  pod.role === 'security' || pod.role === 'proxy' || pod.role === 'gateway' || pod.role === 'backend';
+
+/**
+ * Takes a pod out of rotation: no sidecar gives it new calls, and, once that has settled, its own sidecar
+ * says that it fails its health check, so that connections are ended after the calls on them. Devices that
+ * came through an edge are asked by their proxies to go on through another; with `devicesToo` those of a
+ * proxy are asked likewise (a proxy that is stopped asks them itself). The only one of its tier stays in.
+ */
+export async function takeOut(
+  mesh: RunningMesh,
+  pod: Pod,
+  { progress }: Change,
+  devicesToo: boolean,
+): Promise<void> {
+  if (stayingBeside(mesh, pod).length === 0) {
+    if (pod.role !== 'service' && pod.role !== 'db')
+      progress(`${pod.name} is the only one of its kind: nobody takes over from it`);
+    return;
+  }
+  const { clock } = mesh.parts;
+  if (isRouted(pod)) {
+    mesh.setDraining(pod.name, true);
+    await mesh.push();
+    await clock.sleep(settleMs);
+  }
+  await tell(mesh, pod, '/healthcheck/fail', progress);
+  if (pod.role === 'edge' || (pod.role === 'proxy' && devicesToo)) mesh.setLeaving(pod.name, true);
+  if (pod.role === 'edge' || pod.role === 'backend' || devicesToo) await untilQuiet(mesh, pod, progress);
+}
+
+/** Gives a pod calls again, and waits until the others have found that it takes them. */
+export async function putBack(mesh: RunningMesh, pod: Pod, change: Change): Promise<void> {
+  const wasOut = mesh.draining.has(pod.name) || mesh.leaving.has(pod.name);
+  if (!wasOut) return;
+  await tell(mesh, pod, '/healthcheck/ok', change.progress);
+  if (mesh.leaving.has(pod.name)) mesh.setLeaving(pod.name, false);
+  if (!mesh.draining.has(pod.name)) return;
+  mesh.setDraining(pod.name, false);
+  await mesh.push();
+  if (pod.role !== 'backend') await untilSeen(mesh, pod, change.progress);
+}
+
+/** Waits until no request is under way at a pod's sidecar, as long as that is worth it. */
+export async function untilQuiet(
+  mesh: RunningMesh,
+  pod: Pod,
+  progress: Change['progress'],
+  timeoutMs = quietMs,
+): Promise<void> {
+  const stat = pod.role === 'edge' ? 'http.public.downstream_rq_active' : 'http.mesh.downstream_rq_active';
+  // Security pods hold streams of every proxy for as long as they live.
+  if (pod.role === 'security') return;
+  let left: number | undefined;
+  try {
+    await waitFor(
+      async () => {
+        left = (await readStats(adminOf(mesh.topology, pod), `^${stat.replaceAll('.', '\\.')}$`)).numbers.get(
+          stat,
+        );
+        return left === 0;
+      },
+      { timeoutMs, everyMs: 100, what: `${pod.name} to have nothing under way`, clock: mesh.parts.clock },
+    );
+  } catch {
+    progress(
+      left === undefined
+        ? `${pod.name}'s sidecar does not tell what is under way`
+        : `${pod.name}: ${left} requests are cut, and go on elsewhere where they can`,
+    );
+  }
+}
+
+/** Waits until every sidecar that calls the pod's tier finds all of it healthy. */
+async function untilSeen(mesh: RunningMesh, pod: Pod, progress: Change['progress']): Promise<void> {
+  const callers = mesh.topology.pods.filter(
+    ({ name }) => mesh.running.get(`${name} sidecar`)?.identity !== undefined,
+  );
+  const filter = `^cluster\\.${pod.role}\\.membership_(healthy|total)$`;
+  const sees = async (caller: Pod): Promise<boolean> => {
+    const { numbers } = await readStats(adminOf(mesh.topology, caller), filter);
+    const healthy = numbers.get(`cluster.${pod.role}.membership_healthy`);
+    return healthy === undefined || healthy === numbers.get(`cluster.${pod.role}.membership_total`);
+  };
+  try {
+    await waitFor(async () => (await Promise.all(callers.map(sees))).every(Boolean), {
+      timeoutMs: seenMs,
+      everyMs: 100,
+      what: `all sidecars to find ${pod.name} healthy`,
+      clock: mesh.parts.clock,
+    });
+  } catch (error) {
+    progress(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** An order to a pod's own sidecar. One that does not answer has nothing to lose. */
+export async function tell(
+  mesh: RunningMesh,
+  pod: Pod,
+  order: string,
+  progress: Change['progress'],
+): Promise<void> {
+  try {
+    await askAdmin(adminOf(mesh.topology, pod), order, { method: 'POST' });
+  } catch (error) {
+    progress(`${pod.name}'s sidecar: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+const adminOf = (topology: Topology, pod: Pod): string => socketPath(topology, pod.name, 'admin');

@@ -1,0 +1,141 @@
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { SallyportError } from '#core/errors/error.ts';
+import { loadMesh, loadPatches, parseMesh, parsePatches } from '#envoy/model/load.ts';
+import type { Patch } from '#envoy/model/patch.ts';
+import type { MeshModel } from '#envoy/model/schema.ts';
+
+/** Sizes that a mesh can have: pods of each tier, `backendReplicas` of each backend. */
+export const sizeNames = ['security', 'proxies', 'edges', 'db', 'services', 'backendReplicas'] as const;
+export type SizeName = (typeof sizeNames)[number];
+export type Sizes = { readonly [K in SizeName]?: number };
+
+const settingsFile = z.strictObject({
+  version: z.literal(1),
+  /** As somebody last asked for; what is missing has its default. */
+  sizes: z.partialRecord(z.enum(sizeNames), z.int().min(0)),
+  /** The mesh.yaml and patches that were applied; null: those of the release. */
+  applied: z
+    .strictObject({
+      mesh: z.string().nullable(),
+      patches: z.array(z.strictObject({ name: z.string(), text: z.string() })).nullable(),
+    })
+    .nullable(),
+});
+type Settings = z.infer<typeof settingsFile>;
+
+/** What `mesh apply` was given: texts, so that the next start does not depend on files that may have gone. */
+export type Applied = NonNullable<Settings['applied']>;
+
+/** Envoy configuration as it comes from a mesh.yaml and patches. */
+export interface Tuned {
+  readonly model: MeshModel;
+  readonly patches: readonly Patch[];
+}
+
+/** Where the copies are that other tools read; undefined stands for what the release has. */
+export interface AppliedPlaces {
+  readonly meshFile: string | undefined;
+  readonly patchesDir: string | undefined;
+}
+
+/**
+ * What is kept about a mesh from one start to the next, in `<state>/settings.json` (0600). What was applied
+ * stands as files in `<state>/applied` too, for tools and eyes.
+ */
+export class KeptSettings {
+  readonly #file: string;
+  readonly #copies: string;
+  #settings: Settings;
+
+  /** @throws CONFIG_INVALID when the file is there and cannot be read */
+  constructor(stateDir: string) {
+    this.#file = join(stateDir, 'settings.json');
+    this.#copies = join(stateDir, 'applied');
+    this.#settings = read(this.#file) ?? { version: 1, sizes: {}, applied: null };
+  }
+
+  get sizes(): Sizes {
+    return definedSizes(this.#settings.sizes);
+  }
+
+  get applied(): Applied | undefined {
+    return this.#settings.applied ?? undefined;
+  }
+
+  /** Sizes that are named replace those that were kept. */
+  keepSizes(sizes: Sizes): void {
+    this.#write({ ...this.#settings, sizes: { ...this.#settings.sizes, ...sizes } });
+  }
+
+  keepApplied(applied: Applied | undefined): void {
+    this.#write({ ...this.#settings, applied: applied ?? null });
+    this.#copy(applied);
+  }
+
+  get appliedPlaces(): AppliedPlaces {
+    const { mesh = null, patches = null } = this.applied ?? {};
+    return {
+      meshFile: mesh === null ? undefined : join(this.#copies, 'mesh.yaml'),
+      patchesDir: patches === null ? undefined : join(this.#copies, 'patches'),
+    };
+  }
+
+  #copy(applied: Applied | undefined): void {
+    rmSync(this.#copies, { recursive: true, force: true });
+    const { mesh = null, patches = null } = applied ?? {};
+    const { meshFile, patchesDir } = this.appliedPlaces;
+    if (mesh !== null && meshFile !== undefined) {
+      mkdirSync(this.#copies, { recursive: true, mode: 0o700 });
+      writeFileSync(meshFile, mesh, { mode: 0o600 });
+    }
+    if (patches === null || patchesDir === undefined) return;
+    mkdirSync(patchesDir, { recursive: true, mode: 0o700 });
+    for (const { name, text } of patches) writeFileSync(join(patchesDir, name), text, { mode: 0o600 });
+  }
+
+  #write(settings: Settings): void {
+    mkdirSync(join(this.#file, '..'), { recursive: true, mode: 0o700 });
+    const temporary = `${this.#file}.${process.pid}.new`;
+    try {
+      writeFileSync(temporary, `${JSON.stringify(settings, null, 2)}\n`, { mode: 0o600, flush: true });
+      renameSync(temporary, this.#file);
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    }
+    this.#settings = settings;
+  }
+}
+
+/** Model and patches of what was applied, else of the release. @throws CONFIG_INVALID */
+export function tunedBy(applied: Applied | undefined): Tuned {
+  const { mesh = null, patches = null } = applied ?? {};
+  return {
+    model: mesh === null ? loadMesh() : parseMesh(mesh, 'the mesh.yaml that was applied'),
+    patches: patches === null ? loadPatches() : patches.flatMap(({ name, text }) => parsePatches(text, name)),
+  };
+}
+
+const definedSizes = (sizes: Settings['sizes']): Sizes =>
+  Object.fromEntries(Object.entries(sizes).filter(([, size]) => size !== undefined));
+
+function read(file: string): Settings | undefined {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    return settingsFile.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new SallyportError('CONFIG_INVALID', {
+      message: `${file} is not a settings file of this release`,
+      hint: 'remove it: sizes and what was applied are then as the release has them',
+      cause,
+    });
+  }
+}

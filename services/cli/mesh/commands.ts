@@ -25,11 +25,11 @@ export function addMeshCommands(program: Command, context: CliContext, end: { co
         .default('full'),
     )
     .option('--otlp <url>', 'send traces and figures to this OTLP/HTTP receiver: http://127.0.0.1:4318')
-    .option('--security <n>', 'security pods (default: 3)', wholeNumber(1, 9))
-    .option('--proxies <n>', 'proxy pods (default: 3)', wholeNumber(1, 9))
-    .option('--edges <n>', 'edges (default: 2)', wholeNumber(1, 9))
-    .option('--db <n>', 'database nodes (default: 3)', wholeNumber(1, 9))
-    .option('--services <n>', 'sidecars for services of your own (default: 0)', wholeNumber(0, 9))
+    .option('--security <n>', 'security pods (default: as before, at first 3)', wholeNumber(1, 9))
+    .option('--proxies <n>', 'proxy pods (default: as before, at first 3)', wholeNumber(1, 9))
+    .option('--edges <n>', 'edges (default: as before, at first 2)', wholeNumber(1, 9))
+    .option('--db <n>', 'database nodes (default: as before, at first 3)', wholeNumber(1, 9))
+    .option('--services <n>', 'sidecars for services of your own (default: as before, at first 0)', wholeNumber(0, 9))
     .addHelpText(
       'after',
       `

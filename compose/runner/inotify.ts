@@ -15,7 +15,7 @@ export function checkInotify(
   sidecars: readonly RenderedPod[],
   {
     proc = '/proc',
-    uid = userInfo().uid,
+    uid = process.getuid?.() ?? userInfo().uid,
     besides = [],
   }: {
     readonly proc?: string;

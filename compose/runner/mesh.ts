@@ -109,7 +109,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     ...(options.cacheDir !== undefined && { cacheDir: options.cacheDir }),
     ...(options.signal && { signal: options.signal }),
   };
-  const uid = userInfo().uid;
+  const uid = process.getuid?.() ?? userInfo().uid;
   const runDir = runDirOf(stateDir, { tmp: tmpdir(), uid });
   for (const dir of [dirname(runDir), runDir]) ensureOwnFolder(dir, uid);
   const runner = { pid: process.pid, startTime: startTimeOf(process.pid) ?? 'unknown' };

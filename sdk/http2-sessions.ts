@@ -54,6 +54,9 @@ export class EdgeSessions extends Http2SessionManager {
   }
 }
 
+/** Times that a process which is starved all the time gives an edge, before it believes the silence. */
+const maxRounds = 4;
+
 /** Finds out whether the other end of one connection is there, while somebody wants to know. */
 class Keepalive {
   readonly #session: ClientHttp2Session;
@@ -116,7 +119,7 @@ class Keepalive {
         resolve(true);
       });
     });
-    for (;;) {
+    for (let round = 0; round < maxRounds; round++) {
       const due = performance.now() + timeoutMs;
       if (await Promise.race([answered, after(timeoutMs)])) return;
       // What has arrived while this process stood still is read after the timers have run.

@@ -108,6 +108,56 @@ describe('a body that is cut', () => {
     same(await (await session.fetch('/')).bytes());
   });
 
+  it('is asked for again when it is short and the request repeatable', async () => {
+    const short = page.subarray(0, 40_000);
+    for (const init of [{}, { method: 'POST', body: 'x', idempotencyKey: 'k' }]) {
+      const cuts = [0, 20_000, 30_000];
+      const { session, events } = await opened(() => {
+        const cut = cuts.shift();
+        return Promise.resolve(answerOf(200, {}, cut === undefined ? [short] : cutAfter(short, cut)));
+      }, true);
+      const given = await (await session.fetch('/', init)).bytes();
+      assert.ok(Buffer.from(given).equals(short));
+      assert.equal(events.filter(({ type }) => type === 'resumed').length, 3);
+    }
+  });
+
+  it('is STREAM_CUT when it was asked for again and is another one', async () => {
+    for (const other of [
+      answerOf(200, {}, [page.subarray(1, 40_000)]),
+      answerOf(404, {}, [page.subarray(0, 40_000)]),
+      answerOf(200, { 'content-type': 'text/html' }, [page.subarray(0, 40_000)]),
+    ]) {
+      let asked = 0;
+      const { session } = await opened(
+        () => Promise.resolve(asked++ === 0 ? answerOf(200, {}, cutAfter(page, 20_000)) : other),
+        true,
+      );
+      await assert.rejects((await session.fetch('/')).bytes(), reasonIs('STREAM_CUT'));
+    }
+  });
+
+  it('is STREAM_CUT, however short, when the request cannot be repeated', async () => {
+    let asked = 0;
+    const { session } = await opened(() => {
+      asked += 1;
+      return Promise.resolve(answerOf(200, {}, cutAfter(page, 10_000)));
+    }, true);
+    const response = await session.fetch('/', { method: 'POST', body: 'x' });
+    await assert.rejects(response.bytes(), reasonIs('STREAM_CUT'));
+    assert.equal(asked, 1);
+  });
+
+  it('is given up when it ends at the same place again and again', async () => {
+    let asked = 0;
+    const { session } = await opened(() => {
+      asked += 1;
+      return Promise.resolve(answerOf(200, {}, cutAfter(page, 10_000)));
+    }, true);
+    await assert.rejects((await session.fetch('/')).bytes(), reasonIs('STREAM_CUT'));
+    assert.equal(asked, 6);
+  }).timeout(20_000);
+
   it('is noticed by its length', async () => {
     const { session } = await opened(
       () => Promise.resolve(answer(200, 'short', { 'content-length': '9' })),

@@ -8,7 +8,7 @@ import type { PreparedRequest } from './request.ts';
 import { type Resumption, resumptionOf } from './resumption.ts';
 import type { Answer } from './send-request.ts';
 
-/** Attempts to go on without a single byte in between; then the body is given up. */
+/** Attempts to go on without a single new byte in between; then the body is given up. */
 const maxFruitless = 5;
 
 export interface ResumeDeps {
@@ -36,9 +36,11 @@ export async function* resumableBody(
       for (;;) {
         const next = await orAborted(pieces.next(), signal);
         const ready = next.done ? lastOf(resumption) : resumption.take(next.value);
-        if (ready.length > 0) yield ready;
+        if (ready.length > 0) {
+          yield ready;
+          fruitless = 0;
+        }
         if (next.done) return;
-        fruitless = 0;
       }
     } catch (thrown) {
       const error = SallyportError.from(thrown);

@@ -1,5 +1,6 @@
 import type { Header, ResponseHead } from '../core/channel/multiplex/messages.ts';
 import { eventResumption } from './event-resumption.ts';
+import { repeatResumption } from './repeat-resumption.ts';
 import type { PreparedRequest } from './request.ts';
 import { headersOf } from './response.ts';
 
@@ -19,7 +20,10 @@ export interface Resumption {
 
 const nothing = new Uint8Array();
 
-/** RFC 9110 section 14 and the HTML standard's event streams: only whole answers to plain GETs resume. */
+/**
+ * RFC 9110 section 14 and the HTML standard's event streams, for whole answers to plain GETs; else, of what may be
+ * repeated, the same once more.
+ */
 export function resumptionOf(request: PreparedRequest, head: ResponseHead): Resumption {
   const headers = headersOf(head);
   const plain = request.head.method === 'GET' && head.status === 200;
@@ -30,7 +34,10 @@ export function resumptionOf(request: PreparedRequest, head: ResponseHead): Resu
   const ranges = headers.get('accept-ranges')?.toLowerCase() === 'bytes';
   const bodiless = request.head.method === 'HEAD' || head.status === 204 || head.status === 304;
   const length = bodiless ? undefined : lengthOf(headers);
-  return byteResumption(length, plain && strong && ranges && !asksForPart ? etag : undefined);
+  const byRange = plain && strong && ranges && !asksForPart;
+  const repeatable = request.idempotent && request.body.replayable && !bodiless;
+  if (!byRange && repeatable) return repeatResumption(head, length);
+  return byteResumption(length, byRange ? etag : undefined);
 }
 
 function lengthOf(headers: Headers): number | undefined {

@@ -1,5 +1,6 @@
 import { systemClock } from '#kernel/time/system-clock.ts';
 import type { Drill, Failure, StepContext, Victim } from './drill.ts';
+import { cpuPressureUs } from './pressure.ts';
 import { between, seededRandom } from './random.ts';
 import { type Row, rowOf } from './row.ts';
 import type { Stand } from './stand.ts';
@@ -18,6 +19,7 @@ export async function runDrill(
   seed: number,
   o: { readonly signal: AbortSignal; readonly progress: (line: string) => void },
 ): Promise<Row> {
+  const began = performance.now();
   const random = seededRandom(seed);
   const errors: string[] = [];
   const notes: string[] = [];
@@ -55,6 +57,7 @@ export async function runDrill(
       await step.run(context);
     }
   };
+  const pressureBefore = cpuPressureUs();
   await load.begin();
   try {
     victims = await failure.victims(mesh, random);
@@ -71,5 +74,10 @@ export async function runDrill(
   notes.push(`everything served again after ${((performance.now() - before) / 1000).toFixed(1)} s`);
   await watch(settleMs);
   const report = await load.end();
+  const pressure = cpuPressureUs();
+  if (pressure !== undefined && pressureBefore !== undefined) {
+    const share = (pressure - pressureBefore) / 1e4 / ((performance.now() - began) / 1000);
+    notes.push(`something waited for a CPU in ${Math.round(share)} % of the time`);
+  }
   return rowOf({ drill: drill.name, failure, seed, victims, notes }, report, errors);
 }

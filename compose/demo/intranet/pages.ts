@@ -138,7 +138,7 @@ async function order(
     body: Buffer.concat(pieces).toString(),
   });
   if (placed === undefined) return send(response, 507, 'text/plain', 'there is no room for more orders\n');
-  json(placed.again ? 200 : 201, placed.order);
+  json(201, placed.order);
 }
 
 function headerOf({ headers }: IncomingMessage, name: string): string | null {

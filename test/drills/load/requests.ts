@@ -75,7 +75,7 @@ async function order(
       ...(kind === 'keyed' && { idempotencyKey: body }),
     });
     const text = await response.text();
-    if (response.status !== 201 && response.status !== 200) {
+    if (response.status !== 201) {
       throw new SallyportError('BACKEND_FAILED', {
         message: `status ${response.status}: ${text.slice(0, 100)}`,
       });

@@ -15,6 +15,8 @@ export interface Operation {
 interface Ended extends Operation {
   readonly ms: number;
   readonly outcome: 'ok' | 'failed' | 'unknown';
+  /** The same with the reason. */
+  readonly ended: string;
 }
 
 /** Calm times of one kind that are remembered, of this window and earlier ones. */
@@ -81,11 +83,12 @@ export class Window {
   /** An unrepeatable request may end as UNKNOWN_OUTCOME; all else is a failure. */
   failed(operation: Operation, thrown: unknown): void {
     const { reason, message, metadata } = SallyportError.from(thrown);
-    if (operation.kind === 'once' && reason === 'UNKNOWN_OUTCOME') {
-      this.#end(operation, 'unknown');
+    // The head of an answer had come, so the backend has acted; what it said is cut.
+    if (operation.kind === 'once' && (reason === 'UNKNOWN_OUTCOME' || reason === 'STREAM_CUT')) {
+      this.#end(operation, 'unknown', `${reason} because ${metadata.because}`);
       return;
     }
-    this.#end(operation, 'failed');
+    this.#end(operation, 'failed', reason);
     const when = this.#faults.length === 0 ? 'before anything was broken, ' : '';
     const because = metadata.because === undefined ? '' : ` because ${metadata.because}`;
     this.#failure(`${when}${operation.kind}: ${reason}${because}`, `${operation.what}: ${message}`);
@@ -95,7 +98,7 @@ export class Window {
   gap(kind: Kind, what: string, ms: number): void {
     const begun = this.#now() - ms;
     if (this.#calmAt(begun + ms)) this.#normal.learn(kind, ms);
-    this.#gaps.push({ kind, what, begun, ms, outcome: 'ok' });
+    this.#gaps.push({ kind, what, begun, ms, outcome: 'ok', ended: 'went on' });
     // Only the longest count; the others are there to learn from.
     if (this.#gaps.length > 10_000) {
       this.#gaps.sort((a, b) => b.ms - a.ms);
@@ -159,10 +162,10 @@ export class Window {
     };
   }
 
-  #end(operation: Operation, outcome: Ended['outcome']): number {
+  #end(operation: Operation, outcome: Ended['outcome'], ended: string = outcome): number {
     this.#open.delete(operation);
     const ms = this.#now() - operation.begun;
-    this.#ended.push({ ...operation, ms, outcome });
+    this.#ended.push({ ...operation, ms, outcome, ended });
     return ms;
   }
 
@@ -185,6 +188,6 @@ function longest(operations: readonly Ended[], normalMs: number, trail: Trail): 
   const told = trail.told(what, begun, ms);
   return {
     ms: Math.max(0, Math.round(ms - normalMs)),
-    what: `${kind} ${what}${told === '' ? '' : `: ${told}`}`,
+    what: `${kind} ${what} (${worst.ended})${told === '' ? '' : `: ${told}`}`,
   };
 }

@@ -1,6 +1,7 @@
 import type { PodPart } from '#compose/runner/mesh.ts';
 import type { OwnMesh, OwnMeshOptions } from '#test/mesh.ts';
 import type { Network } from '#test/netns/network.ts';
+import type { Load } from './stand.ts';
 
 /** One process of a mesh that something is done to. */
 export interface Victim {
@@ -37,6 +38,15 @@ export interface DrillDefinition {
   readonly mesh?: Omit<OwnMeshOptions, 'stateDir' | 'progress' | 'hosts'>;
   /** Names of the hosts, network namespaces each, on which its mesh lives. The phones are outside of them. */
   readonly hosts?: readonly string[];
+  /** Makes what its mesh stands on; it then has a mesh of its own. @throws when this machine does not let it */
+  readonly prepare?: () => Promise<Ground>;
+}
+
+/** What a mesh stands on that is not as usual. */
+export interface Ground {
+  readonly stateDir: string;
+  /** Run when the mesh is gone; removes the folder too. */
+  close(): void | Promise<void>;
 }
 
 /** What a step can do. */
@@ -51,8 +61,12 @@ export interface StepContext {
   /** How long the failure is to last, milliseconds; 0 where it does not last. */
   readonly lastsMs: number;
   readonly signal: AbortSignal;
-  /** To be called just before something is broken, and just after it is mended, if it is the drill that mends it. */
-  broken(): Promise<void>;
+  readonly load: Load;
+  /**
+   * To be called just before something is broken, and just after it is mended, if it is the drill that mends it.
+   * `mayRefuseAfterMs`: from so long after the breaking on, UNAVAILABLE with RetryInfo is a right answer.
+   */
+  broken(mayRefuseAfterMs?: number): Promise<void>;
   mended(): Promise<void>;
   /** Lets the load go on for so long. */
   watch(ms: number): Promise<void>;

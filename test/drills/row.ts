@@ -25,6 +25,8 @@ export interface Row {
   /** Unrepeatable requests that ended as UNKNOWN_OUTCOME, and how many were in flight while it was broken. */
   readonly unknown: number;
   readonly inFlight: number;
+  /** Ended with UNAVAILABLE and RetryInfo, where the drill says that this is right. */
+  readonly refused: number;
   readonly lost: number;
   readonly wrong: number;
   readonly stalls: Stalls;
@@ -51,7 +53,7 @@ export function rowOf(
 ): Row {
   const { kinds } = report;
   const { goals, name } = about.failure;
-  const sum = (of: readonly Kind[], what: 'begun' | 'failed' | 'unknown'): number =>
+  const sum = (of: readonly Kind[], what: 'begun' | 'failed' | 'unknown' | 'refused'): number =>
     of.reduce((total, kind) => total + kinds[kind][what], 0);
   const all = Object.keys(kinds) as Kind[];
   const stallOf = (group: keyof StallGoals, when: 'calm' | 'stall') =>
@@ -86,6 +88,7 @@ export function rowOf(
     failed,
     unknown,
     inFlight,
+    refused: sum(all, 'refused'),
     lost: lost.length,
     wrong: wrong.length,
     stalls,

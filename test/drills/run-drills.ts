@@ -5,6 +5,10 @@ import { runDrill } from './run-drill.ts';
 import { type Stand, startStand } from './stand.ts';
 import { rowLines } from './table.ts';
 
+/** Drills with the same key run on the same mesh. */
+export const meshKey = ({ name, mesh, hosts, prepare }: Drill): string =>
+  JSON.stringify([mesh ?? {}, hosts ?? [], prepare === undefined ? '' : name]);
+
 export interface Selected {
   readonly drill: Drill;
   readonly failures: readonly Failure[];
@@ -45,7 +49,7 @@ export async function runDrills(
   try {
     for (const { drill, failures } of selected) {
       o.progress(`${drill.name}: ${drill.about}`);
-      const key = JSON.stringify([drill.mesh ?? {}, drill.hosts ?? []]);
+      const key = meshKey(drill);
       for (const failure of failures) {
         for (const seed of seeds) {
           o.signal.throwIfAborted();
@@ -58,9 +62,9 @@ export async function runDrills(
             if (!row.held) await leave();
           } catch (error) {
             if (o.signal.aborted) throw error;
-            errors.push(
-              `${failure.name}, seed ${seed}: ${error instanceof Error ? error.message : String(error)}`,
-            );
+            const why = `${failure.name}, seed ${seed}: ${error instanceof Error ? error.message : String(error)}`;
+            errors.push(why);
+            o.progress(`  ✗ ${why}`);
             await leave();
           }
         }

@@ -8,8 +8,10 @@ import type { LoadAsk, LoadOptions, LoadReport } from './load/messages.ts';
 export interface Load {
   readonly pid: number;
   begin(): Promise<void>;
-  broken(): Promise<void>;
+  broken(mayRefuseAfterMs?: number): Promise<void>;
   mended(): Promise<void>;
+  /** So many requests are sent at once for a page that takes so long; resolves when they have been sent. */
+  slow(requests: number, ms: number): Promise<void>;
   /** Ends the drill's time, and tells what it came to once all that began in it has ended. */
   end(): Promise<LoadReport>;
   close(): Promise<void>;
@@ -31,24 +33,27 @@ const answerMs = 300_000;
 
 /** Starts a mesh as the drill wants it, and the load on it. */
 export async function startStand(
-  drill: Pick<Drill, 'mesh' | 'hosts'>,
+  drill: Pick<Drill, 'mesh' | 'hosts' | 'prepare'>,
   size: LoadSize,
   seed: number,
   progress: (line: string) => void,
 ): Promise<Stand> {
   progress('starting a mesh');
   const network = drill.hosts && (await openNetwork(drill.hosts));
+  const ground = await drill.prepare?.();
   let mesh: OwnMesh | undefined;
   const leave = async (): Promise<void> => {
     try {
       await mesh?.close();
     } finally {
       await network?.close();
+      await ground?.close();
     }
   };
   try {
     mesh = await ownMesh({
       ...drill.mesh,
+      ...(ground && { stateDir: ground.stateDir }),
       ...(network && { hosts: network.hosts }),
       progress: (line) => progress(`  mesh: ${line}`),
     });
@@ -83,7 +88,9 @@ async function startLoad(options: LoadOptions): Promise<Load> {
   return {
     pid: child.pid,
     begin: () => tell({ do: 'begin' }),
-    broken: () => tell({ do: 'broken' }),
+    broken: (mayRefuseAfterMs) =>
+      tell({ do: 'broken', ...(mayRefuseAfterMs !== undefined && { mayRefuseAfterMs }) }),
+    slow: (requests, ms) => tell({ do: 'slow', requests, ms }),
     mended: () => tell({ do: 'mended' }),
     end: async () => (await child.ask({ do: 'end' } satisfies LoadAsk)) as LoadReport,
     close: async () => {

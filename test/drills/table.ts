@@ -85,7 +85,7 @@ export function rowLines(row: Row): string[] {
   const stalls = groups.map((group) => `${group} ${row.stalls[group]} (calm ${row.calm[group]})`).join(', ');
   return [
     `  ${mark} ${row.failure}, seed ${row.seed}: ${row.requests} requests in ${row.seconds.toFixed(1)} s, ` +
-      `${row.failed} failed, ${row.unknown} unknown of ${row.inFlight} in flight, ${row.lost} lost, ` +
+      `${row.failed} failed, ${row.refused > 0 ? `${row.refused} refused with RetryInfo, ` : ''}${row.unknown} unknown of ${row.inFlight} in flight, ${row.lost} lost, ` +
       `${row.wrong} wrong; stalls in ms: ${stalls}; load: ${row.load.cpu.toFixed(2)} cores, ` +
       `lag ${row.load.lagMs} ms${row.load.skipped > 0 ? `, ${row.load.skipped} skipped` : ''}`,
     ...row.problems.map((problem) => `      ${problem}`),

@@ -11,7 +11,7 @@ import { enrolDevices, openDevices } from './devices.ts';
 import { Ledger } from './ledger.ts';
 import type { Kind, KindReport, LoadAsk, LoadOptions, LoadReport } from './messages.ts';
 import { People } from './people.ts';
-import { startRequests } from './requests.ts';
+import { slow, startRequests } from './requests.ts';
 import { startDownloads, startEvents } from './streams.ts';
 import { Trail } from './trail.ts';
 import { kinds, Normal, Window } from './window.ts';
@@ -91,7 +91,10 @@ serveBench(async (options: LoadOptions) => {
         begin();
         return undefined;
       case 'broken':
-        window.broken();
+        window.broken(ask.mayRefuseAfterMs);
+        return undefined;
+      case 'slow':
+        for (let n = 0; n < ask.requests; n++) void slow(context, devices, n, ask.ms);
         return undefined;
       case 'mended':
         window.mended();

@@ -5,8 +5,8 @@ export const requestKinds = ['get', 'keyed', 'once', 'events', 'download'] as co
 export const rareKinds = ['login', 'enrol', 'activate', 'revoke'] as const;
 export type RequestKind = (typeof requestKinds)[number];
 export type RareKind = (typeof rareKinds)[number];
-/** `fleet`: a revocation that waits until nobody can accept the session; it has no goal of its own. */
-export type Kind = RequestKind | RareKind | 'fleet';
+/** `fleet`: a revocation that waits until nobody can accept the session; it has no goal of its own. `slow`: asked for on purpose. */
+export type Kind = RequestKind | RareKind | 'fleet' | 'slow';
 
 export interface LoadOptions {
   /** Of the mesh. */
@@ -31,7 +31,9 @@ export type LoadAsk =
   /** A drill begins: what begins from now on is its own. */
   | { readonly do: 'begin' }
   /** Something is broken now. Several in one drill are told one by one. */
-  | { readonly do: 'broken' }
+  | { readonly do: 'broken'; readonly mayRefuseAfterMs?: number }
+  /** So many requests at once for a page that takes so long. */
+  | { readonly do: 'slow'; readonly requests: number; readonly ms: number }
   /** It is mended, as far as the drill mends it. */
   | { readonly do: 'mended' }
   /** The drill is over: answered with its report once all that began in it has ended. */
@@ -50,6 +52,8 @@ export interface KindReport {
   readonly ok: number;
   readonly failed: number;
   readonly unknown: number;
+  /** Ended with UNAVAILABLE and RetryInfo, where that is right. */
+  readonly refused: number;
   /** Median milliseconds when nothing is broken. */
   readonly normalMs: number;
   /** Beyond normal: before anything was broken, and from then on. */

@@ -58,6 +58,29 @@ export async function get(context: LoadContext, device: Omit<LoadDevice, 'creden
   }
 }
 
+/** Asks for a page that takes so long. */
+export async function slow(
+  context: LoadContext,
+  devices: readonly LoadDevice[],
+  n: number,
+  ms: number,
+): Promise<void> {
+  const device = devices[n % devices.length];
+  if (device === undefined) return;
+  const window = context.window();
+  const operation = window.begin('slow', device.name);
+  try {
+    const response = await device.session.fetch(`/slow?ms=${ms}`);
+    await response.bytes();
+    if (response.status !== 200) {
+      throw new SallyportError('BACKEND_FAILED', { message: `status ${response.status}` });
+    }
+    window.ok(operation);
+  } catch (thrown) {
+    window.failed(operation, thrown);
+  }
+}
+
 async function order(
   context: LoadContext,
   { session, name }: LoadDevice,

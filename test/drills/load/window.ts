@@ -2,7 +2,7 @@ import { SallyportError } from '#core/errors/error.ts';
 import { type Kind, type KindReport, rareKinds, requestKinds, type Stall } from './messages.ts';
 import type { Trail } from './trail.ts';
 
-export const kinds: readonly Kind[] = [...requestKinds, ...rareKinds, 'fleet'];
+export const kinds: readonly Kind[] = [...requestKinds, ...rareKinds, 'fleet', 'slow'];
 
 /** Something that a device or an operator does, from when it is begun. */
 export interface Operation {
@@ -14,7 +14,7 @@ export interface Operation {
 
 interface Ended extends Operation {
   readonly ms: number;
-  readonly outcome: 'ok' | 'failed' | 'unknown';
+  readonly outcome: 'ok' | 'failed' | 'unknown' | 'refused';
   /** The same with the reason. */
   readonly ended: string;
 }
@@ -51,7 +51,7 @@ export class Window {
   readonly #open = new Set<Operation>();
   readonly #ended: Ended[] = [];
   readonly #failures = new Map<string, { count: number; example: string }>();
-  readonly #faults: { from: number; to: number | undefined }[] = [];
+  readonly #faults: { from: number; to: number | undefined; mayRefuseFrom: number }[] = [];
   /** The longest gaps of streams, which are no operations of their own. */
   readonly #gaps: Ended[] = [];
   readonly lost: string[] = [];
@@ -82,10 +82,15 @@ export class Window {
 
   /** An unrepeatable request may end as UNKNOWN_OUTCOME; all else is a failure. */
   failed(operation: Operation, thrown: unknown): void {
-    const { reason, message, metadata } = SallyportError.from(thrown);
+    const { reason, message, metadata, status, retryAfterMs } = SallyportError.from(thrown);
     // The head of an answer had come, so the backend has acted; what it said is cut.
     if (operation.kind === 'once' && (reason === 'UNKNOWN_OUTCOME' || reason === 'STREAM_CUT')) {
       this.#end(operation, 'unknown', `${reason} because ${metadata.because}`);
+      return;
+    }
+    const mayRefuse = this.#faults.some(({ mayRefuseFrom }) => this.#now() >= mayRefuseFrom);
+    if (mayRefuse && ((status === 'UNAVAILABLE' && retryAfterMs !== undefined) || reason === 'DEADLINE')) {
+      this.#end(operation, 'refused', reason);
       return;
     }
     this.#end(operation, 'failed', reason);
@@ -114,8 +119,9 @@ export class Window {
     if (this.wrong.length < maxExamples) this.wrong.push(what);
   }
 
-  broken(): void {
-    this.#faults.push({ from: this.#now(), to: undefined });
+  broken(mayRefuseAfterMs = Number.POSITIVE_INFINITY): void {
+    const from = this.#now();
+    this.#faults.push({ from, to: undefined, mayRefuseFrom: from + mayRefuseAfterMs });
   }
 
   mended(): void {
@@ -148,6 +154,7 @@ export class Window {
       ok: count('ok'),
       failed: count('failed'),
       unknown: count('unknown'),
+      refused: count('refused'),
       normalMs,
       calm: longest(
         timed.filter(({ begun, ms }) => begun + ms < broken),

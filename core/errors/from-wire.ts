@@ -58,6 +58,9 @@ function guess(wire: WireError): ErrorReason {
   ) {
     return 'TOO_LARGE';
   }
+  // So grpc-js calls a stream that was reset on its way, as a sidecar does whose process hangs or dies under a call.
+  if (wire.code === Status.INTERNAL && /^Received RST_STREAM with code \d/.test(wire.message))
+    return 'UNAVAILABLE';
   return reasonOfCode[wire.code] ?? 'INTERNAL';
 }
 

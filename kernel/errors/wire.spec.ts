@@ -66,6 +66,10 @@ describe('errors on the wire', () => {
     assert.equal(of(Status.UNAVAILABLE), 'UNAVAILABLE');
     assert.equal(of(Status.RESOURCE_EXHAUSTED, 'Received message larger than max'), 'TOO_LARGE');
     assert.equal(of(Status.RESOURCE_EXHAUSTED), 'THROTTLED');
+    assert.equal(
+      of(Status.INTERNAL, 'Received RST_STREAM with code 2 (Internal server error)'),
+      'UNAVAILABLE',
+    );
     assert.equal(of(Status.DATA_LOSS), 'INTERNAL');
     assert.equal(of(77), 'INTERNAL');
     for (const [name, code] of Object.entries(Status)) {

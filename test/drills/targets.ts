@@ -31,7 +31,7 @@ export const targets: readonly Target[] = [
   { name: 'a proxy', choose: anyOf('proxy', 'process'), short: true },
   { name: 'an edge', choose: anyOf('edge', 'sidecar'), short: true },
   { name: "a security pod's sidecar", choose: anyOf('security', 'sidecar') },
-  { name: "a proxy's sidecar", choose: anyOf('proxy', 'sidecar'), short: true },
+  { name: "a proxy's sidecar", choose: anyOf('proxy', 'sidecar') },
   { name: "a backend's sidecar", choose: anyOf('backend', 'sidecar') },
   { name: 'a backend', choose: anyOf('backend', 'process') },
   { name: "a database node's sidecar", choose: anyOf('db', 'sidecar') },

@@ -21,6 +21,8 @@ interface Ended extends Operation {
 
 /** Calm times of one kind that are remembered, of this window and earlier ones. */
 const maxCalm = 2000;
+/** Who has waited for so long has met his own deadline (30 s by default, in SDK and tools). */
+const callersDeadlineMs = 29_000;
 /** Examples of one reason, or of what is wrong. */
 const maxExamples = 20;
 
@@ -89,7 +91,8 @@ export class Window {
       return;
     }
     const mayRefuse = this.#faults.some(({ mayRefuseFrom }) => this.#now() >= mayRefuseFrom);
-    if (mayRefuse && ((status === 'UNAVAILABLE' && retryAfterMs !== undefined) || reason === 'DEADLINE')) {
+    const waited = this.#now() - operation.begun >= callersDeadlineMs;
+    if (mayRefuse && (waited || (status === 'UNAVAILABLE' && retryAfterMs !== undefined))) {
       this.#end(operation, 'refused', reason);
       return;
     }

@@ -8,7 +8,6 @@ export const drill: DrillDefinition = {
       goals: { relay: 500, login: 500 },
       victims: () => [{ pod: 'intranet-0', part: 'process' }],
       lasts: [5000, 8000],
-      short: true,
     },
   ],
 };

@@ -31,6 +31,7 @@ interface RawClusters {
   readonly cluster_statuses?: readonly {
     readonly name?: string;
     readonly host_statuses?: readonly RawHost[];
+    readonly circuit_breakers?: { readonly thresholds?: readonly RawThreshold[] };
   }[];
 }
 
@@ -47,7 +48,42 @@ const ailments: Readonly<Record<string, string>> = {
 
 /** The endpoints of all clusters of a sidecar. @throws as askAdmin */
 export async function readHosts(socketPath: string): Promise<Host[]> {
-  return parseHosts(JSON.parse(await askAdmin(socketPath, '/clusters?format=json')) as RawClusters);
+  return parseHosts(await readClusters(socketPath));
+}
+
+/** Limits of a cluster's circuit breaker, of default priority. */
+export interface Limits {
+  readonly connections: number;
+  readonly pending: number;
+  readonly requests: number;
+}
+
+/** Hosts, and the limits of each cluster, at one moment. @throws as askAdmin */
+export async function readHostsAndLimits(
+  socketPath: string,
+): Promise<{ readonly hosts: readonly Host[]; readonly limits: ReadonlyMap<string, Limits> }> {
+  const clusters = await readClusters(socketPath);
+  const limits = new Map<string, Limits>();
+  for (const { name = '', circuit_breakers } of clusters.cluster_statuses ?? []) {
+    const usual = circuit_breakers?.thresholds?.find((each) => each.priority === undefined);
+    if (usual !== undefined)
+      limits.set(name, {
+        connections: usual.max_connections ?? Number.POSITIVE_INFINITY,
+        pending: usual.max_pending_requests ?? Number.POSITIVE_INFINITY,
+        requests: usual.max_requests ?? Number.POSITIVE_INFINITY,
+      });
+  }
+  return { hosts: parseHosts(clusters), limits };
+}
+
+const readClusters = async (socketPath: string): Promise<RawClusters> =>
+  JSON.parse(await askAdmin(socketPath, '/clusters?format=json')) as RawClusters;
+
+interface RawThreshold {
+  readonly priority?: string;
+  readonly max_connections?: number;
+  readonly max_pending_requests?: number;
+  readonly max_requests?: number;
 }
 
 export function parseHosts({ cluster_statuses = [] }: RawClusters): Host[] {

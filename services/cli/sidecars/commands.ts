@@ -3,6 +3,7 @@ import { podRoles } from '#compose/topology/types.ts';
 import { dumpTypes } from '#envoy/admin/config-dump.ts';
 import { withCommon } from '../command.ts';
 import type { CliContext } from '../context.ts';
+import type { AnalyzeOptions } from './analyze.ts';
 import type { ConfigOptions } from './config.ts';
 import type { PlanOptions } from './plan.ts';
 import type { RenderCommandOptions } from './render.ts';
@@ -142,6 +143,29 @@ Examples:
   withCommon<ConfigOptions>(config, 'mesh config', context, end, async (options, command, [pod = '']) => {
     const { runConfig } = await import('./config.ts');
     return runConfig(pod, options, command);
+  });
+
+  const analyze = withPlan(mesh.command('analyze'))
+    .summary('what in the mesh and its knobs will hurt')
+    .description(
+      'Looks at knobs that contradict each other or what was measured, at tiers that one loss stops, and, of a running\n' +
+        'mesh, at what sidecars have refused, endpoints that get no calls, limits that are near, and certificates.\n' +
+        'Each finding has a code, a severity, a place and what to do. Exit code 1 for an error.',
+    )
+    .option('--strict', 'warnings are errors, too')
+    .addHelpText(
+      'after',
+      `
+docs/ERRORS.md lists the codes.
+
+Examples:
+  sallyport mesh analyze
+  sallyport mesh analyze --file my-mesh.yaml --strict
+  sallyport mesh analyze --json | jq '.items[] | select(.severity == "error")'`,
+    );
+  withCommon<AnalyzeOptions>(analyze, 'mesh analyze', context, end, async (options, command) => {
+    const { runAnalyze } = await import('./analyze.ts');
+    return runAnalyze(options, command);
   });
 }
 

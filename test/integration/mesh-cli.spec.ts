@@ -216,5 +216,84 @@ describe('mesh operators', function () {
       );
       assert.match((await run('diff')).err, /^error MESH_NOT_RUNNING: /);
     });
+
+    it('sends a route key to the pod that is computed, and explains the way', async () => {
+      interface Way {
+        owner: string;
+        succession: string[];
+        observed?: { pod: string };
+        items: { at: string; what: string; ok: boolean }[];
+      }
+      const owners = new Set<string>();
+      for (const key of ['a', 'b', 'c', 'd', 'JYxkB2b5r9sQwM7GhTn1Vg']) {
+        const way = await jsonOn<Way>(mesh.stateDir, 'explain', 'proxy-0', key, '--probe');
+        assert.equal(way.code, 0, JSON.stringify(way));
+        assert.equal(way.observed?.pod, way.owner, key);
+        assert.deepEqual(
+          [...way.succession].sort(),
+          mesh.pods.filter(({ role }) => role === 'security').map(({ name }) => name),
+        );
+        owners.add(way.owner);
+      }
+      assert.ok(owners.size > 1);
+      const way = (await on('explain', 'proxy-0', 'a.b.c')).out;
+      assert.match(
+        way,
+        /route out\/security\[\d+\] \/sallyport\.authorize\.v1\.ProxyAuthorize\/Authorize → security/,
+      );
+      assert.match(way, /each at most 1s: on connect-failure/);
+      assert.match(way, /^ {2}sec-\d +RBAC lets it in by policy proxy$/m);
+      assert.match(way, /to the process by grpc\.sock$/m);
+      const refused = await on(
+        'explain',
+        'proxy-0',
+        '--request',
+        'POST /sallyport.keystore.v1.KeyStore/CreateActivation',
+      );
+      assert.equal(refused.code, 1);
+      assert.match(refused.out, /RBAC refuses it: role proxy may not use/);
+      const unlisted = await on(
+        'explain',
+        'edge-0',
+        '--request',
+        'POST /sallyport.peer.v1.PeerService/HandOver',
+      );
+      assert.match(unlisted.out, /404/);
+      assert.equal(unlisted.code, 1);
+      const page = await on(
+        'explain',
+        'proxy-0',
+        '--listener',
+        'backends',
+        '--authority',
+        'intranet',
+        '--request',
+        'GET /news',
+      );
+      assert.match(page.out, /^ {2}intranet-0 +to the process by http\.sock$/m);
+      for (const args of [['proxy-0'], ['proxy-0', '--request', 'GET']])
+        assert.equal((await on('explain', ...args)).code, 2);
+      assert.match(
+        (await on('explain', 'proxy-0', 'a', '--listener', 'x')).err,
+        /^error NOT_FOUND: .*\nhint: it has mesh/,
+      );
+    });
+
+    it('is analysed: no error, and what one loss would stop', async () => {
+      const told = await jsonOn<{ items: Finding[] }>(mesh.stateDir, 'analyze');
+      assert.deepEqual(
+        told.items.filter(({ severity }) => severity === 'error'),
+        [],
+      );
+      assert.ok(
+        told.items.some(({ code, where }) => code === 'SINGLE_POINT' && where === 'backend intranet'),
+      );
+      assert.equal((await on('analyze', '--strict')).code, 1);
+      writeFileSync(join(dir, 'flap.yaml'), 'health: {interval: 200ms}\n');
+      assert.match(
+        (await run('analyze', '--file', 'flap.yaml')).out,
+        /^! HEALTH_FLAPS health\.interval: .*\n {4}hint: /m,
+      );
+    });
   });
 });

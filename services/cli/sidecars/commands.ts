@@ -5,6 +5,7 @@ import { withCommon } from '../command.ts';
 import type { CliContext } from '../context.ts';
 import type { AnalyzeOptions } from './analyze.ts';
 import type { ConfigOptions } from './config.ts';
+import type { ExplainOptions } from './explain.ts';
 import type { PlanOptions } from './plan.ts';
 import type { RenderCommandOptions } from './render.ts';
 import type { SyncStatusOptions } from './sync-status.ts';
@@ -167,6 +168,44 @@ Examples:
     const { runAnalyze } = await import('./analyze.ts');
     return runAnalyze(options, command);
   });
+
+  const explain = mesh
+    .command('explain')
+    .argument('<pod>', 'whose sidecar is asked')
+    .argument('[key]', 'a route key, or a session id, which begins with one')
+    .summary('where a call goes, and why')
+    .description(
+      'Follows a call through a running sidecar and into the one at the other end: listener, route, time-outs and\n' +
+        'retries, the owner of the route key and who comes after it, health, who may call, and the socket of the\n' +
+        'process. Computed from what the Envoys run with; --probe asks the real Envoy, too. Exit code 1 if it does\n' +
+        'not arrive.',
+    )
+    .option(
+      '--request <request>',
+      "method and path, as in 'POST /package.Service/Method' (default: Authorize; Relay/Stream at edges)",
+    )
+    .option('--listener <name>', 'the way out (default: public at edges, else out)')
+    .option('--authority <host>', 'the host that is asked for; of listener backends the cluster')
+    .option('--probe', 'send 20 health checks with the key, and see where the real Envoy takes them')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sallyport mesh explain proxy-0 JYxkB2b5r9sQwM7GhTn1Vg --probe
+  sallyport mesh explain edge-0 --request 'POST /sallyport.session.v1.SessionService/Login'
+  sallyport mesh explain proxy-0 --request 'POST /sallyport.keystore.v1.KeyStore/CreateActivation'
+  sallyport mesh explain proxy-0 --listener backends --authority intranet --request 'GET /news'`,
+    );
+  withCommon<ExplainOptions>(
+    explain,
+    'mesh explain',
+    context,
+    end,
+    async (options, command, [pod = '', key]) => {
+      const { runExplain } = await import('./explain.ts');
+      return runExplain(pod, key, options, command);
+    },
+  );
 }
 
 const withPlan = (command: Command): Command =>

@@ -37,7 +37,7 @@ export const findingCodes = define({
   SIDECAR_SILENT: ['error', '`sallyport status` tells whether it runs, `sallyport logs <pod>` why not'],
   CONFIG_NACK: [
     'error',
-    'the sidecar goes on with what it had; `sallyport mesh validate` and `mesh analyze` find what is wrong',
+    'the sidecar goes on with what it had; `sallyport mesh validate` finds what is wrong',
   ],
   CONFIG_STALE: ['error', 'the sidecar has not taken what is on disk; look again, then at its envoy.log'],
   CONFIG_DRIFT: [

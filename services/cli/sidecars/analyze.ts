@@ -14,9 +14,10 @@ import { diffPod } from '#envoy/write/diff.ts';
 import { readConfigFile } from '#kernel/config/load-config.ts';
 import { securityConfig } from '#services/security/config.ts';
 import type { CommandContext } from '../command.ts';
+import type { MeshFacts } from '../mesh/mesh-of-state.ts';
 import type { Outcome } from '../report.ts';
 import { findingFigures, showFindings } from './findings-text.ts';
-import { observeSidecars, placeText, type SidecarView, takenOut } from './observe.ts';
+import { drainingOf, observeSidecars, placeText, type SidecarView } from './observe.ts';
 import { type Plan, type PlanOptions, planOf } from './plan.ts';
 
 export interface AnalyzeOptions extends PlanOptions {
@@ -33,7 +34,7 @@ export async function runAnalyze(o: AnalyzeOptions, command: CommandContext): Pr
   const findings = [
     ...analyzeKnobs(plan.model, topology, leaseMs(topology)),
     ...analyzeTopology(topology),
-    ...(mesh === undefined ? [] : await analyzeRunning(plan, command, o.file !== undefined)),
+    ...(mesh === undefined ? [] : await analyzeRunning(plan, mesh, command, o.file !== undefined)),
   ];
   showFindings(report, findings);
   if (findings.length === 0) report.say('Nothing was found.');
@@ -50,9 +51,14 @@ export async function runAnalyze(o: AnalyzeOptions, command: CommandContext): Pr
   };
 }
 
-async function analyzeRunning(plan: Plan, { clock }: CommandContext, otherFile: boolean): Promise<Finding[]> {
+async function analyzeRunning(
+  plan: Plan,
+  mesh: MeshFacts,
+  { clock }: CommandContext,
+  otherFile: boolean,
+): Promise<Finding[]> {
   const { topology } = plan;
-  const views = await observeSidecars(topology, topology.pods, clock);
+  const views = await observeSidecars(mesh, topology.pods, clock);
   const versions = new Set(views.flatMap(({ server }) => server?.version ?? []));
   const clusters = await Promise.all(
     views.filter(({ silent }) => silent === undefined).map((view) => clustersOf(plan, view)),
@@ -65,7 +71,7 @@ async function analyzeRunning(plan: Plan, { clock }: CommandContext, otherFile: 
       : []),
     ...checkCertificates(topology, topology.pods, clock.now()),
     // With a file of somebody's own, what differs is what was asked for, and `mesh diff` tells it.
-    ...(otherFile ? [] : drift(plan)),
+    ...(otherFile ? [] : drift(plan, drainingOf(mesh))),
   ];
 }
 
@@ -102,8 +108,8 @@ function analyzeView({ pod: { name }, silent, sync, restartNeeded, draining }: S
   return found;
 }
 
-function drift({ model, topology, patches, file }: Plan): Finding[] {
-  return renderMesh(model, topology, { patches, draining: takenOut(topology) }).flatMap((rendered) => {
+function drift({ model, topology, patches, file }: Plan, draining: ReadonlySet<string>): Finding[] {
+  return renderMesh(model, topology, { patches, draining }).flatMap((rendered) => {
     const places = diffPod(topology, rendered).map(({ type, name }) =>
       type === 'bootstrap' ? type : `${type}/${name}`,
     );

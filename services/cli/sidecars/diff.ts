@@ -7,7 +7,7 @@ import { tuningOf } from '#envoy/model/load.ts';
 import { diffPod, effects, type ResourceChange } from '#envoy/write/diff.ts';
 import type { CommandContext } from '../command.ts';
 import type { Outcome } from '../report.ts';
-import { takenOut } from './observe.ts';
+import { drainingOf } from './observe.ts';
 import { chosenPods, type Plan, type PlanOptions, planOf } from './plan.ts';
 
 interface PodChanges {
@@ -34,7 +34,7 @@ export async function runDiff(
   const names = new Set(chosenPods(topology, pod, undefined));
   const rendered = renderMesh(plan.model, topology, {
     patches: plan.patches,
-    draining: takenOut(topology),
+    draining: drainingOf(mesh),
   }).filter((each) => names.has(each.pod));
   const pods = await Promise.all(
     rendered.map(async (each): Promise<PodChanges> => {

@@ -11,6 +11,7 @@ import { bootstrapIsNewer, type Synchronised, synchronised } from '#envoy/admin/
 import { podAt, podsBehind } from '#envoy/check/identities.ts';
 import type { JsonObject } from '#envoy/model/json.ts';
 import type { Clock } from '#kernel/time/clock.ts';
+import { type MeshFacts, topologyOf } from '../mesh/mesh-of-state.ts';
 
 /** What a sidecar says of itself and of what it was told. */
 export interface SidecarView {
@@ -27,13 +28,14 @@ export interface SidecarView {
   readonly expiresAt: number;
 }
 
+/** Pods that get no new calls: those that an operator has taken out, and those that are in nobody's endpoints. */
+export const drainingOf = (mesh: MeshFacts): ReadonlySet<string> =>
+  new Set([...(mesh.state.draining ?? []), ...takenOut(topologyOf(mesh))]);
+
 /** Asks every pod's sidecar, all at once. Never throws for one that does not answer. */
-export function observeSidecars(
-  topology: Topology,
-  pods: readonly Pod[],
-  clock: Clock,
-): Promise<SidecarView[]> {
-  const taken = takenOut(topology);
+export function observeSidecars(mesh: MeshFacts, pods: readonly Pod[], clock: Clock): Promise<SidecarView[]> {
+  const topology = topologyOf(mesh);
+  const taken = drainingOf(mesh);
   return Promise.all(pods.map((pod) => observe(topology, pod, clock, taken.has(pod.name))));
 }
 
@@ -60,7 +62,7 @@ async function observe(topology: Topology, pod: Pod, clock: Clock, out: boolean)
 }
 
 /** The pods of the tiers that scale which stand in no sidecar's endpoints. */
-export function takenOut(topology: Topology): ReadonlySet<string> {
+function takenOut(topology: Topology): ReadonlySet<string> {
   const out = new Set<string>();
   for (const role of ['security', 'proxy'] as const) {
     const files = topology.pods.map(({ name }) => xdsFile(topology, name, 'eds', role)).filter(existsSync);

@@ -17,10 +17,11 @@ export async function runSyncStatus(
   { verbose }: SyncStatusOptions,
   { stateDir, report, clock }: CommandContext,
 ): Promise<Outcome> {
-  const topology = topologyOf(runningMesh(stateDir));
+  const mesh = runningMesh(stateDir);
+  const topology = topologyOf(mesh);
   const names = chosenPods(topology, pod, undefined);
   const views = await observeSidecars(
-    topology,
+    mesh,
     topology.pods.filter(({ name }) => names.includes(name)),
     clock,
   );

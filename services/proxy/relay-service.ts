@@ -1,7 +1,8 @@
-import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { createValidator } from '@bufbuild/protovalidate';
 import { concat } from '#core/channel/bytes.ts';
 import { type ResponseHead, resetOf } from '#core/channel/multiplex/messages.ts';
+import { exchangeResponse } from '#core/channel/multiplex/stream-writer.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { routeKeyOf } from '#core/ids/session-id.ts';
 import {
@@ -97,7 +98,7 @@ async function exchange(
     const answer = new WholeAnswer();
     const { remoteAddress: clientAddress } = call;
     await relay(deps, attachment, { head, body, scope, clientAddress, oneCall: true }, answer);
-    return toBinary(ExchangeResponseBodySchema, create(ExchangeResponseBodySchema, answer.message()));
+    return answer.encoded();
   } catch (thrown) {
     const error = resetOf(SallyportError.from(thrown));
     return toBinary(ExchangeResponseBodySchema, create(ExchangeResponseBodySchema, { error }));
@@ -129,13 +130,15 @@ class WholeAnswer implements RelaySink {
     });
   }
 
-  message(): MessageInitShape<typeof ExchangeResponseBodySchema> {
+  /** As `ExchangeResponseBody`. */
+  encoded(): Uint8Array {
     if (this.#head === undefined)
       throw new SallyportError('INTERNAL', { message: 'an answer without a head' });
+    const written = exchangeResponse(this.#head, this.#pieces);
+    if (written !== undefined) return written;
     const { status, headers } = this.#head;
-    const [only] = this.#pieces;
-    const body = only !== undefined && this.#pieces.length === 1 ? only : concat(...this.#pieces);
-    return { head: { status, headers: [...headers] }, body };
+    const answer = { head: { status, headers: [...headers] }, body: concat(...this.#pieces) };
+    return toBinary(ExchangeResponseBodySchema, create(ExchangeResponseBodySchema, answer));
   }
 }
 

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { fromBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, it } from 'mocha';
 import { SallyportError } from '#core/errors/error.ts';
-import { StreamMessageSchema } from '#gen/sallyport/channel/v1/channel_pb.js';
+import { ExchangeResponseBodySchema, StreamMessageSchema } from '#gen/sallyport/channel/v1/channel_pb.js';
+import { concat } from '../bytes.ts';
 import { errorOf, resetOf, type StreamMessage } from './messages.ts';
 import {
   decodeStreamFrame,
@@ -12,6 +13,7 @@ import {
   encodeByDescriptor,
   encodeStreamMessage,
 } from './stream-codec.ts';
+import { exchangeResponse } from './stream-writer.ts';
 
 const reset = {
   ...{ reason: 'POLICY_DENIED', message: 'm', hint: 'h' },
@@ -92,6 +94,19 @@ describe('stream messages, written and read without protobuf-es', () => {
         assert.deepEqual(plain(decodeStreamMessage(bytes)), plain(message));
       }),
       { numRuns: 1000 },
+    );
+  });
+
+  it('so is an answer to an Exchange', () => {
+    fc.assert(
+      fc.property(u32, headers, fc.array(piece, { maxLength: 4 }), (status, fields, pieces) => {
+        const bytes = exchangeResponse({ status, headers: fields }, pieces);
+        const body = concat(...pieces);
+        const answer = create(ExchangeResponseBodySchema, { head: { status, headers: fields }, body });
+        if (bytes === undefined) return assert.match(JSON.stringify(fields), /[^\0-\x7f]/);
+        assert.deepEqual(Buffer.from(bytes), Buffer.from(toBinary(ExchangeResponseBodySchema, answer)));
+      }),
+      { numRuns: 500 },
     );
   });
 

@@ -27,8 +27,7 @@ export function writeMessage(bytes: Uint8Array, start: number, message: StreamMe
     case 'responseHead': {
       const { head } = message;
       at = writeVarint(bytes, tag(bytes, at, 3, delimited), responseHeadLength(head) ?? 0);
-      if (head.status !== 0) at = writeVarint(bytes, tag(bytes, at, 1, varint), head.status);
-      return writeHeaders(bytes, at, 2, head.headers);
+      return writeResponseHead(bytes, at, head);
     }
     case 'data':
       at = writeVarint(bytes, tag(bytes, at, 4, delimited), message.data.length);
@@ -41,6 +40,27 @@ export function writeMessage(bytes: Uint8Array, start: number, message: StreamMe
     case 'reset':
       throw new RangeError('a reset has no length here');
   }
+}
+
+/**
+ * `ExchangeResponseBody` of a response whose body lies in pieces, which are copied once; undefined for a head that
+ * has to be left to protobuf-es.
+ */
+export function exchangeResponse(head: ResponseHead, pieces: readonly Uint8Array[]): Uint8Array | undefined {
+  const headLength = responseHeadLength(head);
+  if (headLength === undefined) return undefined;
+  let bodyLength = 0;
+  for (const piece of pieces) bodyLength += piece.length;
+  const body = bodyLength === 0 ? 0 : 1 + varintLength(bodyLength) + bodyLength;
+  const bytes = new Uint8Array(1 + varintLength(headLength) + headLength + body);
+  let at = writeResponseHead(bytes, writeVarint(bytes, tag(bytes, 0, 1, delimited), headLength), head);
+  if (bodyLength === 0) return bytes;
+  at = writeVarint(bytes, tag(bytes, at, 2, delimited), bodyLength);
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
 }
 
 /** Bytes that a u32, or a length, takes. */
@@ -102,6 +122,11 @@ function requestHeadLength({ method, authority, path, headers }: RequestHead): n
 function responseHeadLength({ status, headers }: ResponseHead): number | undefined {
   const fields = headersLength(headers);
   return fields === undefined ? undefined : fields + (status === 0 ? 0 : 1 + varintLength(status));
+}
+
+function writeResponseHead(bytes: Uint8Array, start: number, { status, headers }: ResponseHead): number {
+  const at = status === 0 ? start : writeVarint(bytes, tag(bytes, start, 1, varint), status);
+  return writeHeaders(bytes, at, 2, headers);
 }
 
 function headersLength(headers: readonly Header[]): number | undefined {

@@ -17,6 +17,9 @@ const KiB = 1024;
 const MiB = 2 ** 20;
 const root = new URL('..', import.meta.url).pathname;
 
+/** Each attached once. */
+const devices = 8;
+
 interface Size {
   readonly name: string;
   readonly sendBytes: number;
@@ -25,6 +28,8 @@ interface Size {
 }
 const sizes: readonly Size[] = [
   { name: '1KiB', sendBytes: KiB, answerBytes: KiB, inFlight: 50 },
+  // One at a time of each device: nothing shares a frame but what belongs to one request.
+  { name: '1KiB-single', sendBytes: KiB, answerBytes: KiB, inFlight: devices },
   { name: '1MiB', sendBytes: KiB, answerBytes: MiB, inFlight: 8 },
 ];
 
@@ -46,7 +51,7 @@ export const relay: Bench = {
         name: kind,
         pids: [proxy.pid],
         load: await context.start('load/relay.ts', loadCore, {
-          ...{ socket: proxy.socket, kind, sessions: await proxy.sessions(8), ...bodies },
+          ...{ socket: proxy.socket, kind, sessions: await proxy.sessions(devices), ...bodies },
         } satisfies RelayLoad),
       });
       const plain = async (
@@ -64,8 +69,8 @@ export const relay: Bench = {
         await sealed('exchange'),
         await plain('envoy', envoy.socket, [...envoy.pids], { authorization: envoy.bearer }),
       ];
-      // Only the small one has a goal.
-      const goals = size.answerBytes === KiB ? { stream: goal } : {};
+      // Only the first has a goal.
+      const goals = size === sizes[0] ? { stream: goal } : {};
       const rates = await interleave(context, contenders, (so) =>
         Object.entries(goals).some(([name, each]) => undecided(rateOf(so, name), rateOf(so, 'bare'), each)),
       );

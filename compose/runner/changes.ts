@@ -6,7 +6,8 @@ import type { ChangeOptions, OneChange } from './change/one-change.ts';
 import { type RestartOptions, restart } from './change/restart.ts';
 import { type RotateOptions, rotateCertificates } from './change/rotate-certificates.ts';
 import { isRouted, putBack, stayingBeside, takeOut } from './change/rotation.ts';
-import { checkScale, type Scaled, scale } from './change/scale.ts';
+import { checkScale } from './change/scalable.ts';
+import { type Scaled, scale } from './change/scale.ts';
 import type { RunningMesh } from './running-mesh.ts';
 import type { KeptSettings, Sizes, Tuned } from './settings.ts';
 

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { addActivationCommands } from './activation/commands.ts';
+import { addChangeCommands } from './change/commands.ts';
 import type { CliContext } from './context.ts';
 import { addDbCommands } from './db/commands.ts';
 import { addDeviceCommands } from './device/commands.ts';
@@ -56,6 +57,7 @@ Examples:
   addMeshCommands(program, context, end);
   addSidecarCommands(program, context, end);
   addDbCommands(program, context, end);
+  addChangeCommands(program, context, end);
   addToolCommands(program, context, end);
   addDeviceCommands(program, context, end);
   addPeopleCommands(program, context, end);

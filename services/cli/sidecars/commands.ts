@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { podRoles } from '#compose/topology/types.ts';
 import { dumpTypes } from '#envoy/admin/config-dump.ts';
+import { addApplyCommand } from '../change/commands.ts';
 import { withCommon } from '../command.ts';
 import type { CliContext } from '../context.ts';
 import type { AnalyzeOptions } from './analyze.ts';
@@ -206,6 +207,7 @@ Examples:
       return runExplain(pod, key, options, command);
     },
   );
+  addApplyCommand(mesh, context, end);
 }
 
 const withPlan = (command: Command): Command =>

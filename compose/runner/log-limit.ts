@@ -6,12 +6,11 @@ import { type Folders, logDir } from '#compose/topology/paths.ts';
 export const maxLogBytes = 10_000_000;
 
 /**
- * Keeps the log files of pods within bounds. All of them are written by appending, so a file can be emptied
+ * Keeps the log files of pods, and the runner's own, within bounds. All of them are written by appending, so a file can be emptied
  * under its writer; what is written between the copy and the cut is lost, a few lines at most.
  */
 export function limitLogs(folders: Folders, pods: readonly string[]): void {
-  for (const pod of pods) {
-    const dir = logDir(folders, pod);
+  for (const dir of [folders.stateDir, ...pods.map((pod) => logDir(folders, pod))]) {
     for (const name of filesIn(dir)) {
       const file = join(dir, name);
       if (!name.endsWith('.log') || statSync(file).size <= maxLogBytes) continue;

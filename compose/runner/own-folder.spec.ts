@@ -10,7 +10,7 @@ const refused = (error: unknown): boolean =>
   error instanceof SallyportError && error.reason === 'START_FAILED' && error.hint.includes('TMPDIR');
 
 describe('ensureOwnFolder', () => {
-  const { uid } = userInfo();
+  const uid = process.getuid?.() ?? userInfo().uid;
   let root: string;
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), 'own-folder-'));

@@ -84,7 +84,7 @@ function inotifyFinding(): Finding | undefined {
   const file = '/proc/sys/fs/inotify/max_user_instances';
   if (!existsSync(file)) return undefined;
   const limit = Number(readFileSync(file, 'utf8'));
-  const used = inotifyInUse('/proc', userInfo().uid);
+  const used = inotifyInUse('/proc', process.getuid?.() ?? userInfo().uid);
   return finding(
     'inotify instances',
     used,

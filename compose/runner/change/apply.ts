@@ -12,7 +12,7 @@ import type { MeshShape, RunningMesh } from '../running-mesh.ts';
 import { type Applied, type Tuned, tunedBy } from '../settings.ts';
 import type { Change } from './one-change.ts';
 import { restartPod } from './restart.ts';
-import { putBack, takeOut } from './rotation.ts';
+import { putBack, takeOut, untilOldListenersAreGone } from './rotation.ts';
 
 export interface ApplyOptions {
   /** A mesh.yaml; without one that of the release, envoy/mesh.yaml. */
@@ -144,6 +144,7 @@ async function inSteps(
       try {
         waiting.delete(pod.name);
         await mesh.reshape(shape, new Set(waiting));
+        await untilOldListenersAreGone(mesh, pod, change.progress);
       } finally {
         await putBack(mesh, pod, change);
       }

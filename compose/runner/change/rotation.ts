@@ -2,6 +2,7 @@ import { socketPath } from '#compose/topology/paths.ts';
 import type { Pod, Topology } from '#compose/topology/types.ts';
 import { askAdmin } from '#envoy/admin/ask.ts';
 import { readStats } from '#envoy/admin/stats.ts';
+import { tuningOf } from '#envoy/model/load.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import type { RunningMesh } from '../running-mesh.ts';
 import type { Change } from './one-change.ts';
@@ -12,6 +13,9 @@ const settleMs = 300;
 const quietMs = 15_000;
 /** Milliseconds for the others to find by their health checks that a pod is back. */
 const seenMs = 15_000;
+
+/** Milliseconds beyond the drain time for replaced listeners to be gone; the machine may be starved. */
+const goneMs = 20_000;
 
 /** Pods that take over from this one: of the same tier, of a backend of the same cluster. */
 export const stayingBeside = (mesh: RunningMesh, pod: Pod): readonly Pod[] =>
@@ -116,6 +120,36 @@ async function untilSeen(mesh: RunningMesh, pod: Pod, progress: Change['progress
       what: `all sidecars to find ${pod.name} healthy`,
       clock: mesh.parts.clock,
     });
+  } catch (error) {
+    progress(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/**
+ * Waits until listeners that were replaced have ended the connections that they had (`sidecar.drain_time`): who
+ * came back over one of them meanwhile would be cut then.
+ */
+export async function untilOldListenersAreGone(
+  mesh: RunningMesh,
+  pod: Pod,
+  progress: Change['progress'],
+): Promise<void> {
+  if (!mesh.draining.has(pod.name) && !mesh.leaving.has(pod.name)) return;
+  const { sidecar } = tuningOf(mesh.shape.model, pod.role);
+  const filter = '^listener_manager\\.total_(listeners|filter_chains)_draining$';
+  try {
+    await waitFor(
+      async () => {
+        const { numbers } = await readStats(adminOf(mesh.topology, pod), filter);
+        return numbers.size > 0 && [...numbers.values()].every((draining) => draining === 0);
+      },
+      {
+        timeoutMs: Number.parseFloat(sidecar.drain_time) * 1000 + goneMs,
+        everyMs: 100,
+        what: `the old listeners of ${pod.name} to be gone`,
+        clock: mesh.parts.clock,
+      },
+    );
   } catch (error) {
     progress(error instanceof Error ? error.message : String(error));
   }

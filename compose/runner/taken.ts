@@ -1,5 +1,6 @@
 import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { type Folders, logFile, socketPath, xdsFile } from '#compose/topology/paths.ts';
+import { askAdmin } from '#envoy/admin/ask.ts';
 import { readStats } from '#envoy/admin/stats.ts';
 import { type Subscription, subscriptionStats, subscriptionsIn } from '#envoy/admin/subscriptions.ts';
 import { type Refusal, refusalsIn } from '#envoy/check/refusals.ts';
@@ -9,6 +10,8 @@ import { waitFor } from '#kernel/time/wait-for.ts';
 /** Milliseconds for a sidecar to take what was written: 60 ms on an idle machine, and this one may be starved. */
 const takeMs = 30_000;
 const everyMs = 25;
+/** Milliseconds for its log to tell why it has refused something. */
+const reasonMs = 5000;
 /** What a sidecar says about a refusal fits into this. */
 const maxLogTail = 256 * 1024;
 
@@ -67,12 +70,12 @@ export class TakeWatch {
     const before = this.#before ?? new Map<string, number>();
     const behind = now.filter((each) => this.#wanted(each) !== each.version);
     const refused = behind.filter((each) => troubles(each) > (before.get(keyOf(each)) ?? 0));
-    if (refused.length > 0) return { notTaken: this.#refused(refused) };
+    if (refused.length > 0) return { notTaken: await this.#refused(refused) };
     return behind.length === 0 ? { notTaken: undefined } : undefined;
   }
 
-  #refused(subscriptions: readonly Subscription[]): NotTaken {
-    const refusals = refusalsIn(tail(this.#log, this.#logFrom));
+  async #refused(subscriptions: readonly Subscription[]): Promise<NotTaken> {
+    const refusals = await this.#reasons();
     const words = refusals.map(
       ({ type, resource, reason }) => `${type ?? 'resource'}/${resource ?? '?'}: ${reason}`,
     );
@@ -81,6 +84,24 @@ export class TakeWatch {
         ? words.join('; ')
         : `${subscriptions.map(keyOf).join(', ')}; its log level hides the reason`;
     return { pod: this.#pod, how: 'refused', refusals, message };
+  }
+
+  /** What its log says. Envoy writes that every 10 s, or when its logs are opened anew. */
+  async #reasons(): Promise<readonly Refusal[]> {
+    const admin = socketPath(this.#folders, this.#pod, 'admin');
+    try {
+      return await waitFor(
+        async () => {
+          await askAdmin(admin, '/reopen_logs', { method: 'POST' });
+          const refusals = refusalsIn(tail(this.#log, this.#logFrom));
+          return refusals.length > 0 && refusals;
+        },
+        { timeoutMs: reasonMs, everyMs: 100, what: 'its log', clock: this.#clock },
+      );
+    } catch {
+      // It logs nothing at its level; that it has refused counts all the same.
+      return [];
+    }
   }
 
   async #subscriptions(): Promise<Subscription[]> {

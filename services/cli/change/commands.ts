@@ -77,7 +77,8 @@ Examples:
   const certs = program
     .command('certs')
     .summary('certificates of the mesh')
-    .description('Certificates of the mesh.');
+    .description('Certificates of the mesh.')
+    .addHelpText('after', '\nExamples:\n  sallyport certs rotate');
   const rotate = certs
     .command('rotate')
     .summary('issue all certificates anew, now')

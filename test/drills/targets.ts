@@ -16,6 +16,8 @@ export interface Target {
   readonly choose: Choose;
   /** It is a database node, which needs longer. */
   readonly database?: 'primary' | 'secondary';
+  /** There is one of it, so that nobody can take its place: how long it is away is no merit of the mesh's. */
+  readonly alone?: true;
   /** Is hit in the short form too. */
   readonly short?: true;
 }
@@ -32,8 +34,8 @@ export const targets: readonly Target[] = [
   { name: 'an edge', choose: anyOf('edge', 'sidecar'), short: true },
   { name: "a security pod's sidecar", choose: anyOf('security', 'sidecar') },
   { name: "a proxy's sidecar", choose: anyOf('proxy', 'sidecar') },
-  { name: "a backend's sidecar", choose: anyOf('backend', 'sidecar') },
-  { name: 'a backend', choose: anyOf('backend', 'process') },
+  { name: "a backend's sidecar", alone: true, choose: anyOf('backend', 'sidecar') },
+  { name: 'a backend', alone: true, choose: anyOf('backend', 'process') },
   { name: "a database node's sidecar", choose: anyOf('db', 'sidecar') },
   { name: 'a db-agent', choose: anyOf('db', 'process') },
   {

@@ -11,7 +11,7 @@ import { judge, unknownOutcome } from './repeat.ts';
 import type { PreparedRequest } from './request.ts';
 
 export interface SendDeps {
-  readonly attacher: Attacher;
+  readonly attacher: Pick<Attacher, 'link' | 'retire' | 'end' | 'state'>;
   readonly platform: Platform;
   readonly listener: SdkListener | undefined;
 }
@@ -60,11 +60,15 @@ async function readyLink(deps: SendDeps, request: PreparedRequest, signal: Abort
     const link = await attacher.link(signal, request.traceparent);
     const once = !request.idempotent || !request.body.replayable;
     if (!once || platform.monotonic() - link.provenAt < provenForMs) return link;
+    const asked = platform.monotonic();
     try {
       await within(platform, probeTimeoutMs, 'the proxy’s sign of life', signal, (end) => link.prove(end));
       return link;
     } catch (thrown) {
       if (signal.aborted) throw signal.reason;
+      // It is slow with this answer, and has said other things meanwhile: to leave it, with all that goes on over
+      // it, would only give a busy mesh more to do.
+      if (link.lost === undefined && link.provenAt >= asked) return link;
       link.close(SallyportError.from(thrown));
     }
   }

@@ -20,11 +20,21 @@ export const drill: DrillDefinition = {
       removeState(stateDir);
       throw new Error('a small disk cannot be mounted here; this drill needs root', { cause });
     }
+    let mounted = true;
+    const release = (): void => {
+      if (!mounted) return;
+      mounted = false;
+      // Lazily: when a run is ended by a signal, what is being killed may still have files open there.
+      execFileSync('umount', ['--lazy', disk]);
+      removeState(stateDir);
+    };
+    // An interrupted run ends with its mesh, and nobody closes the ground.
+    process.once('exit', release);
     return {
       stateDir,
       close: () => {
-        execFileSync('umount', [disk]);
-        removeState(stateDir);
+        process.off('exit', release);
+        release();
       },
     };
   },

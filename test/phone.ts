@@ -24,11 +24,14 @@ export interface Phone {
 const operator = { 'x-forwarded-client-cert': 'URI=spiffe://sallyport.internal/operator/test' };
 const edge = { 'x-forwarded-client-cert': 'URI=spiffe://sallyport.internal/edge/edge-0' };
 
-function clients(connectSocket: string): {
+function clients(
+  connectSocket: string,
+  deadlineMs = 10_000,
+): {
   sessions: GrpcClient<typeof SessionService>;
   keys: GrpcClient<typeof KeyStore>;
 } {
-  const options = { address: `unix:${connectSocket}`, defaultDeadlineMs: 10_000, metadata: edge };
+  const options = { address: `unix:${connectSocket}`, defaultDeadlineMs: deadlineMs, metadata: edge };
   return {
     sessions: createGrpcClient(SessionService, options),
     keys: createGrpcClient(KeyStore, options),
@@ -36,8 +39,8 @@ function clients(connectSocket: string): {
 }
 
 /** Makes an activation for the user and enrols with it. */
-export async function enrolPhone(connectSocket: string, user: string): Promise<Phone> {
-  const { sessions, keys } = clients(connectSocket);
+export async function enrolPhone(connectSocket: string, user: string, deadlineMs?: number): Promise<Phone> {
+  const { sessions, keys } = clients(connectSocket, deadlineMs);
   try {
     const made = await keys.createActivation({ user, appId: testApp.appId }, { headers: operator });
     const { code } = fromBinary(ActivationSchema, decodeActivationString(made.activation));

@@ -15,8 +15,8 @@ export interface SecurityPod {
   readonly pod: string;
   readonly grpcSocket: string;
   readonly connectSocket: string;
-  /** Starts the process; resolves when it is SERVING. */
-  start(): Promise<void>;
+  /** Starts the process; resolves when it is SERVING. `env` goes before its configuration file (docs/CONFIG.md). */
+  start(env?: Readonly<Record<string, string>>): Promise<void>;
   /** SIGKILL, or SIGTERM and wait for the end. */
   end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>;
   /** What it has logged so far. */
@@ -122,11 +122,11 @@ function securityPod(
     pod,
     grpcSocket: grpc,
     connectSocket: connect,
-    start: async () => {
+    start: async (env = {}) => {
       const log = openSync(logFile, 'a', 0o600);
       child = spawn(process.execPath, [join(root, 'services/security/main.ts'), '--config', configFile], {
         stdio: ['ignore', log, log],
-        env: { PATH: process.env.PATH ?? '' },
+        env: { PATH: process.env.PATH ?? '', ...env },
       });
       closeSync(log);
       const started = child;
@@ -155,8 +155,10 @@ async function serving(socket: string, child: ChildProcess, logFile: string): Pr
         if (child.exitCode !== null) return true;
         return (await health.check({})).status === Serving.SERVING;
       },
-      { timeoutMs: 60_000, everyMs: 100, what: 'a security pod to serve' },
+      { timeoutMs: 150_000, everyMs: 100, what: 'a security pod to serve' },
     );
+  } catch (cause) {
+    throw new Error(`the pod does not serve: ${readFileSync(logFile, 'utf8').slice(-3000)}`, { cause });
   } finally {
     health.close();
   }

@@ -127,6 +127,7 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
           out: socket('out'),
           dbRw: socket('db-rw'),
           dbRo: socket('db-ro'),
+          figures: socket('figures'),
         },
         rootKey: { from: 'file', path: secrets.rootKey },
         database: { passwordFile: secrets.appPassword, migratePasswordFile: secrets.migratePassword },
@@ -137,7 +138,12 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
     case 'proxy':
       return {
         pod: pod.name,
-        sockets: { grpc: socket('grpc'), out: socket('out'), backends: socket('backends') },
+        sockets: {
+          grpc: socket('grpc'),
+          out: socket('out'),
+          backends: socket('backends'),
+          figures: socket('figures'),
+        },
         securityPods: podsOf(t, 'security').map((each) => each.name),
         leaving: ctx.leaving,
         ...processTelemetry(ctx.telemetry),

@@ -13,13 +13,14 @@ export const maxSocketPathBytes = 99;
 
 /**
  * Sockets of a pod. Made by the process: `grpc` (grpc-js: hot services, health, reflection), `connect`
- * (connect-node: rare services), `http` (a backend), `agent` (db-agent), `mysqld`. Made by its sidecar:
+ * (connect-node: rare services), `figures` (counts), `http` (a backend), `agent` (db-agent), `mysqld`. Made by its sidecar:
  * `out` (egress for gRPC), `backends` (egress for HTTP), `db-rw` (MySQL primary), `db-ro` (any readable
  * member), `admin` (Envoy's admin).
  */
 export const socketNames = [
   'grpc',
   'connect',
+  'figures',
   'http',
   'agent',
   'mysqld',

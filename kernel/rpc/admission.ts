@@ -17,6 +17,11 @@ export interface Admission {
    * @throws SallyportError OVERLOADED
    */
   enter(kind: 'call' | 'stream'): () => void;
+  /**
+   * The error for a call that has just arrived, if there is no room for it and the `waiting` ones before it; counts it
+   * as refused. For a server that can refuse at less cost than {@link enter} would.
+   */
+  refusal(waiting: number): SallyportError | undefined;
   /** Places taken now. */
   readonly inFlight: { readonly call: number; readonly stream: number };
   /** How many were refused since the start. */
@@ -27,15 +32,21 @@ export function createAdmission(limits: AdmissionLimits = {}): Admission {
   const max = { call: limits.maxCalls ?? 1024, stream: limits.maxStreams ?? 4096 };
   const inFlight = { call: 0, stream: 0 };
   let refused = 0;
+  // One for all: in a flood, making an error with its stack costs more than the rest of the refusal.
+  const errorFor = (kind: 'call' | 'stream'): SallyportError =>
+    new SallyportError('OVERLOADED', {
+      message: `this pod holds ${max[kind]} ${kind}s already, as many as it may`,
+      retryAfterMs: limits.retryAfterMs ?? 250,
+    });
+  const errors = { call: errorFor('call'), stream: errorFor('stream') };
+  const refuse = (kind: 'call' | 'stream'): SallyportError => {
+    refused++;
+    return errors[kind];
+  };
   return {
+    refusal: (waiting) => (inFlight.call + waiting >= max.call ? refuse('call') : undefined),
     enter: (kind) => {
-      if (inFlight[kind] >= max[kind]) {
-        refused++;
-        throw new SallyportError('OVERLOADED', {
-          message: `this pod holds ${max[kind]} ${kind}s already, as many as it may`,
-          retryAfterMs: limits.retryAfterMs ?? 250,
-        });
-      }
+      if (inFlight[kind] >= max[kind]) throw refuse(kind);
       inFlight[kind]++;
       let inside = true;
       return () => {

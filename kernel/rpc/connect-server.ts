@@ -15,6 +15,7 @@ import {
   universalResponseToNodeResponse,
 } from '@connectrpc/connect-node';
 import { SallyportError } from '#core/errors/error.ts';
+import { Status } from '#core/errors/registry.ts';
 import { createAdmission } from './admission.ts';
 import { closeInOrder } from './close.ts';
 import { adaptToConnect } from './connect-adapter.ts';
@@ -24,6 +25,7 @@ import { noObserver } from './observer.ts';
 import { Pipeline } from './pipeline.ts';
 import type { RpcServer, RpcServerOptions } from './server-options.ts';
 import { clearSocket } from './socket-path.ts';
+import { turns } from './turns.ts';
 import { unknownMethod } from './unknown-method.ts';
 
 export interface ConnectServerOptions extends RpcServerOptions {
@@ -31,13 +33,18 @@ export interface ConnectServerOptions extends RpcServerOptions {
   readonly maxStreamsPerConnection?: number;
 }
 
+/** Calls that are begun in one turn of the event loop: some milliseconds. */
+const perTurn = 8;
+
 /**
  * A server for Connect (binary and JSON), gRPC and gRPC-Web on cleartext HTTP/2, for what is called rarely,
  * from everywhere. The same implementations as createGrpcServer takes, the same errors.
  */
 export function createConnectServer(options: ConnectServerOptions): RpcServer {
   const { pod, log, maxRequestBytes = 4 * 2 ** 20, newRequestId = randomUUID } = options;
-  const pipeline = new Pipeline(options.admission ?? createAdmission(), options.observer ?? noObserver, log);
+  const admission = options.admission ?? createAdmission();
+  const observer = options.observer ?? noObserver;
+  const pipeline = new Pipeline(admission, observer, log);
   const router = createConnectRouter({
     readMaxBytes: maxRequestBytes,
     acceptCompression: [compressionGzip, compressionBrotli],
@@ -60,14 +67,45 @@ export function createConnectServer(options: ConnectServerOptions): RpcServer {
       : refuse(unknownMethod(path), request.headers['content-type'] ?? '', place);
     await universalResponseToNodeResponse(told, response);
   };
+  const accepted = turns(perTurn);
+  let grpcRefusal: Record<string, string> | undefined;
+  /** Refuses what there is no room for before anything has been done about it: a flood must cost little. */
+  const shed = (request: Http2ServerRequest, response: Http2ServerResponse): boolean => {
+    const error = admission.refusal(accepted.waiting);
+    if (error === undefined) return false;
+    const [path = ''] = request.url.split('?', 1);
+    const method = path.slice(1);
+    const unobserved = { header: () => undefined, setHeader: () => {} };
+    observer.start({ method, side: 'server', ...unobserved }).end(Status[error.status], error);
+    log.warn({ rpc: method, err: error }, `${method} failed: ${error.reason}`);
+    const type = request.headers['content-type'] ?? '';
+    const place = pod === undefined ? {} : { pod };
+    if (type === 'application/grpc' || type === 'application/grpc+proto') {
+      grpcRefusal ??= Object.fromEntries(refuse(error, type, place).header ?? []);
+      // Unread, what the caller still sends would keep the stream open.
+      request.resume();
+      response.stream.respond({ ...grpcRefusal, ':status': 200, 'content-type': type }, { endStream: true });
+    } else {
+      universalResponseToNodeResponse(refuse(error, type, place), response).catch((cause: unknown) =>
+        notSent(request, response, cause),
+      );
+    }
+    return true;
+  };
+  // What fails here is the sending of an answer, mostly because nobody is there to take it.
+  const notSent = (request: Http2ServerRequest, response: Http2ServerResponse, cause: unknown): void => {
+    log.debug({ rpc: request.url, err: SallyportError.from(cause) }, 'an answer could not be sent');
+    response.stream?.close(constants.NGHTTP2_INTERNAL_ERROR);
+  };
   const sessions = new Set<ServerHttp2Session>();
   const server = createServer(
     { settings: { maxConcurrentStreams: options.maxStreamsPerConnection ?? 1000 } },
     (request, response) => {
-      // What fails here is the sending of an answer, mostly because nobody is there to take it.
-      answer(request, response).catch((error: unknown) => {
-        log.debug({ rpc: request.url, err: SallyportError.from(error) }, 'an answer could not be sent');
-        response.stream?.close(constants.NGHTTP2_INTERNAL_ERROR);
+      if (shed(request, response)) return;
+      accepted.add(() => {
+        // The caller may have gone while it waited for its turn.
+        if (response.stream === undefined || response.stream.destroyed) return;
+        answer(request, response).catch((error: unknown) => notSent(request, response, error));
       });
     },
   );

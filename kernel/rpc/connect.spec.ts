@@ -11,6 +11,7 @@ import { SallyportError } from '#core/errors/error.ts';
 import { withSallyportErrors } from '#core/errors/sallyport-errors.ts';
 import { Relay } from '#gen/sallyport/relay/v1/relay_pb.js';
 import { waitFor } from '#kernel/time/wait-for.ts';
+import { createAdmission } from './admission.ts';
 import { createConnectClient } from './connect-client.ts';
 import { createConnectServer } from './connect-server.ts';
 import type { CallContext, Handlers } from './handlers.ts';
@@ -81,6 +82,47 @@ describe('Connect server', () => {
     session.close();
     return { status, text, headers };
   };
+
+  it('refuses what it has no room for in each protocol, and goes on when there is room', async () => {
+    const admission = createAdmission({ maxCalls: 1, retryAfterMs: 70 });
+    const release = Promise.withResolvers<void>();
+    const handler = async () => {
+      await release.promise;
+      return { proxy: 'proxy-0' };
+    };
+    const services = [implement(Relay, { attach: handler })];
+    const server = createConnectServer({ services, log, pod: 'sec-0', admission });
+    await server.listen(socket);
+    closers.push(() => server.close({ graceMs: 0 }));
+    const clients = Object.entries(inAllProtocols());
+    const [[, first] = assert.fail()] = clients;
+    const inside = first.attach(attach);
+    await until('the first to be in', () => server.active === 1);
+    for (const [name, client] of clients) {
+      await assert.rejects(client.attach(attach), { reason: 'OVERLOADED', retryAfterMs: 70 }, name);
+    }
+    assert.equal(admission.refused, clients.length);
+    release.resolve();
+    assert.equal((await inside).proxy, 'proxy-0');
+    await until('the place to be free', () => admission.inFlight.call === 0);
+    for (const [, client] of clients) assert.equal((await client.attach(attach)).proxy, 'proxy-0');
+  });
+
+  it('takes a flood on one connection without holding up the rest of the process', async () => {
+    await serve({ attach: async () => ({ proxy: 'proxy-0' }) });
+    const { grpc } = inAllProtocols();
+    let turnsSeen = 0;
+    let counting = true;
+    const count = (): void => {
+      turnsSeen++;
+      if (counting) setImmediate(count);
+    };
+    setImmediate(count);
+    await Promise.all(Array.from({ length: 200 }, () => grpc?.attach(attach)));
+    counting = false;
+    // 8 calls a turn at most: others had their turns between them.
+    assert.ok(turnsSeen >= 200 / 8, `${turnsSeen} turns`);
+  });
 
   it('serves Connect in binary and JSON, gRPC and gRPC-Web with one handler', async () => {
     const calls: CallContext[] = [];

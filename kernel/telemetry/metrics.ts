@@ -26,14 +26,17 @@ const scope = 'sallyport';
 /** From half a millisecond to ten seconds, in seconds. */
 const durationBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-interface Gauge {
+type Reading = readonly [value: number, attributes: Attributes];
+
+interface Observed {
+  readonly kind: 'gauge' | 'counter';
   readonly name: string;
   readonly options: InstrumentOptions;
-  readonly read: () => number;
+  readonly read: () => readonly Reading[];
 }
 
 let generation = 0;
-const gauges = new Set<Gauge>();
+const observed = new Set<Observed>();
 
 export function counter(name: string, options: InstrumentOptions): CounterHandle {
   const get = perGeneration((): Counter => metrics.getMeter(scope).createCounter(name, options));
@@ -55,16 +58,27 @@ export function histogram(
 
 /** A value that is read whenever metrics are collected. Returns the way to end that; the last value stays shown. */
 export function gauge(name: string, options: InstrumentOptions, read: () => number): () => void {
-  const made: Gauge = { name, options, read };
-  gauges.add(made);
+  const made: Observed = { kind: 'gauge', name, options, read: () => [[read(), {}]] };
+  observed.add(made);
   observe(made);
-  return () => void gauges.delete(made);
+  return () => void observed.delete(made);
+}
+
+/** Counts that are kept elsewhere (tally.ts), and read whenever metrics are collected. They only rise. */
+export function observedCounter(
+  name: string,
+  options: InstrumentOptions,
+  read: () => readonly Reading[],
+): void {
+  const made: Observed = { kind: 'counter', name, options, read };
+  observed.add(made);
+  observe(made);
 }
 
 /** Binds all instruments to the meter provider that is registered now. */
 export function rebindInstruments(): void {
   generation++;
-  for (const each of gauges) observe(each);
+  for (const each of observed) observe(each);
 }
 
 function perGeneration<T>(make: () => T): () => T {
@@ -75,12 +89,15 @@ function perGeneration<T>(make: () => T): () => T {
   };
 }
 
-function observe(made: Gauge): void {
+function observe(made: Observed): void {
   const bound = generation;
-  metrics
-    .getMeter(scope)
-    .createObservableGauge(made.name, made.options)
-    .addCallback((result) => {
-      if (gauges.has(made) && bound === generation) result.observe(made.read());
-    });
+  const meter = metrics.getMeter(scope);
+  const instrument =
+    made.kind === 'gauge'
+      ? meter.createObservableGauge(made.name, made.options)
+      : meter.createObservableCounter(made.name, made.options);
+  instrument.addCallback((result) => {
+    if (!observed.has(made) || bound !== generation) return;
+    for (const [value, attributes] of made.read()) result.observe(value, attributes);
+  });
 }

@@ -8,7 +8,7 @@ import { resolveResource } from '#core/policy/resolve-resource.ts';
 import type { Grant } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
 import type { Clock } from '#kernel/time/clock.ts';
 import { type Attachment, leaseLost } from './attachment.ts';
-import { counts } from './metrics.ts';
+import { counts, located } from './metrics.ts';
 import type { PolicyHolder } from './policy-holder.ts';
 import type { Revocations } from './revocations.ts';
 import type { SecurityTier } from './security-tier.ts';
@@ -70,6 +70,7 @@ export class Authorizer {
     if (attachment.lease.renewalDue) this.renewAhead(attachment);
     attachment.assertLive();
     counts.decisions.add(1, { how: 'leased' });
+    located.add('leased');
     return admitted(resource, request, held);
   }
 

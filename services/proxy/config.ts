@@ -10,6 +10,9 @@ export const proxyConfig = z.strictObject({
       grpc: socketPath().describe('Where this process serves gRPC; its sidecar connects to it.'),
       out: socketPath().describe("The sidecar's egress to the security tier."),
       backends: socketPath().describe("The sidecar's egress to backends."),
+      figures: socketPath()
+        .optional()
+        .describe('Made here: counts that are always kept, as Prometheus text.'),
     })
     .describe('Unix sockets; the one way in and out.'),
   securityPods: z.array(podName()).min(1).describe('Security pods, each of which is watched.'),

@@ -4,6 +4,7 @@ import { loadConfig } from '#kernel/config/load-config.ts';
 import { watchConfig } from '#kernel/config/watch-config.ts';
 import { runProcess } from '#kernel/lifecycle/run-process.ts';
 import { createLogger } from '#kernel/log/logger.ts';
+import { serveTallies } from '#kernel/telemetry/serve-tallies.ts';
 import { startTelemetry } from '#kernel/telemetry/start-telemetry.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
 import { proxyConfig } from './config.ts';
@@ -30,6 +31,14 @@ await runProcess(
         }),
       (running) => running.shutdown(),
     );
+    const { figures } = config.sockets;
+    if (figures !== undefined) {
+      await life.start(
+        'figures',
+        () => serveTallies(figures),
+        (server) => server.close(),
+      );
+    }
     const proxy = await life.start(
       'proxy',
       () => startProxy(config, { clock: systemClock, log, observer }),

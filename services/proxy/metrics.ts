@@ -1,4 +1,15 @@
 import { counter } from '#kernel/telemetry/metrics.ts';
+import { tally } from '#kernel/telemetry/tally.ts';
+
+/** As security pods count theirs: a lease is there where the request arrives. */
+export const located = tally(
+  'sallyport.decision.located',
+  {
+    unit: '{decision}',
+    description: 'Decisions by how they were asked for and where the session was found.',
+  },
+  { leased: { how: 'leased', at: 'held' } },
+);
 
 /** What this pod counts. Attributes come from small sets: never a session, a user or a path. */
 export const counts = {

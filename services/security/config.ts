@@ -17,6 +17,9 @@ export const securityConfig = z.strictObject({
       out: socketPath().describe("The sidecar's egress for gRPC."),
       dbRw: socketPath().describe("The sidecar's way to the MySQL primary."),
       dbRo: socketPath().describe("The sidecar's way to any readable member."),
+      figures: socketPath()
+        .optional()
+        .describe('Made here: counts that are always kept, as Prometheus text.'),
     })
     .describe('Unix sockets.'),
   rootKey: rootKeySchema.describe('Where the root key comes from.'),

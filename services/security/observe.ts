@@ -1,6 +1,7 @@
 import type { Lifecycle } from '#kernel/lifecycle/lifecycle.ts';
 import type { Logger } from '#kernel/log/logger.ts';
 import type { RpcObserver } from '#kernel/rpc/observer.ts';
+import { serveTallies } from '#kernel/telemetry/serve-tallies.ts';
 import { startTelemetry } from '#kernel/telemetry/start-telemetry.ts';
 import type { SecurityConfig } from './config.ts';
 
@@ -20,5 +21,13 @@ export async function observe(life: Lifecycle, config: SecurityConfig, log: Logg
       }),
     (running) => running.shutdown(),
   );
+  const { figures } = config.sockets;
+  if (figures !== undefined) {
+    await life.start(
+      'figures',
+      () => serveTallies(figures),
+      (server) => server.close(),
+    );
+  }
   return telemetry.rpcObserver;
 }

@@ -9,6 +9,7 @@ import { rejectedUpdates } from '#envoy/admin/stats.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { askStatus } from '#services/db-agent/peers.ts';
 import { healthOf } from '../mesh/health.ts';
+import { locatedFigure, locatedIn } from '../mesh/located.ts';
 import type { MeshFacts } from '../mesh/mesh-of-state.ts';
 
 /** What one look has found. */
@@ -61,6 +62,7 @@ export async function meshFindings(mesh: MeshFacts, clock: Clock): Promise<Findi
     ...(await sidecarFindings(mesh)),
     certificateFinding(mesh, clock),
     clockFinding(mesh, clock),
+    ...(await locatedFinding(mesh)),
   ];
 }
 
@@ -200,6 +202,15 @@ function clockFinding({ state }: MeshFacts, clock: Clock): Finding {
     '',
     'the clock was set back; let NTP keep it',
   );
+}
+
+/** No fault by itself: after a start or a failover it takes a while. */
+async function locatedFinding(mesh: MeshFacts): Promise<Finding[]> {
+  const located = await locatedIn(mesh);
+  const figure = locatedFigure(located);
+  if (figure === undefined) return [];
+  const says = Object.entries(located).filter(([, count]) => count > 0);
+  return [{ ...figure, says: says.map(([key, count]) => `${key} ${count}`).join(', '), hint: '' }];
 }
 
 const finding = (

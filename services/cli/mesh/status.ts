@@ -5,6 +5,7 @@ import type { CommandContext } from '../command.ts';
 import type { Figure, Outcome } from '../report.ts';
 import { table } from '../table.ts';
 import { healthOf } from './health.ts';
+import { locatedFigure, locatedIn } from './located.ts';
 import { runningMesh } from './mesh-of-state.ts';
 
 /** One pod, as `status --json` gives it in `pods`. */
@@ -24,7 +25,8 @@ export interface PodStatus {
 
 /** `sallyport status` */
 export async function runStatus({ stateDir, report }: CommandContext): Promise<Outcome> {
-  const { state } = runningMesh(stateDir);
+  const mesh = runningMesh(stateDir);
+  const { state } = mesh;
   const living = livingProcesses(state);
   const pods = await Promise.all(state.pods.map((pod) => podStatus(pod, state, stateDir, living)));
   const mib = pssMib([state.runner.pid, ...living.map(({ identity }) => identity.pid)]);
@@ -53,6 +55,9 @@ export async function runStatus({ stateDir, report }: CommandContext): Promise<O
   if (mib !== undefined) {
     figures.push({ name: 'memory (PSS)', value: Math.round(mib), unit: 'MiB', goal: '', ok: true });
   }
+  const located = await locatedIn(mesh);
+  const share = locatedFigure(located);
+  if (share !== undefined) figures.push(share);
   return {
     ok,
     figures,
@@ -63,6 +68,7 @@ export async function runStatus({ stateDir, report }: CommandContext): Promise<O
       runner: state.runner.pid,
       edgeUrls: state.edgeUrls,
       publicCa: state.publicCa,
+      located,
       pods,
     },
   };

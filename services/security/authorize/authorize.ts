@@ -33,7 +33,7 @@ export function authorize(deps: AuthorizeDeps): Pick<AuthorizeHandlers, 'authori
     switch (subject.case) {
       case 'sessionId':
         requireRole(call, 'proxy');
-        return deps.sessions.get(subject.value);
+        return deps.sessions.get(subject.value, { asked: 'unary', deadlineMs: call.deadlineMs });
       case 'assertion':
       case 'token':
         requireRole(call, 'proxy', 'service', 'backend', 'gateway', 'worker', 'operator');

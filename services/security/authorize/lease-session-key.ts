@@ -24,7 +24,10 @@ export function leaseSessionKey(deps: LeaseSessionKeyDeps): Handlers<typeof KeyS
   return async (request, call) => {
     requireRole(call, 'proxy');
     requireOwnName(call, request.proxy);
-    const record = await deps.sessions.get(request.sessionId);
+    const record = await deps.sessions.get(request.sessionId, {
+      asked: 'attach',
+      deadlineMs: call.deadlineMs,
+    });
     const route = call.header(routeHeader);
     if (route !== undefined && route !== record.routeKey) throw new SallyportError('ROUTE_MISMATCH');
     if (record.kind !== 'device') {

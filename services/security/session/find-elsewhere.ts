@@ -20,7 +20,7 @@ export interface FindElsewhereDeps {
   readonly now: () => number;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Milliseconds for asking other pods once, all in all; default 100. */
+  /** Milliseconds for asking other pods the first time, all in all; default 100. Twice as long each further time. */
   readonly handOverMs?: number;
   /** A pod has handed over what the database had given already: it has no copy any more. */
   readonly onLate?: (record: SessionRecord) => void;
@@ -76,7 +76,7 @@ export async function findElsewhere(
   await within(clock, asking, Math.min(headStartMs, timeoutMs));
   for (;;) {
     if (stored?.is === 'good') return told(stored.record, 'database');
-    const peers = search.ask(livingPods(deps));
+    const peers = search.ask(livingPods(deps), left());
     const first = await Promise.race([peers, onlyIfGood(asking)]);
     if (first !== undefined && 'is' in first) {
       void peers.then(({ record }) => record && deps.onLate?.(record));

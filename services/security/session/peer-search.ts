@@ -19,17 +19,22 @@ export class PeerSearch {
   readonly #wanted: Wanted;
   readonly #without = new Set<string>();
   #living = '';
+  #rounds = 0;
 
   constructor(deps: FindElsewhereDeps, wanted: Wanted) {
     this.#deps = deps;
     this.#wanted = wanted;
   }
 
-  /** One round: whoever most likely has it, then all others at once. Never rejects. */
-  async ask(living: readonly string[]): Promise<PeerAnswers> {
+  /**
+   * One round: whoever most likely has it, then all others at once. Never rejects. Each has twice as long as the one
+   * before, so that it is found on a machine that is too busy for the first.
+   * @param leftMs for the whole search
+   */
+  async ask(living: readonly string[], leftMs: number): Promise<PeerAnswers> {
     const { clock, log, handOverMs = 100 } = this.#deps;
     const { id, givenTo, opener } = this.#wanted;
-    const end = clock.monotonic() + handOverMs;
+    const end = clock.monotonic() + Math.min(leftMs, handOverMs * 2 ** this.#rounds++);
     const now = [...living].sort().join();
     // A pod that has gone may have given to one that was asked before.
     if (now !== this.#living) this.#without.clear();

@@ -314,7 +314,7 @@ describe('the sessions of a pod', () => {
     down.add('sec-0');
     const begun = clock.monotonic();
     await assert.rejects(during(clock, b.owner.get(other.id)), { reason: 'UNAVAILABLE', retryAfterMs: 300 });
-    assert.ok(clock.monotonic() - begun <= 2200);
+    assert.ok(clock.monotonic() - begun <= 8100);
   });
 
   it('are not lost when a pod hands over what the database has given meanwhile', async () => {

@@ -2,24 +2,31 @@ import { SallyportError } from '#core/errors/error.ts';
 import { mintSessionId, parseSessionId } from '#core/ids/session-id.ts';
 import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
 import type { CallOptions } from '#kernel/db/db.ts';
+import { heldMs } from '#kernel/rpc/hold.ts';
 import { withDeadline } from '#kernel/time/deadline.ts';
 import type { RevokeWait } from '../feed/feed.ts';
 import { counts } from '../metrics.ts';
 import type { TravellingSession } from '../peer/peers.ts';
-import { findElsewhere } from './find-elsewhere.ts';
+import { type Found, findElsewhere } from './find-elsewhere.ts';
 import type { Held } from './held-sessions.ts';
+import { located } from './located.ts';
 import { OpenedMessages, repeatMs } from './opened-messages.ts';
 import type { Persister } from './persister.ts';
 import { handleOf, type SessionRecord } from './record.ts';
 import { openRecord, sealRecord } from './seal-record.ts';
 import { checkLive, checkMac } from './session-checks.ts';
 import type { SessionOwnerDeps } from './session-owner-deps.ts';
-import type { NewSession, Sessions } from './sessions.ts';
+import type { GetOptions, NewSession, Sessions } from './sessions.ts';
 
-/** Milliseconds for looking a session up. */
-const loadMs = 2000;
+/**
+ * Milliseconds for looking a session up: many times what it takes, since on a machine that is too busy it costs its
+ * caller time and no error.
+ */
+const loadMs = 8000;
 /** Milliseconds without use after which a session is packed. */
 const idleMs = 60_000;
+/** The same for the answer to a message that was sent before: a login is not to wait for long. */
+const findOpenedMs = 2000;
 /** Milliseconds on top, in which a look-up says itself what it has not found out. */
 const graceMs = 100;
 /**
@@ -31,7 +38,7 @@ const maxWaiting = 512;
 /** The sessions of one pod: mints, holds, finds, gives away. */
 export class SessionOwner implements Sessions {
   readonly #deps: SessionOwnerDeps;
-  readonly #loads = new Map<string, Promise<SessionRecord>>();
+  readonly #loads = new Map<string, Promise<Found>>();
   readonly #opened: OpenedMessages;
   #waiting = 0;
 
@@ -55,7 +62,7 @@ export class SessionOwner implements Sessions {
     const known = this.#opened.find(openHash);
     if (known !== undefined) return known;
     try {
-      const record = await store?.findOpened(openHash, loadMs);
+      const record = await store?.findOpened(openHash, findOpenedMs);
       if (record === undefined || now() - record.openedAtMs > repeatMs) return undefined;
       return this.#welcome(record);
     } catch (error) {
@@ -66,12 +73,14 @@ export class SessionOwner implements Sessions {
     }
   }
 
-  async get(id: string, options: { readonly deadlineMs?: number } = {}): Promise<SessionRecord> {
+  async get(id: string, options: GetOptions = {}): Promise<SessionRecord> {
     const { feed, clock } = this.#deps;
     const held = this.#deps.held.get(id);
     if (held !== undefined && held.record.expiresAtMs > this.#deps.now()) {
       feed.assertFresh();
-      return this.#admit(held);
+      const record = this.#admit(held);
+      if (options.asked) located.add(`${options.asked} held`);
+      return record;
     }
     checkMac(id, this.#deps.macKeys());
     feed.assertFresh();
@@ -83,10 +92,11 @@ export class SessionOwner implements Sessions {
     }
     this.#waiting++;
     try {
-      const ms = (options.deadlineMs ?? loadMs) + graceMs;
-      const record = await withDeadline(this.#load(id), ms, { what: 'looking a session up', clock });
+      const ms = Math.min(heldMs(options.deadlineMs), loadMs + graceMs);
+      const { record, at } = await withDeadline(this.#load(id), ms, { what: 'looking a session up', clock });
       // Time has passed; whoever was stopped meanwhile finds out here.
       feed.assertFresh();
+      if (options.asked) located.add(`${options.asked} ${at === 'database' ? 'loaded' : 'moved'}`);
       return record;
     } catch (error) {
       if (SallyportError.from(error).reason !== 'DEADLINE') throw error;
@@ -99,10 +109,14 @@ export class SessionOwner implements Sessions {
 
   held(id: string): SessionRecord {
     const held = this.#deps.held.get(id);
-    if (held === undefined || held.record.expiresAtMs <= this.#deps.now())
+    if (held === undefined || held.record.expiresAtMs <= this.#deps.now()) {
+      located.add('streamed not_held');
       throw new SallyportError('NOT_HELD');
+    }
     this.#deps.feed.assertFresh();
-    return this.#admit(held);
+    const record = this.#admit(held);
+    located.add('streamed held');
+    return record;
   }
 
   /** The session of a handle that the tier itself has vouched for (in an assertion): from memory or the database. */
@@ -241,7 +255,7 @@ export class SessionOwner implements Sessions {
     const persisted = await this.#persist(record, persister);
     if (persisted === 'opened-twice') {
       this.#deps.held.delete(handleOf(id));
-      const other = openHash && (await this.#deps.store?.findOpened(openHash, loadMs));
+      const other = openHash && (await this.#deps.store?.findOpened(openHash, findOpenedMs));
       if (other === undefined) throw new SallyportError('REPLAYED');
       return this.#welcome(other);
     }
@@ -265,7 +279,7 @@ export class SessionOwner implements Sessions {
     }
   }
 
-  #load(id: string): Promise<SessionRecord> {
+  #load(id: string): Promise<Found> {
     const known = this.#loads.get(id);
     if (known !== undefined) return known;
     const load = this.#find(id).finally(() => this.#loads.delete(id));
@@ -273,7 +287,7 @@ export class SessionOwner implements Sessions {
     return load;
   }
 
-  async #find(id: string): Promise<SessionRecord> {
+  async #find(id: string): Promise<Found> {
     const { pod, store, keys, now, clock, log, elsewhere, forwarding } = this.#deps;
     const handle = handleOf(id);
     const given = forwarding.find(handle);
@@ -285,7 +299,7 @@ export class SessionOwner implements Sessions {
     const record = found?.record ?? (given?.record.id === id ? given.record : undefined);
     forwarding.forget(handle);
     if (record === undefined) throw new SallyportError('SESSION_UNKNOWN');
-    return this.#welcome(record);
+    return { record: this.#welcome(record), at: found?.at ?? 'peer' };
   }
 
   /** Its giver keeps no copy: if it is newer than what the database gave, or not stored yet, it must not be lost. */

@@ -1,5 +1,6 @@
 import type { CallOptions } from '#kernel/db/db.ts';
 import type { RevokeWait } from '../feed/feed.ts';
+import type { Asked } from './located.ts';
 import type { AppFacts, SessionKind, SessionRecord } from './record.ts';
 
 /** What the handshake knows about a session that is to be opened. */
@@ -24,6 +25,13 @@ export interface NewSession {
   ): { readonly sessionKey: Uint8Array; readonly openReply?: Uint8Array };
 }
 
+export interface GetOptions {
+  /** The caller's deadline, wall-clock milliseconds. Nobody waits longer than 8 s. */
+  readonly deadlineMs?: number | undefined;
+  /** For a decision, which is counted by where the session was (located.ts); else it is not. */
+  readonly asked?: Asked;
+}
+
 /** The sessions of this pod, and through it those of the tier. */
 export interface Sessions {
   /**
@@ -36,10 +44,9 @@ export interface Sessions {
   findOpened(openHash: Uint8Array): Promise<SessionRecord | undefined>;
   /**
    * The session, from memory, else from the database, the opener or another pod.
-   * `deadlineMs` (how long to look at most) is 2000 unless told.
    * @throws SESSION_UNKNOWN, SESSION_EXPIRED, SESSION_REVOKED, STALE, UNAVAILABLE (cannot tell at present)
    */
-  get(id: string, options?: { readonly deadlineMs?: number }): Promise<SessionRecord>;
+  get(id: string, options?: GetOptions): Promise<SessionRecord>;
   /** The session if this pod holds it; as `get`, else NOT_HELD. Never waits. */
   held(id: string): SessionRecord;
   /** Moves its end; never to an earlier time. */

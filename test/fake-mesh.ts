@@ -36,6 +36,8 @@ export interface FakeMesh {
   readonly pki: Pki;
   readonly envoys: ReadonlyMap<string, RunningEnvoy>;
   readonly db: ReadonlyMap<string, FakeDb>;
+  /** Pods whose processes answer health checks with NOT_SERVING, and calls as ever. */
+  readonly notServing: Set<string>;
   /** Ends a pod's process, connections included; its sidecar lives on. */
   stopProcess(pod: string): Promise<void>;
   startProcess(pod: string): Promise<void>;
@@ -73,10 +75,11 @@ export async function startFakeMesh(
   const envoys = new Map<string, RunningEnvoy>();
   const processes = new Map<string, Process>();
   const db = new Map<string, FakeDb>();
+  const notServing = new Set<string>();
 
   const startProcess = async (name: string) => {
     const pod = topology.pods.find((p) => p.name === name);
-    const process = new Process();
+    const process = new Process(notServing);
     processes.set(name, process);
     for (const socket of pod ? (socketsOf[pod.role] ?? []) : [])
       await process.listen(name, socket, socketPath(topology, name, socket), db.get(name));
@@ -118,6 +121,7 @@ export async function startFakeMesh(
     pki,
     envoys,
     db,
+    notServing,
     startProcess,
     stopProcess: async (pod) => processes.get(pod)?.close(),
     drain: async (pods) => {
@@ -146,6 +150,11 @@ class Process {
   readonly #servers: (Http2Server | Http1Server | Server)[] = [];
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #notServing: ReadonlySet<string>;
+
+  constructor(notServing: ReadonlySet<string>) {
+    this.#notServing = notServing;
+  }
 
   async listen(pod: string, socket: SocketName, path: string, db: FakeDb | undefined): Promise<void> {
     const server =
@@ -190,9 +199,10 @@ class Process {
         { waitForTrailers: true },
       );
       stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
-      // Watch stays open; everything else answers a message with field 1 = 1, which is SERVING for Health.
+      // Watch stays open; everything else answers a message with field 1 = 1, which is SERVING for Health; 2 is NOT_SERVING.
       if (headers[':path']?.endsWith('/Watch')) return;
-      stream.end(Buffer.from([0, 0, 0, 0, 2, 8, 1]));
+      const down = headers[':path'] === '/grpc.health.v1.Health/Check' && this.#notServing.has(pod);
+      stream.end(Buffer.from([0, 0, 0, 0, 2, 8, down ? 2 : 1]));
     });
     return server;
   }

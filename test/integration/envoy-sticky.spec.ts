@@ -108,6 +108,48 @@ describe('sticky routing by real sidecars', function () {
     });
   });
 
+  it('loses no call while health checks flap, of one pod, of most or of all, and then each key is back', async () => {
+    const pods = ['sec-0', 'sec-1', 'sec-2'];
+    const before = await owners(phone, login);
+    const noticed = new Set<number>();
+    let flapping = true;
+    const calls = async (probe: Probe, method: string): Promise<number> => {
+      let answered = 0;
+      while (flapping) answered += (await owners(probe, method)).size;
+      return answered;
+    };
+    const [proxy] = proxies;
+    assert.ok(proxy);
+    const calling = Promise.all([calls(phone, login), calls(proxy, lease)]);
+    try {
+      for (const down of [['sec-0'], [], ['sec-1', 'sec-2'], ['sec-0'], pods, [], ['sec-2'], pods, []]) {
+        mesh.notServing.clear();
+        for (const pod of down) mesh.notServing.add(pod);
+        // Until the edge has seen it: what nobody sees is no flapping.
+        await waitFor(
+          async () => {
+            const stats = await mesh.envoys.get('edge-0')?.stats();
+            const healthy = stats?.get('cluster.security.membership_healthy') ?? -1;
+            noticed.add(healthy);
+            return healthy === pods.length - down.length;
+          },
+          { timeoutMs: 20_000, everyMs: 20, what: `${down.join()} to be seen down` },
+        );
+      }
+    } finally {
+      mesh.notServing.clear();
+      flapping = false;
+    }
+    const answered = await calling;
+    assert.ok(answered.every((count) => count >= keys.length));
+    assert.deepEqual([...noticed].filter((count) => count >= 0).sort(), [0, 1, 2, 3]);
+    await waitFor(async () => moved(before, await owners(phone, login)).length === 0, {
+      timeoutMs: 15_000,
+      everyMs: 50,
+      what: 'each key to be where it was',
+    });
+  });
+
   it('loses no repeatable call when a sidecar is killed', async () => {
     const [proxy] = proxies;
     assert.ok(proxy);

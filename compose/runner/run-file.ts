@@ -1,9 +1,7 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { z } from 'zod';
 import { runFile } from '#compose/topology/paths.ts';
-import { SallyportError } from '#core/errors/error.ts';
 import { processIdentity } from '#kernel/lifecycle/process-identity.ts';
+import { readStateFile, writeStateFile } from './state-file.ts';
 
 /** What runs on a state folder: from it a start knows whose processes these are, and a CLI finds its way in. */
 export const runState = z.object({
@@ -41,30 +39,12 @@ export type RunState = z.infer<typeof runState>;
 
 /** The state folder's run.json; undefined if there is none. @throws CONFIG_INVALID when it cannot be read */
 export function readRunState(stateDir: string): RunState | undefined {
-  const file = runFile({ stateDir });
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
-  try {
-    return runState.parse(JSON.parse(text));
-  } catch (cause) {
-    throw new SallyportError('CONFIG_INVALID', {
-      message: `${file} is not a run file of this release`,
-      hint: 'look for processes of the mesh that it speaks of, end them, and remove the file',
-      cause,
-    });
-  }
+  return readStateFile(runFile({ stateDir }), runState, {
+    what: 'a run file',
+    hint: 'look for processes of the mesh that it speaks of, end them, and remove the file',
+  });
 }
 
-/** Replaced whole, readable by its owner only. */
 export function writeRunState(stateDir: string, state: RunState): void {
-  const file = runFile({ stateDir });
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  const temporary = `${file}.${process.pid}.new`;
-  writeFileSync(temporary, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
-  renameSync(temporary, file);
+  writeStateFile(runFile({ stateDir }), state);
 }

@@ -1,10 +1,10 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { SallyportError } from '#core/errors/error.ts';
 import { loadMesh, loadPatches, parseMesh, parsePatches } from '#envoy/model/load.ts';
 import type { Patch } from '#envoy/model/patch.ts';
 import type { MeshModel } from '#envoy/model/schema.ts';
+import { readStateFile, writeStateFile } from './state-file.ts';
 
 /** Sizes that a mesh can have: pods of each tier, `backendReplicas` of each backend. */
 export const sizeNames = ['security', 'proxies', 'edges', 'db', 'services', 'backendReplicas'] as const;
@@ -53,7 +53,10 @@ export class KeptSettings {
   constructor(stateDir: string) {
     this.#file = join(stateDir, 'settings.json');
     this.#copies = join(stateDir, 'applied');
-    this.#settings = read(this.#file) ?? { version: 1, sizes: {}, applied: null };
+    this.#settings = readStateFile(this.#file, settingsFile, {
+      what: 'a settings file',
+      hint: 'remove it: sizes and what was applied are then as the release has them',
+    }) ?? { version: 1, sizes: {}, applied: null };
   }
 
   get sizes(): Sizes {
@@ -96,15 +99,7 @@ export class KeptSettings {
   }
 
   #write(settings: Settings): void {
-    mkdirSync(join(this.#file, '..'), { recursive: true, mode: 0o700 });
-    const temporary = `${this.#file}.${process.pid}.new`;
-    try {
-      writeFileSync(temporary, `${JSON.stringify(settings, null, 2)}\n`, { mode: 0o600, flush: true });
-      renameSync(temporary, this.#file);
-    } catch (error) {
-      rmSync(temporary, { force: true });
-      throw error;
-    }
+    writeStateFile(this.#file, settings, { flush: true });
     this.#settings = settings;
   }
 }
@@ -120,22 +115,3 @@ export function tunedBy(applied: Applied | undefined): Tuned {
 
 const definedSizes = (sizes: Settings['sizes']): Sizes =>
   Object.fromEntries(Object.entries(sizes).filter(([, size]) => size !== undefined));
-
-function read(file: string): Settings | undefined {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
-  try {
-    return settingsFile.parse(JSON.parse(text));
-  } catch (cause) {
-    throw new SallyportError('CONFIG_INVALID', {
-      message: `${file} is not a settings file of this release`,
-      hint: 'remove it: sizes and what was applied are then as the release has them',
-      cause,
-    });
-  }
-}

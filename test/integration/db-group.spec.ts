@@ -175,8 +175,8 @@ describe('the database group', function () {
             await sql`update notes set text = text + 1 where id = ${id}`.execute(trx);
             await trx.selectFrom('notes').selectAll().execute();
           }
-          // Twenty that stand in each other's way take turns: how long that takes is the machine's business.
         },
+        // Twenty that stand in each other's way take turns: how long that takes is the machine's business.
         { deadlineMs: 90_000 },
       );
     const both = [910_001, 910_002];

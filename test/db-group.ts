@@ -154,25 +154,28 @@ export async function startDbGroup(options: DbGroupOptions = {}): Promise<DbGrou
     passwords,
     primary,
     online: async (members = nodes.length, ms = 90_000) => {
-      const isOnline = async (): Promise<boolean> => {
+      /** @throws what each node is, which the wait tells when it is given up */
+      const assertOnline = async (): Promise<void> => {
         await primary();
         // Each by its own word: one that is just joining is ONLINE for the others a little earlier.
-        const states = await Promise.all(
+        const words = await Promise.all(
           nodes.map((node) =>
             node.status().then(
-              (s) => s.state,
-              () => 'DOWN',
+              (s) => ({ state: s.state, says: `${s.state} (${s.phase}, has ${s.gtidExecuted})` }),
+              () => ({ state: 'DOWN', says: 'DOWN' }),
             ),
           ),
         );
-        return states.filter((state) => state === 'ONLINE').length >= members;
+        if (words.filter(({ state }) => state === 'ONLINE').length >= members) return;
+        throw new Error(words.map(({ says }, n) => `${pods[n]} is ${says}`).join('; '));
       };
       await waitFor(
         async () => {
-          if (!(await isOnline())) return false;
+          await assertOnline();
           // An agent's word may be half a second old: from before a kill.
           await new Promise((resolve) => setTimeout(resolve, 700));
-          return isOnline();
+          await assertOnline();
+          return true;
         },
         { timeoutMs: ms, everyMs: 100, what: `${members} ONLINE members` },
       );

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'mocha';
 import type { Finding } from '#envoy/check/finding.ts';
+import { waitFor } from '#kernel/time/wait-for.ts';
 import { runCli } from '#services/cli/run-cli.ts';
 import { testContext } from '#services/cli/test-context.ts';
 import { type SharedMesh, sharedMesh } from '#test/mesh.ts';
@@ -162,12 +163,20 @@ describe('mesh operators', function () {
     });
 
     it('tells what a sidecar runs with, and no key', async () => {
-      const tables = (await on('config', 'proxy-0')).out;
+      // A sidecar's own checks may find a pod healthy a little later than the mesh found it serving.
+      const healthy = /^ {2}security +sec-0 +127\.0\.0\.1:\d+ +healthy/m;
+      const tables = await waitFor(
+        async () => {
+          const { out } = await on('config', 'proxy-0');
+          assert.match(out, healthy);
+          return out;
+        },
+        { timeoutMs: 30_000, what: 'the sidecar to find sec-0 healthy' },
+      );
       assert.match(
         tables,
         /^ {2}mesh +active +127\.0\.0\.1:\d+ +http_connection_manager → rbac → grpc_stats → router/m,
       );
-      assert.match(tables, /^ {2}security +sec-0 +127\.0\.0\.1:\d+ +healthy/m);
       assert.match(tables, /^ {2}out +\* +\/sallyport\.authorize\.v1\.ProxyAuthorize\/Authorize +security/m);
       const secrets = (await on('config', 'proxy-0', '--type', 'secrets', '--full')).out;
       assert.match(secrets, /BEGIN CERTIFICATE/);

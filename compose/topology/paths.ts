@@ -67,7 +67,7 @@ export const dataDir = (f: Folders, pod: string): string => join(podDir(f, pod),
 
 /** What the demo's intranet keeps, shared by all pods of its cluster. */
 export const ordersFile = (f: Folders, cluster: string): string =>
-  join(f.stateDir, 'pods', `${cluster}.orders.db`);
+  join(f.stateDir, 'backends', `${cluster}.orders.db`);
 
 /** A pair of folder and the symlink `current` in it, which rotation swaps in one rename. */
 export interface TlsFolder {

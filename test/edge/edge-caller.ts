@@ -50,6 +50,9 @@ export class EdgeCaller {
     try {
       return readAnswer(await collected);
     } finally {
+      // What was not sent of an answered request stays counted against the connection's window in Node, so that
+      // after some of them nothing is sent over it any more.
+      if (options.open !== true && !stream.writableFinished) this.#session?.close();
       if (!stream.closed) stream.close(constants.NGHTTP2_CANCEL);
     }
   }
@@ -93,14 +96,23 @@ function collect(stream: ClientHttp2Stream, what: string, silenceMs: number): Pr
     const chunks: Buffer[] = [];
     let headers: Collected['headers'] = {};
     let trailers: Collected['trailers'] = {};
-    stream.setTimeout(silenceMs, () => stream.destroy(new Error(`${what}: no answer in ${silenceMs} ms`)));
+    // Not `stream.setTimeout`, which goes on waiting while something is still to be written.
+    const silent = setTimeout(
+      () => stream.destroy(new Error(`${what}: no answer in ${silenceMs} ms`)),
+      silenceMs,
+    );
+    stream.on('close', () => clearTimeout(silent));
     stream.on('response', (given) => {
       headers = given;
+      silent.refresh();
     });
     stream.on('trailers', (given) => {
       trailers = given;
     });
-    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    stream.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      silent.refresh();
+    });
     stream.on('error', reject);
     stream.on('close', () =>
       resolve({ headers, trailers, body: Buffer.concat(chunks), reset: stream.rstCode }),

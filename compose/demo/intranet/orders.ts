@@ -1,3 +1,5 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 
 /** An order as it is kept. */
@@ -34,6 +36,7 @@ const maxOrders = 1_000_000;
 
 /** Opens the file, which several pods may share. */
 export function openOrders(file: string): Orders {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const db = new DatabaseSync(file);
   // Survives killed processes, not lost power: it is a demo's. Another pod writes for microseconds.
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA busy_timeout = 1000');

@@ -8,6 +8,7 @@ import { isAlive } from '#kernel/lifecycle/process-identity.ts';
 /** All that a mesh keeps in its folder. */
 const ours = [
   'pods',
+  'backends',
   'pki',
   'secrets',
   'devices',

@@ -37,9 +37,10 @@ const maxOrders = 1_000_000;
 /** Opens the file, which several pods may share. */
 export function openOrders(file: string): Orders {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  const db = new DatabaseSync(file);
-  // Survives killed processes, not lost power: it is a demo's. Another pod writes for microseconds.
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA busy_timeout = 1000');
+  // Another pod writes for microseconds; but pods that start together also make the file together.
+  const db = new DatabaseSync(file, { timeout: 5000 });
+  // Survives killed processes, not lost power: it is a demo's.
+  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF');
   db.exec(
     'CREATE TABLE IF NOT EXISTS orders (number INTEGER PRIMARY KEY, user TEXT NOT NULL, key TEXT, ' +
       'request TEXT, body TEXT NOT NULL, at REAL NOT NULL, wall REAL NOT NULL, UNIQUE (user, key)) STRICT',

@@ -3,10 +3,12 @@
  * router sends it what is to be delayed as VXLAN (RFC 7348), and takes it back under another network number.
  * Lines of JSON on standard input say what is delayed by how much; at its end the relay ends.
  *
- * A packet waits for its delay at least, and longer by what timers and a busy machine add (some ms). Order
- * is kept. What has no delay any more passes at once.
+ * A packet waits for its delay at least, and longer by what timers and a busy machine add: some ms, where this
+ * process may run ahead of others (root), and as long as it has to wait for a core where it may not. Order is
+ * kept. What has no delay any more passes at once.
  */
 import { createSocket } from 'node:dgram';
+import { constants, setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import { vxlan } from './vxlan.ts';
 
@@ -44,6 +46,14 @@ socket.on('message', (packet) => {
 function send(packet: Buffer): void {
   // What cannot be sent is lost, as on any network; the end points repeat it.
   socket.send(packet, vxlan.port, routerIp, () => {});
+}
+
+try {
+  // All hosts wait for this process: that it does not get to run must not look like a network that is cut.
+  setPriority(constants.priority.PRIORITY_HIGHEST);
+} catch (error) {
+  // In a user namespace it may not: the delays are then as honest as the machine is idle.
+  if ((error as { code?: string }).code !== 'ERR_SYSTEM_ERROR') throw error;
 }
 
 socket.bind(vxlan.port, ownIp, () => {

@@ -5,14 +5,14 @@ import { EdgeSessions } from './http2-sessions.ts';
 
 export { fileStore } from './file-store.ts';
 
-const longestConnectMs = 16_000;
+const longestConnectMs = 12_000;
 
 export interface NodeEdgeOptions {
   /** Certificate authorities that edges are checked against, PEM; default: those of Node. */
   readonly ca?: string | Uint8Array | readonly string[];
   /**
-   * Milliseconds for TCP and TLS to an edge, after which another one is tried; default 2,000. Doubles each
-   * time that it was too short, to 16,000, until the edge answers.
+   * Milliseconds for TCP and TLS to an edge, after which another one is tried; default 1,500. Doubles each
+   * time that it was too short, to 12,000, until the edge answers.
    */
   readonly connectTimeoutMs?: number;
   /** Milliseconds without a byte, while calls are open, before the edge is pinged; default 1,000. */
@@ -23,7 +23,7 @@ export interface NodeEdgeOptions {
 
 /** Edges by gRPC over HTTP/2 and TLS, streams included. */
 export function nodeEdges(options: NodeEdgeOptions = {}): ConnectEdge {
-  const { ca, connectTimeoutMs = 2000, pingIntervalMs = 1000, pingTimeoutMs = 1000 } = options;
+  const { ca, connectTimeoutMs = 1500, pingIntervalMs = 1000, pingTimeoutMs = 1000 } = options;
   const roots =
     ca === undefined
       ? {}

@@ -80,6 +80,17 @@ export class Attacher {
   /** New requests go elsewhere; what goes on over the link may finish. */
   retire(link: Link, error: SallyportError): void {
     if (error.reason === 'EDGE_LEAVING') this.#deps.edges.failed(link.edge, error);
+    this.#leave(link, error);
+  }
+
+  /** New requests go through another edge, to whatever proxies it knows to be there. */
+  avoid(link: Link, error: SallyportError): void {
+    // Of many requests that find it out together the first one counts.
+    if (this.#state.at === 'attached' && this.#state.link === link) this.#deps.edges.failed(link.edge, error);
+    this.#leave(link, error);
+  }
+
+  #leave(link: Link, error: SallyportError): void {
     if (this.#state.at !== 'attached' || this.#state.link !== link) return;
     this.#state = { at: 'detached' };
     this.#deps.listener?.({ type: 'detached', proxy: link.proxy, reason: error.reason });

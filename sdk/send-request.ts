@@ -19,6 +19,12 @@ export interface SendDeps {
 /** Reasons for which a proxy, or an edge, is not to be asked again. */
 const leaves: ReadonlySet<string> = new Set(['ATTACH_REQUIRED', 'EDGE_LEAVING']);
 
+/**
+ * Times in a row that one proxy may say of a request that it has no lease and gets none. Once is a pod that is being
+ * replaced; then the proxy, or its host, cannot reach the tier, and others perhaps can.
+ */
+const leaseless = 2;
+
 export type Answer = Extract<Outcome, { at: 'answered' }> & { readonly proxy: string };
 
 /** Sends a request until it is answered, as often as `judge` allows and the signal's deadline lasts. */
@@ -29,6 +35,7 @@ export async function sendRequest(
 ): Promise<Answer> {
   const { attacher, platform, listener } = deps;
   let last: SallyportError | undefined;
+  let without = { lease: 0, at: undefined as Link | undefined };
   for (let attempt = 0; ; attempt++) {
     const link = await readyLink(deps, request, signal).catch((thrown: unknown) => {
       // Why it had to be sent again says more than that there was no time for it.
@@ -39,6 +46,10 @@ export async function sendRequest(
     if (signal.aborted) throw outOfTime(request, outcome, signal, last);
     const verdict = judge(request, outcome);
     if (leaves.has(outcome.error.reason)) attacher.retire(link, outcome.error);
+    if (outcome.error.reason === 'LEASE_LOST') {
+      without = { lease: without.at === link ? without.lease + 1 : 1, at: link };
+      if (without.lease >= leaseless) attacher.avoid(link, outcome.error);
+    }
     if (endsSession(outcome.error)) attacher.end(outcome.error);
     if (verdict.do === 'throw') throw verdict.error;
     last = verdict.because;

@@ -202,6 +202,25 @@ for (const carrier of ['stream', 'exchange'] as const) {
       assert.equal(mesh.proxy.attaches, 2);
     });
 
+    it('goes through another edge when a proxy goes on having no lease', async () => {
+      const { session, events } = await opened(
+        failing(2, () => new SallyportError('LEASE_LOST')),
+        streams,
+      );
+      assert.equal((await session.fetch('/')).status, 200);
+      const attached = events.flatMap((event) => (event.type === 'attached' ? [event.edge] : []));
+      assert.deepEqual(attached, ['https://edge-0', 'https://edge-1']);
+    });
+
+    it('stays with a proxy that lacked a lease for a moment', async () => {
+      const { session, events } = await opened(
+        failing(1, () => new SallyportError('LEASE_LOST')),
+        streams,
+      );
+      assert.equal((await session.fetch('/')).status, 200);
+      assert.equal(events.filter(({ type }) => type === 'attached').length, 1);
+    });
+
     it('ends with the session', async () => {
       const { mesh, session } = await opened(echo, streams);
       await session.fetch('/');

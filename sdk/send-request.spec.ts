@@ -53,6 +53,7 @@ describe('a request that must not run twice', () => {
       state: 'attached' as const,
       link: async () => links.find(({ lost }) => lost === undefined) ?? assert.fail('no link is left'),
       retire: () => undefined,
+      avoid: () => undefined,
       end: () => undefined,
     };
     const deps = { attacher, platform, listener: undefined };

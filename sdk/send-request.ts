@@ -11,7 +11,7 @@ import { judge, unknownOutcome } from './repeat.ts';
 import type { PreparedRequest } from './request.ts';
 
 export interface SendDeps {
-  readonly attacher: Pick<Attacher, 'link' | 'retire' | 'end' | 'state'>;
+  readonly attacher: Pick<Attacher, 'link' | 'retire' | 'avoid' | 'end' | 'state'>;
   readonly platform: Platform;
   readonly listener: SdkListener | undefined;
 }

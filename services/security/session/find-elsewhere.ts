@@ -83,7 +83,9 @@ export async function findElsewhere(
       return told(first.record, 'database');
     }
     const { record, unanswered } = first ?? (await peers);
-    if (record !== undefined && !isNewer(stored, record)) return told(record, 'peer');
+    if (record !== undefined && !isNewer(stored, record) && isConclusive(deps, stored, record, unanswered)) {
+      return told(record, 'peer');
+    }
     if (stored?.is === 'expired' && unanswered.length === 0) return told(stored.record, 'database');
     if (stored?.is === 'none' && unanswered.length === 0) return undefined;
     if (left() <= roundMs) throw cannotTell(stored, unanswered);
@@ -137,6 +139,16 @@ const livingPods = (deps: FindElsewhereDeps): string[] =>
 
 const isNewer = (stored: Stored | undefined, record: SessionRecord): boolean =>
   stored?.is === 'expired' && stored.record.version >= record.version;
+
+/** One that has expired may have been renewed: only when nobody can have a newer one is it the answer. */
+const isConclusive = (
+  deps: FindElsewhereDeps,
+  stored: Stored | undefined,
+  record: SessionRecord,
+  unanswered: readonly string[],
+): boolean =>
+  record.expiresAtMs > deps.now() ||
+  ((stored?.is === 'expired' || stored?.is === 'none') && unanswered.length === 0);
 
 function told(record: SessionRecord, at: Found['at']): Found {
   counts.found.add(1, { at });

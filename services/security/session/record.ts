@@ -51,3 +51,7 @@ export type Revocable = Pick<SessionRecord, 'id' | 'routeKey' | 'user' | 'device
 export function handleOf(id: string): string {
   return id.slice(0, id.lastIndexOf('.'));
 }
+
+/** Of several copies of one session the one with the highest version, the first of equals. */
+export const newestOf = (records: readonly (SessionRecord | undefined)[]): SessionRecord | undefined =>
+  records.reduce((best, each) => (each && each.version > (best?.version ?? 0) ? each : best), undefined);

@@ -335,6 +335,45 @@ describe('the sessions of a pod', () => {
     assert.equal(b.held.get(record.id)?.record.version, renewed.version);
   });
 
+  it('are found when they were pushed while they were looked up', async () => {
+    const { clock, store, pods, add } = tier();
+    const [a, b] = [add('sec-0'), add('sec-1')];
+    store.noPrimary = true;
+    const record = await during(clock, a.owner.open(wanted()));
+    const read = Promise.withResolvers<void>();
+    store.readsWaitFor = read.promise;
+    const found = b.owner.get(record.id);
+    pods.delete('sec-0');
+    assert.equal(await b.owner.accept(a.owner.travelling(record)), true);
+    read.resolve();
+    assert.equal((await during(clock, found)).user, 'ada');
+  });
+
+  it('do not expire by the word of a pod that has missed the renewal, while the database gives no answer', async () => {
+    const { clock, store, add } = tier();
+    const [a, b] = [add('sec-0'), add('sec-1')];
+    const record = await a.owner.open(wanted());
+    await b.owner.renew(await b.owner.get(record.id), clock.now() + 3 * hour);
+    b.held.delete(handleOf(record.id));
+    assert.equal(a.held.get(record.id)?.record.version, 1);
+    await clock.advance(2 * hour);
+    store.down = true;
+    await assert.rejects(during(clock, b.owner.get(record.id)), { reason: 'UNAVAILABLE' });
+    store.down = false;
+    assert.equal((await during(clock, b.owner.get(record.id))).version, 2);
+  });
+
+  it('are given in their newest version, be it one whose answer was lost', async () => {
+    const { clock, add } = tier({ persistence: false });
+    const [a, b] = [add('sec-0'), add('sec-1')];
+    const old = await a.owner.open(wanted());
+    const pushed = a.owner.travelling(old);
+    await a.owner.renew(old, clock.now() + 2 * hour);
+    assert.ok(a.owner.give(old.id, 'sec-1'));
+    assert.equal(await a.owner.accept(pushed), true);
+    assert.equal((await during(clock, b.owner.get(old.id))).version, 2);
+  });
+
   it('are asked of everybody again when a pod has gone that may have given them away', async () => {
     const { clock, down, pods, add } = tier({ persistence: false });
     const [a, b, c] = [add('sec-0'), add('sec-1'), add('sec-2')];

@@ -12,7 +12,7 @@ import type { Held } from './held-sessions.ts';
 import { located } from './located.ts';
 import { OpenedMessages, repeatMs } from './opened-messages.ts';
 import type { Persister } from './persister.ts';
-import { handleOf, type SessionRecord } from './record.ts';
+import { handleOf, newestOf, type SessionRecord } from './record.ts';
 import { openRecord, sealRecord } from './seal-record.ts';
 import { checkLive, checkMac } from './session-checks.ts';
 import type { SessionOwnerDeps } from './session-owner-deps.ts';
@@ -166,13 +166,15 @@ export class SessionOwner implements Sessions {
     checkMac(id, this.#deps.macKeys());
     const handle = handleOf(id);
     const mine = held.get(id);
+    const pointer = forwarding.find(handle);
     if (mine !== undefined) {
       held.delete(handle);
-      forwarding.gave(handle, to, mine.record);
-      log.info({ session: id, to, version: mine.record.version }, 'a session is handed over');
-      return { record: mine.record };
+      // What it gave away before, with an answer that was lost, may be newer than what another has pushed since.
+      const record = newestOf([mine.record, pointer?.record]) ?? mine.record;
+      forwarding.gave(handle, to, record);
+      log.info({ session: id, to, version: record.version }, 'a session is handed over');
+      return { record };
     }
-    const pointer = forwarding.find(handle);
     if (pointer === undefined || pointer.record.id !== id) return undefined;
     // It asks again: the answer that carried the record was lost.
     if (pointer.to === to) return { record: pointer.record };
@@ -288,15 +290,16 @@ export class SessionOwner implements Sessions {
   }
 
   async #find(id: string): Promise<Found> {
-    const { pod, store, keys, now, clock, log, elsewhere, forwarding } = this.#deps;
+    const { held, pod, store, keys, now, clock, log, elsewhere, forwarding } = this.#deps;
     const handle = handleOf(id);
     const given = forwarding.find(handle);
     const { opener } = parseSessionId(id);
     const onLate = (late: SessionRecord): void => this.#takeLate(late);
     const deps = { pod, store, keys, now, clock, log, onLate, ...elsewhere };
     const found = await findElsewhere(deps, { id, opener, givenTo: given?.to }, loadMs);
-    // Whoever it was given to does not have it, so it is this pod's again.
-    const record = found?.record ?? (given?.record.id === id ? given.record : undefined);
+    // Another pod may have pushed it meanwhile, and what this pod gave away may be newer than what it gets.
+    const candidates = [found?.record, held.get(id)?.record, given?.record];
+    const record = newestOf(candidates.filter((each) => each?.id === id));
     forwarding.forget(handle);
     if (record === undefined) throw new SallyportError('SESSION_UNKNOWN');
     return { record: this.#welcome(record), at: found?.at ?? 'peer' };

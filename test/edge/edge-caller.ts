@@ -114,6 +114,10 @@ function collect(stream: ClientHttp2Stream, what: string, silenceMs: number): Pr
       silent.refresh();
     });
     stream.on('error', reject);
+    // Of a stream that was answered and reset before all was written, Node may never say that it has closed.
+    stream.on('end', () => {
+      if (stream.writableLength > 0) stream.destroy();
+    });
     stream.on('close', () =>
       resolve({ headers, trailers, body: Buffer.concat(chunks), reset: stream.rstCode }),
     );

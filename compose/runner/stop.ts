@@ -1,5 +1,6 @@
 import { request } from 'node:http';
 import { type Folders, socketPath } from '#compose/topology/paths.ts';
+import { end, mysqldOf } from './orphans.ts';
 import type { RunState } from './run-file.ts';
 import type { Supervised } from './supervised.ts';
 
@@ -55,6 +56,9 @@ export async function stopPod(
   const ask = (): Promise<void> | undefined =>
     pod.role === 'db' && process ? stopAgent(agent, process, how === 'alone') : undefined;
   await process?.stop(how === 'alone' ? alone : together, pod.role === 'db' ? ask : undefined);
+  const mysqld = pod.role === 'db' ? mysqldOf(folders.runDir, pod.name) : undefined;
+  // Left by an agent that had to be killed before it had ended it.
+  if (mysqld !== undefined) await end([{ name: `${pod.name} mysqld`, identity: mysqld }], 'SIGTERM');
   await between?.();
   await running.get(`${pod.name} sidecar`)?.stop(3000);
 }

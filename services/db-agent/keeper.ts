@@ -134,6 +134,8 @@ export class Keeper {
       this.#o.log('error', 'the data directory cannot be made', { error: this.#error });
       return this.#to('starting');
     }
+    // It was told to stop while the data were being made: whoever stops it has looked for a mysqld already.
+    if (this.#stop.signal.aborted) return;
     if (!this.#o.mysqld.keep()) return this.#to('starting');
     if (clock.monotonic() < this.#notBefore) return;
     try {

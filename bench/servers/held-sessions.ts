@@ -63,6 +63,7 @@ serveBench(async ({ pod }: { pod: string }) => {
         pushSessions: async () => 0,
       },
       members: () => [],
+      refreshMembers: async () => {},
     },
     now: () => clock.now(),
   });

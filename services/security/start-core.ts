@@ -166,7 +166,7 @@ function startSessions(
     forwarding: new Forwarding(clock),
     persister,
     store,
-    elsewhere: { peers, members: () => feed.members },
+    elsewhere: { peers, members: () => feed.members, refreshMembers: () => feed.refresh() },
     now,
     clock,
     log,
@@ -183,7 +183,18 @@ function startSessions(
   const unpersisted = (): SessionRecord[] =>
     persister === undefined ? [...held.values()].map(({ record }) => record) : [...persister.behind.values()];
   const give = (): Promise<number> =>
-    giveAway({ pod, peers, members: () => feed.members, owner: sessions, log }, unpersisted());
+    giveAway(
+      {
+        pod,
+        peers,
+        members: () => feed.members,
+        refreshMembers: () => feed.refresh(),
+        owner: sessions,
+        clock,
+        log,
+      },
+      unpersisted(),
+    );
   life.defer('sessions', async () => {
     sweep.cancel();
     purging.cancel();

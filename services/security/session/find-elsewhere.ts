@@ -1,6 +1,7 @@
 import { SallyportError } from '#core/errors/error.ts';
 import type { Logger } from '#kernel/log/logger.ts';
 import type { Clock } from '#kernel/time/clock.ts';
+import { withDeadline } from '#kernel/time/deadline.ts';
 import { livingPeers, type Member } from '../members/member.ts';
 import { counts } from '../metrics.ts';
 import type { Peers } from '../peer/peers.ts';
@@ -16,6 +17,8 @@ export interface FindElsewhereDeps {
   readonly peers: Peers;
   readonly keys: RecordKeys;
   readonly members: () => readonly Member[];
+  /** Reads anew who the members are: what is known of them is up to a second old. */
+  readonly refreshMembers: () => Promise<void>;
   /** Database time. */
   readonly now: () => number;
   readonly clock: Clock;
@@ -51,7 +54,7 @@ const roundMs = 150;
 /** What the database says about a session. */
 type Stored =
   | { readonly is: 'good' | 'expired'; readonly record: SessionRecord }
-  | { readonly is: 'none' }
+  | { readonly is: 'none'; readonly record?: undefined }
   | { readonly is: 'fault'; readonly error: unknown };
 
 /**
@@ -76,7 +79,8 @@ export async function findElsewhere(
   await within(clock, asking, Math.min(headStartMs, timeoutMs));
   for (;;) {
     if (stored?.is === 'good') return told(stored.record, 'database');
-    const peers = search.ask(livingPods(deps), left());
+    const asked = livingPods(deps);
+    const peers = search.ask(asked, left());
     const first = await Promise.race([peers, onlyIfGood(asking)]);
     if (first !== undefined && 'is' in first) {
       void peers.then(({ record }) => record && deps.onLate?.(record));
@@ -86,8 +90,11 @@ export async function findElsewhere(
     if (record !== undefined && !isNewer(stored, record) && isConclusive(deps, stored, record, unanswered)) {
       return told(record, 'peer');
     }
-    if (stored?.is === 'expired' && unanswered.length === 0) return told(stored.record, 'database');
-    if (stored?.is === 'none' && unanswered.length === 0) return undefined;
+    if ((stored?.is === 'expired' || stored?.is === 'none') && unanswered.length === 0) {
+      const { is, record } = stored;
+      if (await wereAll(deps, asked, left())) return is === 'expired' ? told(record, 'database') : undefined;
+      if (left() > roundMs) continue;
+    }
     if (left() <= roundMs) throw cannotTell(stored, unanswered);
     await within(clock, onlyIfGood(asking), roundMs);
     if (stored?.is === 'fault') {
@@ -132,6 +139,24 @@ async function within(clock: Clock, work: Promise<unknown>, ms: number): Promise
   } finally {
     done.abort();
   }
+}
+
+/**
+ * Whether nobody lives but those who were asked: a pod that has started meanwhile may have been given what is looked for.
+ * @throws UNAVAILABLE when that cannot be found out
+ */
+async function wereAll(deps: FindElsewhereDeps, asked: readonly string[], leftMs: number): Promise<boolean> {
+  const { clock, refreshMembers } = deps;
+  try {
+    await withDeadline(refreshMembers(), Math.max(1, leftMs), { what: 'asking who is there', clock });
+  } catch (cause) {
+    throw new SallyportError('UNAVAILABLE', {
+      message: 'cannot tell where this session is: who else is there cannot be read',
+      retryAfterMs: 300,
+      cause,
+    });
+  }
+  return livingPods(deps).every((pod) => asked.includes(pod));
 }
 
 const livingPods = (deps: FindElsewhereDeps): string[] =>

@@ -1,5 +1,7 @@
 import type { Logger } from '#kernel/log/logger.ts';
-import { livingPeers, type Member } from '../members/member.ts';
+import type { Clock } from '#kernel/time/clock.ts';
+import { withDeadline } from '#kernel/time/deadline.ts';
+import { livingPeers, type Member, type MemberState } from '../members/member.ts';
 import type { Peers } from '../peer/peers.ts';
 import type { SessionRecord } from './record.ts';
 import type { SessionOwner } from './session-owner.ts';
@@ -8,30 +10,57 @@ export interface GiveAwayDeps {
   readonly pod: string;
   readonly peers: Pick<Peers, 'pushSessions'>;
   readonly members: () => readonly Member[];
+  /** Reads anew who the members are: what is known of them is up to a second old. */
+  readonly refreshMembers: () => Promise<void>;
   readonly owner: Pick<SessionOwner, 'travelling'>;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
 /** Milliseconds for one pod to take what it is given. */
 const pushMs = 5000;
+/** Milliseconds for reading who is there. */
+const refreshMs = 2000;
+/** Milliseconds for finding one that takes it, less than a pod has for ending; and between two attempts. */
+const forMs = 12_000;
+const everyMs = 500;
 
 /**
  * Gives sessions that are in no database to a pod that goes on: whoever is asked about one then finds it
- * there, since every living pod is asked. Returns how many were given; tries every living pod once.
+ * there, since every living pod is asked. Returns how many were given. Goes on trying while there is a pod that serves
+ * or is about to.
  */
 export async function giveAway(deps: GiveAwayDeps, records: readonly SessionRecord[]): Promise<number> {
   if (records.length === 0) return 0;
-  const serving = livingPeers(deps.members(), deps.pod).filter((peer) => peer.state === 'serving');
+  const { clock, log, peers } = deps;
   const travelling = records.map((record) => deps.owner.travelling(record));
-  for (const { pod } of serving) {
-    try {
-      const accepted = await deps.peers.pushSessions(pod, travelling, pushMs);
-      deps.log.info({ to: pod, sessions: records.length, accepted }, 'sessions were given to another pod');
-      return accepted;
-    } catch (error) {
-      deps.log.warn({ err: error, peer: pod }, 'a pod did not take the sessions');
+  const end = clock.monotonic() + forMs;
+  for (;;) {
+    await refresh(deps);
+    const going = livingPeers(deps.members(), deps.pod).filter(({ state }) => goesOn.includes(state));
+    for (const { pod } of going.filter(({ state }) => state === 'serving')) {
+      try {
+        const accepted = await peers.pushSessions(pod, travelling, pushMs);
+        log.info({ to: pod, sessions: records.length, accepted }, 'sessions were given to another pod');
+        return accepted;
+      } catch (error) {
+        log.warn({ err: error, peer: pod }, 'a pod did not take the sessions');
+      }
     }
+    if (going.length === 0 || clock.monotonic() + everyMs >= end) break;
+    await clock.sleep(everyMs);
   }
-  deps.log.error({ sessions: records.length }, 'nobody took the sessions: their users have to log in again');
+  log.error({ sessions: records.length }, 'nobody took the sessions: their users have to log in again');
   return 0;
+}
+
+const goesOn: readonly MemberState[] = ['starting', 'serving'];
+
+/** Without an answer, what was known before has to do. */
+async function refresh({ refreshMembers, clock, log }: GiveAwayDeps): Promise<void> {
+  try {
+    await withDeadline(refreshMembers(), refreshMs, { what: 'asking who is there', clock });
+  } catch (error) {
+    log.warn({ err: error }, 'who the other pods are cannot be read');
+  }
 }

@@ -19,7 +19,7 @@ export interface SessionOwnerDeps {
   /** Undefined with `sessions.persistence: off`. */
   readonly persister: Persister | undefined;
   readonly store: SessionStore | undefined;
-  readonly elsewhere: Pick<FindElsewhereDeps, 'peers' | 'members' | 'handOverMs'>;
+  readonly elsewhere: Pick<FindElsewhereDeps, 'peers' | 'members' | 'refreshMembers' | 'handOverMs'>;
   /** Database time. */
   readonly now: () => number;
   readonly clock: Clock;

@@ -50,6 +50,7 @@ function tier(options: { persistence?: boolean; maxHeld?: number } = {}) {
       return position;
     },
     fresh: true,
+    unreadable: false,
     assertFresh: () => {
       if (!feed.fresh) throw new SallyportError('STALE');
     },
@@ -87,6 +88,15 @@ function tier(options: { persistence?: boolean; maxHeld?: number } = {}) {
       state: 'serving' as const,
       feedPosition: 0,
     }));
+  /** As of the last look, if that is what pods go by. */
+  let known: Member[] | undefined;
+  const refreshMembers = async (): Promise<void> => {
+    if (feed.unreadable) throw new SallyportError('UNAVAILABLE');
+    if (known !== undefined) known = members();
+  };
+  const lookNoMore = (): void => {
+    known = members();
+  };
   const add = (pod: string) => {
     const held = new HeldSessions(options.maxHeld ?? 100);
     const persister =
@@ -109,7 +119,7 @@ function tier(options: { persistence?: boolean; maxHeld?: number } = {}) {
       forwarding: new Forwarding(clock),
       persister,
       store: options.persistence === false ? undefined : store,
-      elsewhere: { peers: peersOf(pod), members },
+      elsewhere: { peers: peersOf(pod), members: () => known ?? members(), refreshMembers },
       now: () => clock.now(),
       clock,
       log: silentLogger,
@@ -118,7 +128,7 @@ function tier(options: { persistence?: boolean; maxHeld?: number } = {}) {
     pods.set(pod, owner);
     return { owner, held, persister };
   };
-  return { clock, store, feed, calls, down, pods, add };
+  return { clock, store, feed, calls, down, pods, lookNoMore, add };
 }
 
 /** Moves the clock until the promise has settled. */
@@ -385,6 +395,17 @@ describe('the sessions of a pod', () => {
     assert.equal(await c.owner.accept(a.owner.travelling(record)), true);
     pods.delete('sec-0');
     assert.equal((await during(clock, found)).user, 'ada');
+  });
+
+  it('are found at a pod that has started since it was last known who there is', async () => {
+    const { clock, feed, lookNoMore, add } = tier({ persistence: false });
+    const { owner } = add('sec-0');
+    lookNoMore();
+    const record = await add('sec-1').owner.open(wanted());
+    assert.equal((await during(clock, owner.get(record.id))).id, record.id);
+    const other = await add('sec-2').owner.open(wanted());
+    feed.unreadable = true;
+    await assert.rejects(during(clock, owner.get(other.id)), { reason: 'UNAVAILABLE' });
   });
 
   it('wait for look-ups in a bounded number, and those that are held do not', async () => {

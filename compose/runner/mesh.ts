@@ -25,6 +25,7 @@ import { pssMib } from './memory.ts';
 import { end, endOrphans, livingProcesses, type NamedProcess, removeRunDir } from './orphans.ts';
 import { ensureOwnFolder } from './own-folder.ts';
 import { placePods } from './place-pods.ts';
+import type { LaunchOf } from './programs.ts';
 import { waitUntilUp } from './ready.ts';
 import { type RunState, readRunState, writeRunState } from './run-file.ts';
 import { edgeUrlsOf, type MeshParts, RunningMesh } from './running-mesh.ts';
@@ -57,6 +58,8 @@ export interface MeshOptions {
   readonly rotateEveryMs?: number;
   /** `full` (default): every commit is on disk. `relaxed`: survives killed processes, not lost power. */
   readonly durability?: 'full' | 'relaxed';
+  /** For tests: how processes are started otherwise than usual. */
+  readonly launch?: LaunchOf;
   /** Where processes and sidecars send traces, and processes figures too; without it nowhere. */
   readonly telemetry?: TelemetryTarget;
   readonly cacheDir?: string;
@@ -205,6 +208,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       publicCa: state.publicCa,
       compileCache: join(cacheDirOf(parts), 'node-compile-cache'),
       durability: options.durability ?? 'full',
+      ...(options.launch && { launch: options.launch }),
       ...(options.telemetry && { telemetry: options.telemetry }),
     };
     const running = new RunningMesh(fixed, shape);

@@ -21,6 +21,17 @@ import type { Secrets } from './secrets.ts';
 import type { ProgramSpec } from './supervised.ts';
 import { processTelemetry, type TelemetryTarget } from './telemetry.ts';
 
+/** How a pod's process is started otherwise than usual. */
+export interface Launch {
+  /** The tree that its code comes from; default: this one. */
+  readonly root?: string;
+  /** More options of Node. */
+  readonly nodeArgs?: readonly string[];
+}
+
+/** Asked whenever the mesh starts a pod; what dies is started again as it was. */
+export type LaunchOf = (pod: Pod, topology: Topology) => Launch;
+
 /** What the programs of a mesh are made from. */
 export interface ProgramContext {
   readonly topology: Topology;
@@ -35,6 +46,7 @@ export interface ProgramContext {
   /** Where Node keeps compiled code between starts. */
   readonly compileCache: string;
   readonly durability: 'full' | 'relaxed';
+  readonly launch?: LaunchOf;
   readonly telemetry?: TelemetryTarget;
   /** Edges and proxies whose devices are to go on elsewhere. */
   readonly leaving: readonly string[];
@@ -66,10 +78,11 @@ export function processProgram(ctx: ProgramContext, pod: Pod): ProgramSpec | und
   const main = mains[pod.role];
   if (main === undefined) return undefined;
   const file = writeProcessConfig(ctx, pod);
+  const { root: from = root, nodeArgs = [] } = ctx.launch?.(pod, ctx.topology) ?? {};
   return ctx.hosts.placed(pod.host, {
     name: `${pod.name} process`,
     command: process.execPath,
-    args: ['--max-old-space-size=512', join(root, main), '--config', file],
+    args: ['--max-old-space-size=512', ...nodeArgs, join(from, main), '--config', file],
     // Nothing of this process's environment: neither its secrets nor its NODE_OPTIONS.
     env: {
       PATH: process.env.PATH ?? '',

@@ -1,6 +1,7 @@
 import type { PodPart } from '#compose/runner/mesh.ts';
 import type { OwnMesh, OwnMeshOptions } from '#test/mesh.ts';
 import type { Network } from '#test/netns/network.ts';
+import type { RowFigure } from './row-figure.ts';
 import type { Load } from './stand.ts';
 
 /** One process of a mesh that something is done to. */
@@ -74,6 +75,8 @@ export interface StepContext {
   undo(run: () => void | Promise<void>): void;
   /** Told with the drill's result. */
   note(line: string): void;
+  /** Something measured beside requests and stalls; one that misses its goal makes the row miss. */
+  figure(figure: RowFigure): void;
 }
 
 /** Every `NN-name.ts` of a drill's folder exports one as `step`; they run in the order of their numbers. */

@@ -1,6 +1,7 @@
 import type { Figure } from '#services/cli/report.ts';
 import type { Row } from './row.ts';
-import { failuresOf } from './table.ts';
+import { asFigure } from './row-figure.ts';
+import { failuresOf, worstFigures } from './table.ts';
 
 /** The goals of each failure, all seeds together, as the project's tools give figures. */
 export function figuresOf(rows: readonly Row[]): Figure[] {
@@ -43,6 +44,7 @@ export function figuresOf(rows: readonly Row[]): Figure[] {
           ok: goal === undefined || value * 1000 <= goal,
         };
       }),
+      ...worstFigures(same).map((figure) => asFigure(one.failure, figure)),
     ];
   });
 }

@@ -6,7 +6,7 @@ import { discoverDrills } from './discover.ts';
 import { figuresOf } from './figures.ts';
 import { type DrillOptions, drillOptions, UsageError, usage } from './options.ts';
 import { runDrills, select } from './run-drills.ts';
-import { shortTable } from './table.ts';
+import { figuresTable, shortTable } from './table.ts';
 import { writeResult } from './write-result.ts';
 
 const options = parsed();
@@ -30,7 +30,10 @@ if (options.list) {
     rows.length > 0 &&
     !interrupt.signal.aborted &&
     rows.every((row) => (options.functional ? row.held : row.ok));
-  if (rows.length > 0) (options.json ? process.stderr : process.stdout).write(`${shortTable(rows)}\n`);
+  if (rows.length > 0) {
+    const tables = `${shortTable(rows)}\n\n${figuresTable(rows)}`.trimEnd();
+    (options.json ? process.stderr : process.stdout).write(`${tables}\n`);
+  }
   if (options.write && rows.length > 0 && !interrupt.signal.aborted) writeResult(rows, progress);
   if (options.json)
     process.stdout.write(`${JSON.stringify({ name: 'drills', ok, figures, rows, errors })}\n`);

@@ -1,5 +1,6 @@
 import type { Failure, StallGoals, Victim } from './drill.ts';
 import { type Kind, type LoadReport, requestKinds } from './load/messages.ts';
+import { isReached, type RowFigure } from './row-figure.ts';
 
 /** Which kinds of the load are held up when people say that relay, login or writes stall. */
 export const stallGroups: Readonly<Record<keyof StallGoals, readonly Kind[]>> = {
@@ -37,7 +38,9 @@ export interface Row {
   readonly calm: Stalls;
   /** Nothing failed, nothing was lost or wrong, the mesh is whole again. */
   readonly held: boolean;
-  /** Held, and within the goals for stalls. */
+  /** What the drill measured beside. */
+  readonly figures: readonly RowFigure[];
+  /** Held, and within the goals for stalls and figures. */
   readonly ok: boolean;
   /** What went wrong, and what steps had to say. */
   readonly problems: readonly string[];
@@ -47,7 +50,14 @@ export interface Row {
 
 /** Judges what the load tells. `errors` is what went wrong with the drill itself. */
 export function rowOf(
-  about: { drill: string; failure: Failure; seed: number; victims: readonly Victim[]; notes: string[] },
+  about: {
+    drill: string;
+    failure: Failure;
+    seed: number;
+    victims: readonly Victim[];
+    notes: string[];
+    figures: readonly RowFigure[];
+  },
   report: LoadReport,
   errors: readonly string[],
 ): Row {
@@ -96,7 +106,8 @@ export function rowOf(
     longest: each((group) => stallOf(group, 'stall').what),
     calm: each((group) => stallOf(group, 'calm').ms),
     held,
-    ok: held && late.length === 0,
+    figures: about.figures,
+    ok: held && late.length === 0 && about.figures.every(isReached),
     problems,
     notes: about.notes,
     load: { cpu: report.cpu, lagMs: report.lagMs, skipped: report.skipped },

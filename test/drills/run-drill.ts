@@ -3,6 +3,7 @@ import type { Drill, Failure, StepContext, Victim } from './drill.ts';
 import { cpuPressureUs } from './pressure.ts';
 import { between, seededRandom } from './random.ts';
 import { type Row, rowOf } from './row.ts';
+import type { RowFigure } from './row-figure.ts';
 import type { Stand } from './stand.ts';
 
 /** Load before anything is broken, from which it is learnt what is normal; and after all serves again. */
@@ -23,6 +24,7 @@ export async function runDrill(
   const random = seededRandom(seed);
   const errors: string[] = [];
   const notes: string[] = [];
+  const figures: RowFigure[] = [];
   const undo: (() => void | Promise<void>)[] = [];
   const watch = (ms: number): Promise<void> => systemClock.sleep(ms, o.signal);
   let victims: readonly Victim[] = [];
@@ -52,6 +54,7 @@ export async function runDrill(
       watch,
       undo: (run) => void undo.push(run),
       note: (line) => void notes.push(line),
+      figure: (figure) => void figures.push(figure),
     };
     for (const step of drill.steps) {
       o.progress(`    ${step.name}`);
@@ -80,5 +83,5 @@ export async function runDrill(
     const share = (pressure - pressureBefore) / 1e4 / ((performance.now() - began) / 1000);
     notes.push(`something waited for a CPU in ${Math.round(share)} % of the time`);
   }
-  return rowOf({ drill: drill.name, failure, seed, victims, notes }, report, errors);
+  return rowOf({ drill: drill.name, failure, seed, victims, notes, figures }, report, errors);
 }

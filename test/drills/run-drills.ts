@@ -7,7 +7,7 @@ import { rowLines } from './table.ts';
 
 /** Drills with the same key run on the same mesh. */
 export const meshKey = ({ name, mesh, hosts, prepare }: Drill): string =>
-  JSON.stringify([mesh ?? {}, hosts ?? [], prepare === undefined ? '' : name]);
+  JSON.stringify([mesh ?? {}, hosts ?? [], (prepare ?? mesh?.launch) === undefined ? '' : name]);
 
 export interface Selected {
   readonly drill: Drill;

@@ -2,7 +2,7 @@ import { startScript } from '../../bench/harness/process.ts';
 import { type OwnMesh, ownMesh } from '../mesh.ts';
 import { type Network, openNetwork } from '../netns/network.ts';
 import type { Drill } from './drill.ts';
-import type { LoadAsk, LoadOptions, LoadReport } from './load/messages.ts';
+import type { CutReport, HeldSession, LoadAsk, LoadOptions, LoadReport } from './load/messages.ts';
 
 /** The process that loads a mesh. */
 export interface Load {
@@ -12,6 +12,10 @@ export interface Load {
   mended(): Promise<void>;
   /** So many requests are sent at once for a page that takes so long; resolves when they have been sent. */
   slow(requests: number, ms: number): Promise<void>;
+  /** Revokes so many sessions that have open streams, at that rate, and tells when the last of each was cut. */
+  cut(revocations: number, perSecond: number): Promise<CutReport>;
+  /** Those of the devices. */
+  sessions(): Promise<HeldSession[]>;
   /** Ends the drill's time, and tells what it came to once all that began in it has ended. */
   end(): Promise<LoadReport>;
   close(): Promise<void>;
@@ -91,6 +95,9 @@ async function startLoad(options: LoadOptions): Promise<Load> {
     broken: (mayRefuseAfterMs) =>
       tell({ do: 'broken', ...(mayRefuseAfterMs !== undefined && { mayRefuseAfterMs }) }),
     slow: (requests, ms) => tell({ do: 'slow', requests, ms }),
+    cut: async (revocations, perSecond) =>
+      (await child.ask({ do: 'cut', revocations, perSecond } satisfies LoadAsk)) as CutReport,
+    sessions: async () => (await child.ask({ do: 'sessions' } satisfies LoadAsk)) as HeldSession[],
     mended: () => tell({ do: 'mended' }),
     end: async () => (await child.ask({ do: 'end' } satisfies LoadAsk)) as LoadReport,
     close: async () => {

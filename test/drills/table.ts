@@ -1,5 +1,6 @@
 import type { StallGoals } from './drill.ts';
 import type { Row } from './row.ts';
+import { goalOf, isReached, type RowFigure, worstOf } from './row-figure.ts';
 
 const groups = ['relay', 'login', 'write'] as const satisfies readonly (keyof StallGoals)[];
 
@@ -59,6 +60,28 @@ export function shortTable(rows: readonly Row[]): string {
   );
 }
 
+/** Of each figure of one failure's rows, the worst of all seeds. */
+export function worstFigures(rows: readonly Row[]): RowFigure[] {
+  const named = Map.groupBy(
+    rows.flatMap((row) => row.figures),
+    ({ name }) => name,
+  );
+  return [...named.values()].map(worstOf);
+}
+
+/** What drills measured beside requests and stalls, the worst of all seeds; empty when none did. */
+export function figuresTable(rows: readonly Row[]): string {
+  const lines = failuresOf(rows).flatMap((same) =>
+    worstFigures(same).map((figure) => [
+      same[0]?.failure ?? '',
+      figure.name,
+      `${figure.value} ${figure.unit}${isReached(figure) ? '' : ' ✗'}`.trim(),
+      goalOf(figure),
+    ]),
+  );
+  return lines.length === 0 ? '' : markdown(['drill', 'figure', 'worst of all seeds', 'goal'], lines);
+}
+
 /** Rows by their failure, in the order of the first of each. */
 export function failuresOf(rows: readonly Row[]): Row[][] {
   return [...Map.groupBy(rows, (row) => row.failure).values()];
@@ -90,6 +113,10 @@ export function rowLines(row: Row): string[] {
       `lag ${row.load.lagMs} ms${row.load.skipped > 0 ? `, ${row.load.skipped} skipped` : ''}`,
     ...row.problems.map((problem) => `      ${problem}`),
     ...groups.map((group) => `      longest ${group}: ${row.longest[group]}`),
+    ...row.figures.map(
+      (figure) =>
+        `      ${isReached(figure) ? '' : '✗ '}${figure.name}: ${figure.value} ${figure.unit} ${goalOf(figure)}`,
+    ),
     ...row.notes.map((note) => `      ${note}`),
   ];
 }

@@ -4,7 +4,7 @@ import { availableParallelism, cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '#kernel/time/system-clock.ts';
 import type { Row } from './row.ts';
-import { fullTable, shortTable } from './table.ts';
+import { figuresTable, fullTable, shortTable } from './table.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const begin = '<!-- drills: begin (`npm run drills -- --write` writes what stands here) -->';
@@ -34,10 +34,18 @@ export function writeResult(rows: readonly Row[], progress: (line: string) => vo
   writeFileSync(
     join(dir, 'README.md'),
     `# Drills: all rows of the latest run\n${made(result)}\nHow they are run and what the columns mean: ` +
-      `[test/drills/README.md](../../test/drills/README.md).\n\n${fullTable(rows)}\n`,
+      `[test/drills/README.md](../../test/drills/README.md).\n\n${fullTable(rows)}\n\n${figuresTable(rows)}`
+        .trimEnd()
+        .concat('\n'),
   );
   const readme = join(root, 'README.md');
-  writeFileSync(readme, withTable(readFileSync(readme, 'utf8'), `${made(result)}\n\n${shortTable(rows)}`));
+  writeFileSync(
+    readme,
+    withTable(
+      readFileSync(readme, 'utf8'),
+      `${made(result)}\n\n${shortTable(rows)}\n\n${figuresTable(rows)}`.trimEnd(),
+    ),
+  );
   progress('wrote docs/drills/ and the table in README.md');
 }
 

@@ -7,9 +7,18 @@ import { runningMesh } from '#services/cli/mesh/mesh-of-state.ts';
 import { serveBench } from '../../../bench/harness/child.ts';
 import { seededRandom } from '../random.ts';
 import { type LoadContext, machineNow } from './context.ts';
+import { cutStreams } from './cut.ts';
 import { enrolDevices, openDevices } from './devices.ts';
 import { Ledger } from './ledger.ts';
-import type { Kind, KindReport, LoadAsk, LoadOptions, LoadReport } from './messages.ts';
+import type {
+  CutReport,
+  HeldSession,
+  Kind,
+  KindReport,
+  LoadAsk,
+  LoadOptions,
+  LoadReport,
+} from './messages.ts';
 import { People } from './people.ts';
 import { slow, startRequests } from './requests.ts';
 import { startDownloads, startEvents } from './streams.ts';
@@ -85,7 +94,7 @@ serveBench(async (options: LoadOptions) => {
       seconds,
     };
   };
-  return async (ask: LoadAsk): Promise<LoadReport | undefined> => {
+  return async (ask: LoadAsk): Promise<LoadReport | CutReport | HeldSession[] | undefined> => {
     switch (ask.do) {
       case 'begin':
         begin();
@@ -96,6 +105,13 @@ serveBench(async (options: LoadOptions) => {
       case 'slow':
         for (let n = 0; n < ask.requests; n++) void slow(context, devices, n, ask.ms);
         return undefined;
+      case 'cut':
+        return { ms: await cutStreams(context, enrolled.slice(0, peoplesDevices), ask) };
+      case 'sessions':
+        return devices.map(({ device, session }) => ({
+          id: session.id,
+          routeKey: device.enrolment.routeKey,
+        }));
       case 'mended':
         window.mended();
         return undefined;

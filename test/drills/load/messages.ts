@@ -34,11 +34,25 @@ export type LoadAsk =
   | { readonly do: 'broken'; readonly mayRefuseAfterMs?: number }
   /** So many requests at once for a page that takes so long. */
   | { readonly do: 'slow'; readonly requests: number; readonly ms: number }
+  /** So many sessions with open streams are revoked, at that rate; answered with a {@link CutReport}. */
+  | { readonly do: 'cut'; readonly revocations: number; readonly perSecond: number }
+  /** Answered with the {@link HeldSession}s of the devices. */
+  | { readonly do: 'sessions' }
   /** It is mended, as far as the drill mends it. */
   | { readonly do: 'mended' }
   /** The drill is over: answered with its report once all that began in it has ended. */
   | { readonly do: 'end' }
   | { readonly do: 'close' };
+
+/** Milliseconds from asking for a revocation until the last open stream of its session was cut, one each. */
+export interface CutReport {
+  readonly ms: readonly number[];
+}
+
+export interface HeldSession {
+  readonly id: string;
+  readonly routeKey: string;
+}
 
 /** Milliseconds beyond what is normal; see README.md. */
 export interface Stall {

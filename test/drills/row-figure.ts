@@ -12,11 +12,12 @@ export interface RowFigure {
 export const isReached = ({ value, atMost, atLeast }: RowFigure): boolean =>
   value <= (atMost ?? Number.POSITIVE_INFINITY) && value >= (atLeast ?? Number.NEGATIVE_INFINITY);
 
-/** The one of several seeds that is farthest from good; without a goal the largest. @throws when there is none */
+/** Of several seeds one that misses its goal, else the one nearest to that; without a goal the largest. @throws without any */
 export function worstOf(figures: readonly RowFigure[]): RowFigure {
-  return figures.reduce((worst, each) => {
-    const worse = each.atLeast === undefined ? each.value > worst.value : each.value < worst.value;
-    return worse ? each : worst;
+  const missed = figures.filter((figure) => !isReached(figure));
+  return (missed.length > 0 ? missed : figures).reduce((worst, each) => {
+    const upwards = each.atMost !== undefined || each.atLeast === undefined;
+    return (upwards ? each.value > worst.value : each.value < worst.value) ? each : worst;
   });
 }
 

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createConnection, type RowDataPacket } from 'mysql2/promise';
-import { secretsDir, socketPath } from '#compose/topology/paths.ts';
+import type { RowDataPacket } from 'mysql2/promise';
+import { secretsDir } from '#compose/topology/paths.ts';
 import { rootKeyProvider } from '#kernel/crypto/root-key-providers.ts';
 import { openRow, sealedUnder } from '#kernel/crypto/sealed-row.ts';
 import { unwrapKey } from '#kernel/crypto/wrap-key.ts';
 import type { MeshFacts } from '#services/cli/mesh/mesh-of-state.ts';
+import { onDatabase } from '../mesh-database.ts';
 import { filesBelow } from '../mesh-files.ts';
 import type { Needles } from './needles.ts';
 
@@ -19,21 +20,8 @@ export function addMade(needles: Needles, { stateDir }: Pick<MeshFacts, 'stateDi
   needles.addKey('root key', Buffer.from(read('root.key'), 'base64'));
 }
 
-const rowsOf = async (mesh: MeshFacts, query: string): Promise<RowDataPacket[]> => {
-  const { stateDir, state } = mesh;
-  const connection = await createConnection({
-    socketPath: socketPath({ stateDir, runDir: state.runDir }, 'sec-0', 'db-rw'),
-    user: 'sallyport',
-    password: readFileSync(join(secretsDir({ stateDir }), 'db-app-password'), 'utf8').trim(),
-    database: 'sallyport',
-  });
-  try {
-    const [rows] = await connection.query<RowDataPacket[]>(query);
-    return rows;
-  } finally {
-    await connection.end();
-  }
-};
+const rowsOf = (mesh: MeshFacts, query: string): Promise<RowDataPacket[]> =>
+  onDatabase(mesh, async (connection) => (await connection.query<RowDataPacket[]>(query))[0]);
 
 /** What the mesh has made for itself and sealed: data keys, and under them identity, HPKE, MAC and assertion keys. */
 export async function addSealed(needles: Needles, mesh: MeshFacts): Promise<void> {

@@ -12,10 +12,11 @@ import { table } from './harness/table.ts';
 import { memory } from './memory.ts';
 import { open } from './open.ts';
 import { path } from './path.ts';
+import { persistence } from './persistence.ts';
 import { policy } from './policy.ts';
 import { relay } from './relay.ts';
 
-const benches: readonly Bench[] = [authorize, check, relay, open, memory, policy, path];
+const benches: readonly Bench[] = [authorize, check, relay, open, persistence, memory, policy, path];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -71,7 +72,7 @@ function usage(problem?: string): never {
   const lines = [
     ...(problem === undefined ? [] : [problem]),
     'npm run bench [-- NAMES] [--json] [--slice MS] [--rounds N]',
-    ...benches.map(({ name, about }) => `  ${name.padEnd(10)} ${about}`),
+    ...benches.map(({ name, about }) => `  ${name.padEnd(11)} ${about}`),
     '  --slice    milliseconds of load on each contender in each round (default 1000)',
     '  --rounds   pairs; up to three times as many while the noise hides an answer (default 9)',
     '  --json     the last line is {"name","ok","figures"}',

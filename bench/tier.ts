@@ -40,6 +40,8 @@ const paths = ['/news', '/people/1234', '/files/handbook.pdf?page=3', '/api/v2/t
 export interface Tier {
   readonly pod: SecurityPod;
   readonly pid: number;
+  /** Of its database. */
+  readonly mysqldPid: number;
   readonly phone: Phone;
   /** Opens so many sessions of one phone, one after the other. */
   sessions(count: number): Promise<PhoneSession[]>;
@@ -62,9 +64,11 @@ export async function startTier(
   const pid = pod.pid();
   if (pid === undefined) throw new Error('the security pod has no process');
   pin(pid, serverCore);
+  const mysqldPid = group.nodes[0]?.mysqldPid();
+  if (mysqldPid === undefined) throw new Error('the database has no process');
   const phone = await enrolPhone(pod.connectSocket, ada.name);
   return {
-    ...{ pod, pid, phone },
+    ...{ pod, pid, mysqldPid, phone },
     sessions: async (count) => {
       const opened: PhoneSession[] = [];
       while (opened.length < count) opened.push(await phone.open(pod.connectSocket, ada.password));

@@ -59,7 +59,7 @@ describe('a revocation that waits for the fleet', () => {
       await done;
       return (doneAt ?? Number.NaN) - start;
     };
-    return { clock, leases, member, settle };
+    return { clock, leases, member, settle, push: everybody.push };
   };
 
   it('is done when all members have acknowledged', async () => {
@@ -83,6 +83,31 @@ describe('a revocation that waits for the fleet', () => {
     member('sec-1');
     assert.ok((await settle()) < 3000);
     assert.equal(calls, 7);
+  });
+
+  it('tells each pod at once, and what comes meanwhile in the next push, each entry once', async () => {
+    const told: number[][] = [];
+    const waiting: (() => void)[] = [];
+    const { member, push } = await begin((_pod, entries) => {
+      told.push(entries.map(({ position }) => position));
+      return new Promise((resolve) => waiting.push(() => resolve(0)));
+    });
+    member('sec-1');
+    const at = (position: number): Revocation => ({ ...entry, position });
+    push([at(7)]);
+    push([at(8), at(9)]);
+    push([at(9), at(8)]);
+    assert.deepEqual(told, [[7]]);
+    for (const expected of [
+      [[7], [8, 9]],
+      [[7], [8, 9]],
+    ]) {
+      waiting.shift()?.();
+      await new Promise(setImmediate);
+      assert.deepEqual(told, expected);
+    }
+    push([at(10)]);
+    assert.deepEqual(told.at(-1), [10]);
   });
 
   it('waits for a silent member until nothing it knows or gave can count any more', async () => {

@@ -35,18 +35,25 @@ const maxPush = 1000;
 /** How an entry reaches the other pods, and when it has reached everybody. */
 export function fleet(deps: FleetDeps): Fleet {
   const { pod, peers, leases, time, clock, log } = deps;
-  const pushing = new Set<string>();
+  /** Pods that are being told of entries, with those that are to follow, by position. */
+  const following = new Map<string, Map<number, Revocation>>();
 
   const pushTo = async (to: string, entries: readonly Revocation[]): Promise<void> => {
-    // One at a time per pod: what this one misses its poll brings within a second.
-    if (pushing.has(to)) return;
-    pushing.add(to);
+    const next = following.get(to) ?? new Map<number, Revocation>();
+    for (const entry of entries) if (next.size < maxPush) next.set(entry.position, entry);
+    // One push at a time per pod: what comes meanwhile goes with the next one.
+    if (following.has(to)) return;
+    following.set(to, next);
     try {
-      await peers.pushRevocation(to, entries, false, pushMs);
+      while (next.size > 0) {
+        const now = [...next.values()].toSorted((a, b) => a.position - b.position);
+        next.clear();
+        await peers.pushRevocation(to, now, false, pushMs);
+      }
     } catch (error) {
-      log.debug({ err: error, peer: to }, 'a revocation could not be pushed; the pod will read it');
+      log.debug({ err: error, peer: to }, 'revocations could not be pushed; the pod will read them');
     } finally {
-      pushing.delete(to);
+      following.delete(to);
     }
   };
 

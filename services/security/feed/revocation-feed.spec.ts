@@ -115,6 +115,22 @@ describe('the revocation feed', () => {
     );
   });
 
+  it('counts and pushes its own entry without reading it back, unless others are missing before it', async () => {
+    const { source, feed, pushed } = await begin();
+    const { reads } = source;
+    await feed.revokeAndPush({ kind: 'user', subject: 'ada', reason: '' }, 'COMMITTED');
+    assert.equal(feed.isRevoked(session(0)), true);
+    assert.deepEqual([source.reads, pushed.length], [reads, 1]);
+    // Another pod's, which has not come here yet.
+    await source.append({ kind: 'user', subject: 'bob', reason: '' });
+    await feed.revokeAndPush({ kind: 'user', subject: 'cy', reason: '' }, 'COMMITTED');
+    assert.deepEqual([source.reads, feed.position, feed.isRevoked(session(0, 'bob'))], [reads + 1, 3, true]);
+    assert.deepEqual(
+      pushed.map((entry) => entry.position),
+      [1, 2, 3],
+    );
+  });
+
   it('goes stale while it cannot be read, and comes back', async () => {
     const { clock, source, feed, freshness } = await begin();
     source.fault = new Error('down');

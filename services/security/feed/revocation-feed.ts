@@ -90,8 +90,14 @@ export class RevocationFeed implements Feed {
     this.#deps.freshness.assert();
   }
 
-  append(entry: NewRevocation, tx?: FeedTransaction, held?: CallOptions): Promise<number> {
-    return this.#deps.source.append(entry, tx, held);
+  async append(entry: NewRevocation, tx?: FeedTransaction, held?: CallOptions): Promise<number> {
+    const { source, time } = this.#deps;
+    const position = await source.append(entry, tx, held);
+    // Committed, and nothing before it is missing here: it counts without being read back.
+    if (tx === undefined && position === this.#position + 1) {
+      this.#apply([{ ...entry, position, committedAtMs: time.now() }]);
+    }
+    return position;
   }
 
   async revokeAndPush(entry: NewRevocation, wait: RevokeWait, held?: CallOptions): Promise<RevokeResult> {
@@ -102,6 +108,10 @@ export class RevocationFeed implements Feed {
     const { clock, log } = this.#deps;
     const committed = instant(clock);
     const before = this.#position;
+    if (wait === 'COMMITTED' && before >= position) {
+      this.#fleet.push(this.entriesAfter(position - 1) ?? []);
+      return { position, everywhere: false };
+    }
     let members: readonly Member[] | undefined;
     try {
       // A look that begins after the commit: the members it finds are all that may not have read the entry.

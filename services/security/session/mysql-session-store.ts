@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely';
 import type { Db } from '#kernel/db/db.ts';
+import { isDuplicate } from '#kernel/db/failures.ts';
 import { databaseNow } from '../store/database-now.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import type { SessionRow } from '../store/tables-sessions.ts';
@@ -25,12 +26,16 @@ export function mysqlSessionStore(
     insert: (records) =>
       db.tx(
         async (trx) => {
+          const inserting = trx.insertInto('sessions').values(records.map((record) => rowOf(keys, record)));
+          try {
+            await inserting.execute();
+            return records.map(() => 'stored' as const);
+          } catch (error) {
+            // The statement alone is undone, the transaction goes on.
+            if (!isDuplicate(error)) throw error;
+          }
           // No update at all on a duplicate, be it of the handle (stored by an earlier run) or of the open_hash.
-          await trx
-            .insertInto('sessions')
-            .values(records.map((record) => rowOf(keys, record)))
-            .onDuplicateKeyUpdate({ handle: sql`handle` })
-            .execute();
+          await inserting.onDuplicateKeyUpdate({ handle: sql`handle` }).execute();
           const there = await trx
             .selectFrom('sessions')
             .select('handle')

@@ -3,8 +3,10 @@ import type { Bench, BenchContext } from './harness/context.ts';
 import { loadCore, serverCore } from './harness/cores.ts';
 import { type Figure, plainFigure, ratioFigure, undecided } from './harness/figure.ts';
 import { type Contender, interleave, rateOf } from './harness/interleave.ts';
+import type { BenchProcess } from './harness/process.ts';
+import type { AuthorizeStreamLoad, StreamAnswer } from './load/authorize-stream.ts';
 import type { GrpcLoad } from './load/grpc.ts';
-import { asProxy, authorizeRequests, base64, startTier, streamRequests } from './tier.ts';
+import { asProxy, authorizeRequests, base64, startTier, streamQuestions } from './tier.ts';
 
 const unaryGoal = { atLeast: 0.8 };
 const streamGoal = { atLeast: 8 };
@@ -20,16 +22,19 @@ export const authorize: Bench = {
     const service = '/sallyport.authorize.v1.ProxyAuthorize';
     const common = { socket, headers: asProxy, leastBytes: 200 } as const;
     const ours = (name: string, load: GrpcLoad) => contender(context, name, tier.pid, load);
+    const streamLoad: AuthorizeStreamLoad = {
+      ...{ ...common, path: `${service}/AuthorizeStream`, inFlight: 256, maxTogether: 64 },
+      questions: streamQuestions(sessions),
+    };
+    const stream = await context.start('load/authorize-stream.ts', loadCore, streamLoad);
+    const together: Together = { asked: [], answered: [] };
     const contenders = [
       ...(await echoes(context)),
       await ours('authorize', {
         ...{ ...common, path: `${service}/Authorize`, kind: 'unary', inFlight: 50 },
         requests: authorizeRequests(sessions),
       }),
-      await ours('authorize-stream', {
-        ...{ ...common, path: `${service}/AuthorizeStream`, kind: 'stream', inFlight: 256 },
-        requests: streamRequests(sessions),
-      }),
+      { name: 'authorize-stream', pids: [tier.pid], load: counted(stream, together) },
     ];
     const goals = { authorize: unaryGoal, 'authorize-stream': streamGoal };
     const rates = await interleave(context, contenders, (so) =>
@@ -45,6 +50,9 @@ export const authorize: Bench = {
         rateOf(rates, 'echo'),
       ),
     );
+    const perMessage = (name: string, values: readonly number[]): Figure =>
+      plainFigure({ name: `authorize.authorize-stream.${name}`, unit: 'in a message, on average' }, values);
+    figures.push(perMessage('questions', together.asked), perMessage('answers', together.answered));
     for (const { name } of contenders) {
       figures.push(
         plainFigure({ name: `authorize.${name}.rate`, unit: 'requests per CPU second' }, rateOf(rates, name)),
@@ -53,6 +61,24 @@ export const authorize: Bench = {
     return figures;
   },
 };
+
+/** Questions and answers in a message, one average for each run. */
+interface Together {
+  readonly asked: number[];
+  readonly answered: number[];
+}
+
+/** Notes how many went together. */
+function counted(load: BenchProcess, together: Together): Contender['load'] {
+  return {
+    ask: async (value) => {
+      const answer = (await load.ask(value)) as StreamAnswer;
+      together.asked.push(answer.done / answer.messages.asked);
+      together.answered.push(answer.done / answer.messages.answered);
+      return answer;
+    },
+  };
+}
 
 /** A process and its load. */
 export async function contender(

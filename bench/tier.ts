@@ -1,8 +1,8 @@
 /** A real security process on a real MySQL of one node, with sessions opened by real handshakes. */
 import { create, toBinary } from '@bufbuild/protobuf';
 import {
+  AuthorizeQuestionSchema,
   AuthorizeRequestSchema,
-  AuthorizeStreamRequestSchema,
   ProxyAuthorize,
 } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
 import { createGrpcClient } from '#kernel/rpc/grpc-client.ts';
@@ -92,11 +92,11 @@ export function authorizeRequests(sessions: readonly PhoneSession[]): string[] {
   return questions(sessions).map((each) => base64(toBinary(AuthorizeRequestSchema, each)));
 }
 
-/** The same for AuthorizeStream. */
-export function streamRequests(sessions: readonly PhoneSession[]): string[] {
+/** The same for AuthorizeStream, each to stand among others in a message. */
+export function streamQuestions(sessions: readonly PhoneSession[]): string[] {
   return questions(sessions).map((request, n) => {
-    const message = create(AuthorizeStreamRequestSchema, { id: BigInt(n + 1), request });
-    return base64(toBinary(AuthorizeStreamRequestSchema, message));
+    const question = create(AuthorizeQuestionSchema, { id: BigInt(n + 1), request });
+    return base64(toBinary(AuthorizeQuestionSchema, question));
   });
 }
 

@@ -1,6 +1,6 @@
 /**
  * Loads one gRPC method with requests that were encoded before, and looks at no more of an answer than its
- * length: the load must cost less than the server.
+ * length: the load must cost less than the server. The requests may be exchanged between two runs.
  */
 import { Client, type ClientDuplexStream, credentials, Metadata } from '@grpc/grpc-js';
 import { serveBench } from '../harness/child.ts';
@@ -21,9 +21,10 @@ export interface GrpcLoad {
 }
 
 const asItIs = (bytes: Buffer): Buffer => bytes;
+const decoded = (texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text, 'base64'));
 
 serveBench(async (load: GrpcLoad) => {
-  const requests = load.requests.map((text) => Buffer.from(text, 'base64'));
+  let requests = decoded(load.requests);
   const metadata = new Metadata();
   for (const [name, value] of Object.entries(load.headers)) metadata.set(name, value);
   const client = new Client(`unix:${load.socket}`, credentials.createInsecure(), {
@@ -39,7 +40,12 @@ serveBench(async (load: GrpcLoad) => {
         resolve(!error && (answer?.length ?? -1) >= load.leastBytes);
       });
     });
-  return async ({ run }: { run: number }): Promise<SliceAnswer> => {
+  return async (ask: { run: number } | Pick<GrpcLoad, 'requests'>): Promise<SliceAnswer> => {
+    if ('requests' in ask) {
+      requests = decoded(ask.requests);
+      return { done: 0, failed: 0 };
+    }
+    const { run } = ask;
     if (load.kind === 'unary') return closedLoop(run, load.inFlight, unary);
     const stream = client.makeBidiStreamRequest(load.path, asItIs, asItIs, metadata);
     return streamed(stream, run, load, next);

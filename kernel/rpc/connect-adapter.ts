@@ -1,15 +1,17 @@
-import type {
-  DescMethodBiDiStreaming,
-  DescMethodClientStreaming,
-  DescMethodServerStreaming,
-  DescMethodUnary,
-  Message,
+import {
+  type DescMethodBiDiStreaming,
+  type DescMethodClientStreaming,
+  type DescMethodServerStreaming,
+  type DescMethodUnary,
+  fromBinary,
+  type Message,
 } from '@bufbuild/protobuf';
 import { ConnectError, type ConnectRouter, type HandlerContext } from '@connectrpc/connect';
 import { connectCall, toConnectError } from './connect-call.ts';
 import { fromConnectRefusal } from './connect-refusal.ts';
+import { Encoded } from './encoded.ts';
 import type { Route } from './implement.ts';
-import type { Pipeline } from './pipeline.ts';
+import type { Made, Pipeline } from './pipeline.ts';
 import type { ServerCall } from './server-call.ts';
 import { checkRequest } from './validate.ts';
 
@@ -25,18 +27,18 @@ export function adaptToConnect(router: ConnectRouter, route: Route, options: Con
   const { input } = route.method;
   const convert = (thrown: unknown, call: ServerCall) =>
     toConnectError(thrown, { requestId: call.requestId, ...(pod && { pod }) });
-  const one = async (context: HandlerContext, run: (call: ServerCall) => Promise<Message>) => {
+  const one = async (context: HandlerContext, run: (call: ServerCall) => Promise<Made> | Made) => {
     const call = connectCall(context, route, newRequestId);
     try {
-      return await run(call);
+      return messageOf(await run(call));
     } catch (thrown) {
       throw convert(thrown, call);
     }
   };
-  const many = async function* (context: HandlerContext, run: (call: ServerCall) => AsyncIterable<Message>) {
+  const many = async function* (context: HandlerContext, run: (call: ServerCall) => AsyncIterable<Made>) {
     const call = connectCall(context, route, newRequestId);
     try {
-      yield* run(call);
+      for await (const response of run(call)) yield messageOf(response);
     } catch (thrown) {
       throw convert(thrown, call);
     }
@@ -93,6 +95,11 @@ export function adaptToConnect(router: ConnectRouter, route: Route, options: Con
     case 'raw_streaming':
       throw new Error(`${route.path} is a stream of bytes, which only grpc-server serves`);
   }
+}
+
+/** Connect writes it itself, maybe as JSON. */
+function messageOf(made: Made): Message {
+  return made instanceof Encoded ? fromBinary(made.schema, made.bytes) : made;
 }
 
 async function* checkAll(messages: AsyncIterable<Message>, route: Route, call: ServerCall) {

@@ -1,17 +1,19 @@
 import { type Message, toBinary } from '@bufbuild/protobuf';
-import type {
-  ServerDuplexStream,
-  ServerReadableStream,
-  ServerUnaryCall,
-  ServerWritableStream,
-  sendUnaryData,
-  UntypedHandleCall,
+import {
+  type ServerDuplexStream,
+  type ServerReadableStream,
+  type ServerWritableStream,
+  type sendUnaryData,
+  status,
+  type UntypedHandleCall,
 } from '@grpc/grpc-js';
 import { SallyportError } from '#core/errors/error.ts';
+import { Encoded } from './encoded.ts';
 import { GrpcCall } from './grpc-call.ts';
 import { pumpBytes } from './grpc-raw-stream.ts';
+import type { ServeUnary } from './grpc-unary.ts';
 import type { Route } from './implement.ts';
-import type { Pipeline } from './pipeline.ts';
+import type { Made, Pipeline } from './pipeline.ts';
 import { readRequest } from './validate.ts';
 
 export interface AdapterOptions {
@@ -21,10 +23,9 @@ export interface AdapterOptions {
   readonly newRequestId: () => string;
 }
 
-export interface GrpcHandler {
-  readonly func: UntypedHandleCall;
-  readonly type: 'unary' | 'serverStream' | 'clientStream' | 'bidi';
-}
+export type GrpcHandler =
+  | { readonly type: 'unary'; readonly serve: ServeUnary }
+  | { readonly type: 'serverStream' | 'clientStream' | 'bidi'; readonly func: UntypedHandleCall };
 
 /**
  * A route as a handler for grpc-js. grpc-js is given and gives bytes: it would turn a request that does
@@ -41,29 +42,40 @@ export function adaptToGrpc(route: Route, options: AdapterOptions): GrpcHandler 
     }
     return bytes;
   };
-  const read = (bytes: Buffer): Message => readRequest(input, bounded(bytes));
-  const write = (message: Message): Buffer => {
-    const bytes = toBinary(output, message, writeOptions);
+  const read = (bytes: Buffer): Message =>
+    route.quickRead?.(bounded(bytes)) ?? readRequest(input, bounded(bytes));
+  const write = (response: Made): Buffer => {
+    const bytes = response instanceof Encoded ? response.bytes : toBinary(output, response, writeOptions);
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   };
-  const open = (grpc: ConstructorParameters<typeof GrpcCall>[0]): GrpcCall =>
-    new GrpcCall(grpc, route, options.newRequestId);
+  const open = (
+    grpc: ServerReadableStream<Buffer, Buffer> | ServerWritableStream<Buffer, Buffer>,
+  ): GrpcCall => {
+    const call = new GrpcCall(grpc, grpc.metadata, route, options.newRequestId);
+    grpc.on('cancelled', () => call.cancelled());
+    return call;
+  };
 
-  const reply = (call: GrpcCall, response: Promise<Message>, done: sendUnaryData<Buffer>): void => {
-    response.then(write).then(
-      (bytes) => {
-        call.sendHeaders();
-        done(null, bytes, call.trailers);
-      },
-      (thrown: unknown) => done(call.status(SallyportError.from(thrown), pod)),
-    );
+  /** Tells how it ended, at once if it has. Never throws. */
+  const settle = (
+    run: () => Promise<Made> | Made,
+    succeed: (response: Made) => void,
+    fail: (thrown: unknown) => void,
+  ): void => {
+    try {
+      const response = run();
+      if (response instanceof Promise) response.then(succeed).catch(fail);
+      else succeed(response);
+    } catch (thrown) {
+      fail(thrown);
+    }
   };
 
   /** Writes the responses as fast as the caller takes them, then the end. Never rejects. */
   const pump = async (
     call: GrpcCall,
     grpc: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>,
-    responses: AsyncIterable<Message>,
+    responses: AsyncIterable<Made>,
   ): Promise<void> => {
     try {
       for await (const response of responses) {
@@ -81,25 +93,38 @@ export function adaptToGrpc(route: Route, options: AdapterOptions): GrpcHandler 
 
   switch (route.kind) {
     case 'unary': {
-      const func = (grpc: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>): void => {
-        const call = open(grpc);
-        const request = (): Message => read(grpc.request);
-        reply(
-          call,
-          pipeline.one(route, call.call, request, (message) => route.run(message, call.call)),
-          done,
+      const serve: ServeUnary = (call, request, grpc) =>
+        settle(
+          () =>
+            pipeline.one(
+              route,
+              call.call,
+              () => read(request),
+              (message) => route.run(message, call.call),
+            ),
+          (response) => {
+            const bytes = write(response);
+            call.sendHeaders();
+            // One after the other, so that they leave together. Should the write fail, grpc-js ends the call itself.
+            grpc.sendMessage(bytes, nothing);
+            grpc.sendStatus(call.trailers ? { ...succeeded, metadata: call.trailers } : succeeded);
+          },
+          (thrown) => grpc.sendStatus(call.status(SallyportError.from(thrown), pod)),
         );
-      };
-      return { func, type: 'unary' };
+      return { serve, type: 'unary' };
     }
     case 'client_streaming': {
       const func = (grpc: ServerReadableStream<Buffer, Buffer>, done: sendUnaryData<Buffer>): void => {
         const call = open(grpc);
         const requests = (): AsyncIterable<Message> => readAll(grpc, call, read);
-        reply(
-          call,
-          pipeline.one(route, call.call, requests, (all) => route.run(all, call.call)),
-          done,
+        settle(
+          () => pipeline.one(route, call.call, requests, (all) => route.run(all, call.call)),
+          (response) => {
+            const bytes = write(response);
+            call.sendHeaders();
+            done(null, bytes, call.trailers);
+          },
+          (thrown) => done(call.status(SallyportError.from(thrown), pod)),
         );
       };
       return { func, type: 'clientStream' };
@@ -140,6 +165,8 @@ export function adaptToGrpc(route: Route, options: AdapterOptions): GrpcHandler 
   }
 }
 
+const succeeded = { code: status.OK, details: 'OK', metadata: null };
+const nothing = (): void => undefined;
 const writeOptions = { writeUnknownFields: false };
 
 /** The requests of a stream, taken from the wire as they are asked for. */

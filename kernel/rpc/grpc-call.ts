@@ -1,19 +1,16 @@
 import {
   Metadata,
   type ServerDuplexStream,
-  type ServerUnaryCall,
+  type ServerInterceptingCallInterface,
   type ServerWritableStream,
 } from '@grpc/grpc-js';
 import type { SallyportError } from '#core/errors/error.ts';
 import { statusBytes, toWire } from '#kernel/errors/to-wire.ts';
 import type { Route } from './implement.ts';
-import { cancelled, pastDeadline, ServerCall } from './server-call.ts';
+import { type CallParts, cancelled, pastDeadline, ServerCall } from './server-call.ts';
 
 /** What calls of all four kinds have. */
-export interface SurfaceCall
-  extends Pick<ServerUnaryCall<Buffer, Buffer>, 'metadata' | 'sendMetadata' | 'getDeadline'> {
-  on(event: 'cancelled', run: () => void): unknown;
-}
+export type SurfaceCall = Pick<ServerInterceptingCallInterface, 'sendMetadata' | 'getDeadline'>;
 
 /** What grpc-js takes as the end of a failed call. */
 export interface GrpcStatus {
@@ -23,37 +20,50 @@ export interface GrpcStatus {
 }
 
 /** A grpc-js call as a ServerCall, with the response metadata that its handler sets. */
-export class GrpcCall {
+export class GrpcCall implements CallParts {
   readonly call: ServerCall;
+  readonly method: string;
+  readonly deadlineMs: number | undefined;
+  readonly newRequestId: () => string;
   readonly #grpc: SurfaceCall;
+  readonly #metadata: Metadata;
   #headers: Metadata | undefined;
   #trailers: Metadata | undefined;
   #wake: () => void = () => {};
 
-  constructor(grpc: SurfaceCall, route: Route, newRequestId: () => string) {
+  /** @param metadata of the request */
+  constructor(grpc: SurfaceCall, metadata: Metadata, route: Route, newRequestId: () => string) {
     this.#grpc = grpc;
+    this.#metadata = metadata;
+    this.newRequestId = newRequestId;
     const deadline = grpc.getDeadline();
     const deadlineMs = deadline instanceof Date ? deadline.getTime() : deadline;
-    this.call = new ServerCall({
-      method: route.path.slice(1),
-      deadlineMs: Number.isFinite(deadlineMs) ? deadlineMs : undefined,
-      header: (name) => headerOf(grpc.metadata, name),
-      setHeader: (name, value) => {
-        this.#headers ??= new Metadata();
-        this.#headers.set(name, value);
-      },
-      setTrailer: (name, value) => {
-        this.#trailers ??= new Metadata();
-        this.#trailers.set(name, value);
-      },
-      newRequestId,
-    });
-    // grpc-js says this when the caller cancels, at the deadline (which it answers itself), when the
-    // connection breaks, and after a normal end, when it changes nothing any more.
-    grpc.on('cancelled', () => {
-      this.call.abort(deadlineMs <= Date.now() ? pastDeadline : cancelled);
-      this.#wake();
-    });
+    this.method = route.path.slice(1);
+    this.deadlineMs = Number.isFinite(deadlineMs) ? deadlineMs : undefined;
+    this.call = new ServerCall(this);
+  }
+
+  header(name: string): string | undefined {
+    return headerOf(this.#metadata, name);
+  }
+
+  setHeader(name: string, value: string): void {
+    this.#headers ??= new Metadata();
+    this.#headers.set(name, value);
+  }
+
+  setTrailer(name: string, value: string): void {
+    this.#trailers ??= new Metadata();
+    this.#trailers.set(name, value);
+  }
+
+  /**
+   * grpc-js says this when the caller cancels, at the deadline (which it answers itself), when the connection breaks,
+   * and after a normal end, when it changes nothing any more.
+   */
+  cancelled(): void {
+    this.call.abort((this.deadlineMs ?? Number.POSITIVE_INFINITY) <= Date.now() ? pastDeadline : cancelled);
+    this.#wake();
   }
 
   /** Sends the headers that were set, once; before the first message. */

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { Server, ServerCredentials, type sendUnaryData, status } from '@grpc/grpc-js';
 import { SallyportError } from '#core/errors/error.ts';
 import { createAdmission } from './admission.ts';
 import { closeInOrder } from './close.ts';
 import { adaptToGrpc } from './grpc-adapter.ts';
+import { type ServeUnary, takeUnary } from './grpc-unary.ts';
 import { type HealthState, implementHealth } from './health.ts';
-import { routesByPath } from './implement.ts';
+import { type Route, routesByPath } from './implement.ts';
 import { noObserver } from './observer.ts';
 import { Pipeline } from './pipeline.ts';
 import { implementReflection } from './reflection.ts';
@@ -31,7 +32,9 @@ export function createGrpcServer(options: GrpcServerOptions): RpcServer {
   const { pod, maxRequestBytes = 4 * 2 ** 20, newRequestId = randomUUID } = options;
   const admission = options.admission ?? createAdmission();
   const pipeline = new Pipeline(admission, options.observer ?? noObserver, options.log);
+  const unary = new Map<string, { readonly route: Route; readonly serve: ServeUnary }>();
   const server = new Server({
+    interceptors: [takeUnary(unary, newRequestId)],
     // The adapter refuses with TOO_LARGE what is over the limit; this is where grpc-js stops reading.
     'grpc.max_receive_message_length': maxRequestBytes * 2,
     'grpc.max_send_message_length': -1,
@@ -44,8 +47,10 @@ export function createGrpcServer(options: GrpcServerOptions): RpcServer {
   const described = [...services.map((each) => each.service), ...(options.describe ?? [])];
   const routes = routesByPath([...services, ...implementReflection(described)]);
   for (const route of routes.values()) {
-    const { func, type } = adaptToGrpc(route, { pipeline, pod, maxRequestBytes, newRequestId });
-    server.register(route.path, func, asItIs, asItIs, type);
+    const handler = adaptToGrpc(route, { pipeline, pod, maxRequestBytes, newRequestId });
+    if (handler.type === 'unary') unary.set(route.path, { route, serve: handler.serve });
+    const func = handler.type === 'unary' ? notTaken : handler.func;
+    server.register(route.path, func, asItIs, asItIs, handler.type);
   }
   answerUnknownMethods(server, pod);
   return {
@@ -72,4 +77,7 @@ export function createGrpcServer(options: GrpcServerOptions): RpcServer {
   };
 }
 
+/** grpc-js must know the method; its calls are taken before they come here. */
+const notTaken = (_call: unknown, done: sendUnaryData<Buffer>): void =>
+  done({ code: status.INTERNAL, details: 'the call was not taken' });
 const asItIs = (bytes: Buffer): Buffer => bytes;

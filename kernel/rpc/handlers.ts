@@ -1,4 +1,5 @@
 import type {
+  DescMessage,
   DescMethod,
   DescMethodBiDiStreaming,
   DescMethodClientStreaming,
@@ -9,6 +10,7 @@ import type {
   MessageShape,
 } from '@bufbuild/protobuf';
 import type { Caller } from './caller.ts';
+import type { Encoded } from './encoded.ts';
 
 /** What a handler knows about its call, whichever server (grpc-server, connect-server) took it. */
 export interface CallContext {
@@ -35,23 +37,23 @@ export interface CallContext {
   setTrailer(name: string, value: string): void;
 }
 
+/** What a handler answers with: fields, or bytes that it kept. */
+export type Response<O extends DescMessage> = MessageInitShape<O> | Encoded<O>;
+
 /**
  * One RPC. Requests were decoded and checked against the rules of the contract (protovalidate) already.
- * It throws a SallyportError; anything else becomes INTERNAL. Streams are pulled: `requests` is read from
+ * It throws a SallyportError; anything else becomes INTERNAL. A unary one that need not wait answers without a promise. Streams are pulled: `requests` is read from
  * the wire as the handler asks for it, and the next response is asked for when the last has been taken.
  */
 export type Handler<M extends DescMethod> =
   M extends DescMethodUnary<infer I, infer O>
-    ? (request: MessageShape<I>, call: CallContext) => Promise<MessageInitShape<O>>
+    ? (request: MessageShape<I>, call: CallContext) => Promise<Response<O>> | Response<O>
     : M extends DescMethodServerStreaming<infer I, infer O>
-      ? (request: MessageShape<I>, call: CallContext) => AsyncIterable<MessageInitShape<O>>
+      ? (request: MessageShape<I>, call: CallContext) => AsyncIterable<Response<O>>
       : M extends DescMethodClientStreaming<infer I, infer O>
-        ? (requests: AsyncIterable<MessageShape<I>>, call: CallContext) => Promise<MessageInitShape<O>>
+        ? (requests: AsyncIterable<MessageShape<I>>, call: CallContext) => Promise<Response<O>>
         : M extends DescMethodBiDiStreaming<infer I, infer O>
-          ? (
-              requests: AsyncIterable<MessageShape<I>>,
-              call: CallContext,
-            ) => AsyncIterable<MessageInitShape<O>>
+          ? (requests: AsyncIterable<MessageShape<I>>, call: CallContext) => AsyncIterable<Response<O>>
           : never;
 
 /** The handlers of a service, by the local (camelCase) names of its methods. */

@@ -1,7 +1,8 @@
-import { create, type Message } from '@bufbuild/protobuf';
+import { create, type DescMessage, type Message } from '@bufbuild/protobuf';
 import { SallyportError } from '#core/errors/error.ts';
 import { Status } from '#core/errors/registry.ts';
 import type { Admission } from './admission.ts';
+import { Encoded } from './encoded.ts';
 import type { Route } from './implement.ts';
 import type { RpcObservation, RpcObserver } from './observer.ts';
 import { closing, ended, type ServerCall } from './server-call.ts';
@@ -28,21 +29,35 @@ export class Pipeline {
     return this.#active.size;
   }
 
-  /** Runs an RPC with one response. `request` may throw; it counts as the handler's work. */
-  async one<T>(
+  /**
+   * Runs an RPC with one response. `request` may throw; it counts as the handler's work. A handler that answers at once
+   * is answered for at once: a promise costs more than many of the things that are asked.
+   */
+  one<T>(
     route: Route & { kind: 'unary' | 'client_streaming' },
     call: ServerCall,
     request: () => T,
-    run: (request: T) => Promise<Message | Record<string, unknown>>,
-  ): Promise<Message> {
+    run: (request: T) => Promise<Init> | Init,
+  ): Promise<Made> | Made {
     const stay = this.#begin(route, call);
     try {
-      const response = await stay.observation.run(() => run(request()));
-      const message = create(route.method.output, response);
-      stay.succeed();
-      return message;
+      const response = stay.observation.run(() => run(request()));
+      if (response instanceof Promise) return this.#later(route, stay, response);
+      const whole = made(route, response);
+      this.#succeeded(stay);
+      return whole;
     } catch (thrown) {
-      throw stay.fail(thrown);
+      throw this.#failed(stay, thrown);
+    }
+  }
+
+  async #later(route: Route, stay: Stay, response: Promise<Init>): Promise<Made> {
+    try {
+      const whole = made(route, await response);
+      this.#succeeded(stay);
+      return whole;
+    } catch (thrown) {
+      throw this.#failed(stay, thrown);
     }
   }
 
@@ -51,9 +66,9 @@ export class Pipeline {
     route: Route & { kind: 'server_streaming' | 'bidi_streaming' },
     call: ServerCall,
     request: () => T,
-    run: (request: T) => AsyncIterable<Message | Record<string, unknown>>,
-  ): AsyncGenerator<Message, void, undefined> {
-    return this.#each(route, call, request, run, (response) => create(route.method.output, response));
+    run: (request: T) => AsyncIterable<Init>,
+  ): AsyncGenerator<Made, void, undefined> {
+    return this.#each(route, call, request, run, (response) => made(route, response));
   }
 
   /** As `many`, for responses that are bytes already. */
@@ -95,9 +110,9 @@ export class Pipeline {
       }
     } catch (thrown) {
       failed = true;
-      throw stay.fail(thrown);
+      throw this.#failed(stay, thrown);
     } finally {
-      if (!failed) stay.succeed();
+      if (!failed) this.#succeeded(stay);
     }
   }
 
@@ -120,24 +135,26 @@ export class Pipeline {
       throw this.#fail(call, observation, thrown);
     }
     this.#active.add(call);
-    const end = (): void => {
-      leave?.();
-      this.#active.delete(call);
-      call.abort(ended);
-    };
-    return {
-      observation,
-      succeed: () => {
-        if (call.over) this.#fail(call, observation, undefined);
-        else observation.end(0);
-        end();
-      },
-      fail: (thrown) => {
-        const error = this.#fail(call, observation, thrown);
-        end();
-        return error;
-      },
-    };
+    return { call, observation, leave };
+  }
+
+  #end({ call, leave }: Stay): void {
+    leave?.();
+    this.#active.delete(call);
+    call.abort(ended);
+  }
+
+  #succeeded(stay: Stay): void {
+    if (stay.call.over) this.#fail(stay.call, stay.observation, undefined);
+    else stay.observation.end(0);
+    this.#end(stay);
+  }
+
+  /** Logs what was thrown, and gives the error to be sent. */
+  #failed(stay: Stay, thrown: unknown): SallyportError {
+    const error = this.#fail(stay.call, stay.observation, thrown);
+    this.#end(stay);
+    return error;
   }
 
   #fail(call: ServerCall, observation: RpcObservation, thrown: unknown): SallyportError {
@@ -153,11 +170,19 @@ export class Pipeline {
   }
 }
 
+/** A response whole, as a message or as its bytes. */
+export type Made = Message | Encoded<DescMessage>;
+type Init = Made | Record<string, unknown>;
+
+function made(route: Route, response: Init): Made {
+  return response instanceof Encoded ? response : create(route.method.output, response);
+}
+
+/** A call from its admission to its end. */
 interface Stay {
+  readonly call: ServerCall;
   readonly observation: RpcObservation;
-  readonly succeed: () => void;
-  /** Logs what was thrown, and gives the error to be sent. */
-  readonly fail: (thrown: unknown) => SallyportError;
+  readonly leave: (() => void) | undefined;
 }
 
 /** Ours to mend: error. Ours to watch: warn. What callers do wrong: info. */

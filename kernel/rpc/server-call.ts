@@ -8,10 +8,10 @@ export interface CallParts {
   readonly method: string;
   /** Wall-clock milliseconds. */
   readonly deadlineMs: number | undefined;
-  readonly header: (name: string) => string | undefined;
-  readonly setHeader: (name: string, value: string) => void;
-  readonly setTrailer: (name: string, value: string) => void;
-  readonly newRequestId: () => string;
+  header(name: string): string | undefined;
+  setHeader(name: string, value: string): void;
+  setTrailer(name: string, value: string): void;
+  newRequestId(): string;
 }
 
 /**
@@ -24,6 +24,7 @@ export class ServerCall implements CallContext {
   readonly #parts: CallParts;
   #controller: AbortController | undefined;
   #requestId: string | undefined;
+  #caller: Caller | undefined;
   #over: (() => SallyportError) | undefined;
 
   constructor(parts: CallParts) {
@@ -58,7 +59,8 @@ export class ServerCall implements CallContext {
   }
 
   get caller(): Caller {
-    return callerOf(this.header('x-forwarded-client-cert'));
+    this.#caller ??= callerOf(this.header('x-forwarded-client-cert'));
+    return this.#caller;
   }
 
   get requestId(): string {

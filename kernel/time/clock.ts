@@ -39,5 +39,10 @@ export function instant(clock: Clock): Instant {
  * Never negative.
  */
 export function elapsed(clock: Clock, since: Instant): number {
-  return Math.max(0, clock.monotonic() - since.monotonic, clock.now() - since.wall);
+  return elapsedUntil(instant(clock), since);
+}
+
+/** The same for a present that was read before. */
+export function elapsedUntil(now: Instant, since: Instant): number {
+  return Math.max(0, now.monotonic - since.monotonic, now.wall - since.wall);
 }

@@ -3,7 +3,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import { SallyportError } from '#core/errors/error.ts';
 import {
-  type AuthorizeStreamRequestSchema,
+  type AuthorizeQuestionSchema,
   AuthorizeStreamResponseSchema,
 } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
 import { silentLogger } from '#kernel/log/logger.ts';
@@ -14,7 +14,9 @@ import { SendQueue } from './send-queue.ts';
 
 /** One stream, as the security pod sees it. */
 class PodSide {
-  readonly got: MessageInitShape<typeof AuthorizeStreamRequestSchema>[] = [];
+  readonly got: MessageInitShape<typeof AuthorizeQuestionSchema>[] = [];
+  /** Questions in each message. */
+  readonly together: number[] = [];
   readonly outbox = new SendQueue<ReturnType<typeof create<typeof AuthorizeStreamResponseSchema>>>();
   cancelled = false;
   /** While it is there, the transport takes nothing more. */
@@ -28,7 +30,7 @@ class PodSide {
       errorReason === undefined
         ? { case: 'response' as const, value }
         : { case: 'errorReason' as const, value: errorReason };
-    void this.outbox.push(create(AuthorizeStreamResponseSchema, { id, pod, result }));
+    void this.outbox.push(create(AuthorizeStreamResponseSchema, { pod, answers: [{ id, result }] }));
   }
 }
 
@@ -52,8 +54,9 @@ describe('a stream of questions', () => {
         const side = new PodSide();
         sides.push(side);
         return {
-          send: async (message) => {
-            side.got.push(message);
+          send: async ({ questions = [] }) => {
+            side.got.push(...questions);
+            side.together.push(questions.length);
             await side.room;
           },
           responses: side.outbox,
@@ -113,6 +116,27 @@ describe('a stream of questions', () => {
     for (const n of [3, 1, 2]) pod.answer(n);
     assert.deepEqual(await Promise.all(three), ['answer 1', 'answer 2', 'answer 3']);
     assert.equal(new Set(pod.got.map(({ id }) => id)).size, 4);
+  });
+
+  it('sends together what is asked at the same time, or while a message is on its way', async () => {
+    const pod = await proven();
+    const room = Promise.withResolvers<void>();
+    pod.room = room.promise;
+    const first = ask();
+    await clock.advance(0);
+    const later = [ask(), ask()];
+    await clock.advance(0);
+    assert.deepEqual(pod.together, [1, 1]);
+    pod.room = undefined;
+    room.resolve();
+    await clock.advance(0);
+    assert.deepEqual(pod.together, [1, 1, 2]);
+    const answers = [3, 1, 2].map((n) => {
+      const { id = 0n } = pod.got[n] ?? {};
+      return { id, result: { case: 'response' as const, value: { grant: { resource: `answer ${n}` } } } };
+    });
+    void pod.outbox.push(create(AuthorizeStreamResponseSchema, { pod: 'sec-0', answers }));
+    assert.deepEqual(await Promise.all([first, ...later]), ['answer 1', 'answer 2', 'answer 3']);
   });
 
   it('tells what the pod does not hold from what it refuses', async () => {
@@ -175,7 +199,9 @@ describe('a stream of questions', () => {
     const room = Promise.withResolvers<void>();
     pod.room = room.promise;
     const leaving = new AbortController();
-    const [first, second, third] = [ask(), ask(leaving.signal), ask()];
+    const first = ask();
+    await clock.advance(0);
+    const [second, third] = [ask(leaving.signal), ask()];
     await clock.advance(0);
     assert.equal(pod.got.length, 2);
     leaving.abort();

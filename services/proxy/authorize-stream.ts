@@ -1,10 +1,11 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { SallyportError } from '#core/errors/error.ts';
 import {
+  type AuthorizeAnswer,
+  type AuthorizeQuestion,
+  AuthorizeQuestionSchema,
   type AuthorizeRequestSchema,
   type AuthorizeResponse,
-  type AuthorizeStreamRequest,
-  AuthorizeStreamRequestSchema,
   type AuthorizeStreamResponse,
   type ProxyAuthorize,
 } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
@@ -38,10 +39,16 @@ export interface AuthorizeStreamDeps {
   readonly random?: () => number;
 }
 
+/** Questions in one message at most; the contract allows 256. */
+const maxTogether = 64;
+
+/** Lets what came in with this turn of the event loop be worked on. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 interface Open {
   readonly call: ReturnType<AuthorizeStreamDeps['open']>;
-  /** Questions that are still to be sent; the transport's back-pressure makes them wait here. */
-  readonly queue: SendQueue<AuthorizeStreamRequest>;
+  /** Questions that are still to be sent: while a message is on its way, and while the transport takes no more. */
+  readonly queue: SendQueue<AuthorizeQuestion>;
   /** Answers so far. Until the first, nobody knows whether there is a pod at the other end. */
   heard: number;
 }
@@ -80,7 +87,7 @@ export class AuthorizeStream {
     if (this.#waiting.size >= (open.heard > 0 ? maxInFlight : 1)) return resolved('full');
     this.#lastId += 1n;
     const id = this.#lastId;
-    const question = create(AuthorizeStreamRequestSchema, { id, request });
+    const question = create(AuthorizeQuestionSchema, { id, request });
     if (!fits(question)) return resolved('unfit');
     return new Promise((resolve) => {
       const heardBefore = open.heard;
@@ -119,9 +126,14 @@ export class AuthorizeStream {
 
   async #send(open: Open): Promise<void> {
     try {
-      for await (const question of open.queue) {
+      for await (const first of open.queue) {
+        // What else this turn of the event loop has to ask goes along: frames come in bunches.
+        await turn();
         // Whoever waited for room too long has asked by route.
-        if (this.#waiting.has(question.id)) await open.call.send(question);
+        const questions = [first, ...open.queue.take(maxTogether - 1)].filter(({ id }) =>
+          this.#waiting.has(id),
+        );
+        if (questions.length > 0) await open.call.send({ questions });
       }
     } catch (err) {
       this.#over(open, err);
@@ -137,12 +149,16 @@ export class AuthorizeStream {
     }
   }
 
-  #take(open: Open, { id, pod, result }: AuthorizeStreamResponse): void {
+  #take(open: Open, { pod, answers }: AuthorizeStreamResponse): void {
     if (pod !== this.#pod) {
       throw new SallyportError('INTERNAL', { message: `${pod} answered for ${this.#pod}` });
     }
-    open.heard += 1;
+    open.heard += answers.length;
     this.#pause.reset();
+    for (const answer of answers) this.#settle(answer);
+  }
+
+  #settle({ id, result }: AuthorizeAnswer): void {
     const done = this.#waiting.get(id);
     if (result.case === 'response') done?.({ kind: 'answered', response: result.value });
     else done?.({ kind: result.value === 'NOT_HELD' ? 'not_held' : 'refused' });
@@ -165,9 +181,9 @@ export class AuthorizeStream {
 
 const resolved = (kind: Exclude<Outcome['kind'], 'answered'>): Promise<Outcome> => Promise.resolve({ kind });
 
-function fits(question: AuthorizeStreamRequest): boolean {
+function fits(question: AuthorizeQuestion): boolean {
   try {
-    checkRequest(AuthorizeStreamRequestSchema, question);
+    checkRequest(AuthorizeQuestionSchema, question);
     return true;
   } catch {
     // Asked by route it is refused alone, and with the reason.

@@ -42,6 +42,13 @@ export class SendQueue<T extends object> implements AsyncIterable<T> {
     this.end();
   }
 
+  /** Takes up to `most` of what waits, for its reader, who has more than one sent at a time. */
+  take(most: number): T[] {
+    const taken = this.#items.splice(0, most);
+    if (this.#items.length < fullAt / 2) this.#makeRoom();
+    return taken;
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {
     try {
       for (;;) {

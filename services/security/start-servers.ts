@@ -21,8 +21,10 @@ import { authorize } from './authorize/authorize.ts';
 import { check } from './authorize/check.ts';
 import { epochs } from './authorize/epochs.ts';
 import { grants } from './authorize/grant.ts';
+import { lastLook } from './authorize/last-look.ts';
 import { leaseSessionKey } from './authorize/lease-session-key.ts';
 import { leases } from './authorize/leases.ts';
+import { quickAuthorizeRequest, quickStreamRequest } from './authorize/quick-read.ts';
 import { subjects } from './authorize/subject.ts';
 import { watch } from './authorize/watch.ts';
 import type { SecurityConfig } from './config.ts';
@@ -99,16 +101,21 @@ function hotServices(config: SecurityConfig, log: Logger, storage: Storage, core
   const now = (): number => time.now();
   const lease = leases({ pod, feed, book: leaseBook, policies, now, leaseMs: config.leases.durationMs });
   const assertions = new Assertions({ signer: () => keyring.assertionSigner(), now });
-  const grant = grants({ policies, assertions, feed, now });
+  const grant = grants({ policies, assertions, now });
+  const look = lastLook(feed);
   const shown = subjects({ sessions, jwks: () => keyring.jwks(), now });
   const nextEpoch = epochs(joined.era, joined.incarnation);
   return [
     implement(KeyStore, { leaseSessionKey: leaseSessionKey({ sessions, lease, nextEpoch, log }) }),
-    implement(ProxyAuthorize, {
-      ...authorize({ pod, sessions, subjects: shown, grant, lease }),
-      watch: watch({ pod, joined, feed, freshness, policies, book: leaseBook, clock: systemClock, log }),
-    }),
-    implement(Authorization, { check: check({ subjects: shown, grant, log }) }),
+    implement(
+      ProxyAuthorize,
+      {
+        ...authorize({ pod, sessions, subjects: shown, grant, lease, look }),
+        watch: watch({ pod, joined, feed, freshness, policies, book: leaseBook, clock: systemClock, log }),
+      },
+      { quickRead: { authorize: quickAuthorizeRequest, authorizeStream: quickStreamRequest } },
+    ),
+    implement(Authorization, { check: check({ subjects: shown, grant, look, log }) }),
     implement(PeerService, peerService({ sessions, feed, leases: leaseBook })),
   ];
 }

@@ -197,15 +197,30 @@ describe('security pods on a real database', function () {
         request: { subject: { case: 'sessionId', value }, request: news },
       });
     }
+    const question = (id: number, value: string) => ({
+      id: BigInt(id),
+      request: { subject: { case: 'sessionId' as const, value }, request: news },
+    });
+    await stream.send({
+      questions: [question(3, session.id), question(4, other.id), question(5, session.id)],
+    });
     stream.end();
     const answers = new Map<bigint, string | undefined>();
-    for await (const { id, result } of stream.responses) {
-      answers.set(id, result.case === 'response' ? result.value.grant?.reason : result.value);
+    for await (const message of stream.responses) {
+      assert.equal(message.pod, 'sec-0');
+      const alone = message.answers.length === 0 ? [message] : message.answers;
+      for (const { id, result } of alone) {
+        answers.set(id, result.case === 'response' ? result.value.grant?.reason : result.value);
+        if (result.case === 'response') assert.equal(result.value.lease?.facts?.user, 'ada');
+      }
     }
     assert.deepEqual([...answers].sort(), [
       [0n, 'ALLOWED'],
       [1n, 'NOT_HELD'],
       [2n, 'ALLOWED'],
+      [3n, 'ALLOWED'],
+      [4n, 'NOT_HELD'],
+      [5n, 'ALLOWED'],
     ]);
   });
 

@@ -1,13 +1,16 @@
 /** A security tier of one process: real attachments and Watches over a Unix socket, with knobs. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { acceptAttach } from '#core/channel/attach.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { encodeEpoch } from '#core/ids/epoch.ts';
 import { newRouteKey } from '#core/ids/ids.ts';
 import { mintSessionId } from '#core/ids/session-id.ts';
 import {
+  type AuthorizeAnswerSchema,
   type AuthorizeRequest,
+  type AuthorizeStreamResponseSchema,
   ProxyAuthorize,
   RevocationKind,
   type WatchRequest,
@@ -30,8 +33,8 @@ export interface FakeSession {
 
 type Told = ReturnType<Handlers<typeof ProxyAuthorize>['watch']> extends AsyncIterable<infer R> ? R : never;
 
-type Answered =
-  ReturnType<Handlers<typeof ProxyAuthorize>['authorizeStream']> extends AsyncIterable<infer R> ? R : never;
+type Answered = MessageInitShape<typeof AuthorizeStreamResponseSchema>;
+type Answer = MessageInitShape<typeof AuthorizeAnswerSchema>;
 
 const names = { [RevocationKind.SESSION]: 'handle', [RevocationKind.SHARED_KEY]: 'routeKey' } as const;
 
@@ -95,7 +98,7 @@ export async function startFakeTier(
         };
     return { grant, lease: lease(session) };
   };
-  const onStream = (request: AuthorizeRequest): NonNullable<Answered['result']> => {
+  const onStream = (request: AuthorizeRequest): NonNullable<Answer['result']> => {
     try {
       if (tier.moved) throw new SallyportError('NOT_HELD');
       return { case: 'response', value: decide(request) };
@@ -168,10 +171,13 @@ export async function startFakeTier(
           streams.add(outbox);
           call.signal.addEventListener('abort', () => outbox.end(call.signal.reason));
           const answerAll = async (): Promise<void> => {
-            for await (const { id, request } of requests) {
-              assert.ok(request);
-              tier.streamed.push(request);
-              void outbox.push({ id, pod, result: onStream(request) });
+            for await (const { questions } of requests) {
+              const answers = questions.map(({ id, request }): Answer => {
+                assert.ok(request);
+                tier.streamed.push(request);
+                return { id, result: onStream(request) };
+              });
+              void outbox.push({ pod, answers });
             }
           };
           answerAll().then(

@@ -24,19 +24,32 @@ export interface AssertionsDeps {
 export class Assertions {
   readonly #deps: AssertionsDeps;
   readonly #kept = new Map<string, Assertion>();
+  readonly #last = new WeakMap<SessionRecord, { readonly audience: string; readonly assertion: Assertion }>();
 
   constructor(deps: AssertionsDeps) {
     this.#deps = deps;
   }
 
-  /** At once if there is one already, so that a stream's answers need not wait. */
+  /** The one that was asked for last, if it is good still: most requests of a session go to one backend. */
+  known(record: SessionRecord, audience: string, nowMs: number): Assertion | undefined {
+    const last = this.#last.get(record);
+    if (last === undefined || last.audience !== audience) return undefined;
+    return this.#isGood(last.assertion, nowMs) ? last.assertion : undefined;
+  }
+
   async of(record: SessionRecord, audience: string): Promise<Assertion> {
+    const assertion = await this.#find(record, audience);
+    this.#last.set(record, { audience, assertion });
+    return assertion;
+  }
+
+  async #find(record: SessionRecord, audience: string): Promise<Assertion> {
     const { now, signer, lifetimeMs = 60_000, max = 50_000 } = this.#deps;
     const handle = handleOf(record.id);
     const key = `${audience} ${record.version} ${handle}`;
     const nowMs = now();
     const known = this.#kept.get(key);
-    if (known !== undefined && known.expiresAtMs - nowMs > lifetimeMs / 3) return known;
+    if (known !== undefined && this.#isGood(known, nowMs)) return known;
     // In whole seconds, as JWT has them, and never beyond the session.
     const iat = Math.floor(nowMs / 1000);
     const exp = Math.floor(Math.min(nowMs + Math.min(lifetimeMs, 60_000), record.expiresAtMs) / 1000);
@@ -55,6 +68,10 @@ export class Assertions {
     this.#kept.set(key, assertion);
     if (this.#kept.size > max) this.#forget(nowMs, max);
     return assertion;
+  }
+
+  #isGood({ expiresAtMs }: Assertion, nowMs: number): boolean {
+    return expiresAtMs - nowMs > (this.#deps.lifetimeMs ?? 60_000) / 3;
   }
 
   /** Those that have expired stand in front, since each renewal goes to the back. */

@@ -1,89 +1,175 @@
+import { fromBinary } from '@bufbuild/protobuf';
 import { SallyportError } from '#core/errors/error.ts';
-import type {
-  AuthorizeRequest,
-  AuthorizeStreamRequest,
-  ProxyAuthorize,
+import {
+  type AuthorizeQuestion,
+  type AuthorizeRequest,
+  AuthorizeResponseSchema,
+  type AuthorizeStreamRequest,
+  type AuthorizeStreamResponseSchema,
+  type ProxyAuthorize,
 } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
-import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
+import type { CallContext, Handlers, Response } from '#kernel/rpc/handlers.ts';
 import type { SessionRecord } from '../session/record.ts';
 import type { Sessions } from '../session/sessions.ts';
 import { requireRole } from './callers.ts';
-import { type MakeGrant, requestFacts } from './grant.ts';
+import { type AnswerBytes, AnswersWriter, encodeResponse, grantBytes, leaseBytes } from './encode-answer.ts';
+import { type Decided, type MakeGrant, requestFacts } from './grant.ts';
+import type { lastLook } from './last-look.ts';
 import type { GiveLease } from './leases.ts';
 import { Outbox } from './outbox.ts';
 import type { Subjects } from './subject.ts';
 
 export interface AuthorizeDeps {
   readonly pod: string;
-  readonly sessions: Pick<Sessions, 'get' | 'held' | 'touch'>;
+  readonly sessions: Pick<Sessions, 'known' | 'get' | 'held' | 'touch'>;
   readonly subjects: Subjects;
   readonly grant: MakeGrant;
   readonly lease: GiveLease;
+  /** The last look before an answer without a lease; giving one takes it, too. */
+  readonly look: ReturnType<typeof lastLook>;
 }
 
 type AuthorizeHandlers = Handlers<typeof ProxyAuthorize>;
+type AuthorizeAnswer = ReturnType<typeof encodeResponse>;
+type StreamResponse = Response<typeof AuthorizeStreamResponseSchema>;
 
 /** Questions of one stream that are being answered at a time. */
 const maxInFlight = 1000;
 
 /** Decides requests: for proxies by session, with a lease; for internal services by what they show. */
 export function authorize(deps: AuthorizeDeps): Pick<AuthorizeHandlers, 'authorize' | 'authorizeStream'> {
-  const find = (request: AuthorizeRequest, call: CallContext): Promise<SessionRecord> => {
+  const { pod, sessions, subjects } = deps;
+  const find = (request: AuthorizeRequest, call: CallContext): Promise<SessionRecord> | SessionRecord => {
     const { subject } = request;
     switch (subject.case) {
       case 'sessionId':
         requireRole(call, 'proxy');
-        return deps.sessions.get(subject.value, { asked: 'unary', deadlineMs: call.deadlineMs });
+        return (
+          sessions.known(subject.value, 'unary') ??
+          sessions.get(subject.value, { asked: 'unary', deadlineMs: call.deadlineMs })
+        );
       case 'assertion':
       case 'token':
         requireRole(call, 'proxy', 'service', 'backend', 'gateway', 'worker', 'operator');
         return subject.case === 'token'
-          ? deps.subjects.ofToken(subject.value)
-          : deps.subjects.ofAssertion(subject.value);
+          ? subjects.ofToken(subject.value)
+          : subjects.ofAssertion(subject.value);
       default:
         throw new SallyportError('MALFORMED');
     }
   };
 
-  const answer = async (record: SessionRecord, request: AuthorizeRequest, call: CallContext) => {
-    deps.sessions.touch(record);
-    const fromProxy = call.caller.role === 'proxy';
-    const grant = await deps.grant(record, requestFacts(request.request, fromProxy));
-    if (fromProxy && request.subject.case === 'sessionId') {
-      return { grant, lease: deps.lease(record, call.caller.pod) };
-    }
-    return { grant };
+  /** The end of an answer, without a wait in between: looks once more, and gives the lease. */
+  const conclude = (record: SessionRecord, decided: Decided, leaseTo: string | undefined): AnswerBytes => {
+    if (leaseTo === undefined) deps.look(record);
+    const lease = leaseTo === undefined ? undefined : deps.lease(record, leaseTo);
+    return { grant: grantBytes(decided), lease: leaseBytes(record, lease) };
   };
 
-  const answerOnStream = async ({ id, request }: AuthorizeStreamRequest, call: CallContext) => {
-    try {
-      if (request?.subject.case !== 'sessionId') {
-        throw new SallyportError('INVALID_FIELD', { message: 'on a stream the subject is a session id' });
+  /** At once, unless something is to be signed first. */
+  const answer = (
+    record: SessionRecord,
+    request: AuthorizeRequest,
+    call: CallContext,
+  ): AuthorizeAnswer | Promise<AuthorizeAnswer> => {
+    sessions.touch(record);
+    const fromProxy = call.caller.role === 'proxy';
+    const leaseTo = fromProxy && request.subject.case === 'sessionId' ? call.caller.pod : undefined;
+    const decided = deps.grant(record, requestFacts(request.request, fromProxy));
+    return decided instanceof Promise
+      ? decided.then((later) => encodeResponse(conclude(record, later, leaseTo)))
+      : encodeResponse(conclude(record, decided, leaseTo));
+  };
+
+  /** The same on a stream. @throws NOT_HELD and what ends a session */
+  const answerHeld = (
+    request: AuthorizeRequest | undefined,
+    proxy: string,
+  ): AnswerBytes | Promise<AnswerBytes> => {
+    if (request?.subject.case !== 'sessionId') {
+      throw new SallyportError('INVALID_FIELD', { message: 'on a stream the subject is a session id' });
+    }
+    const record = sessions.held(request.subject.value);
+    const decided = deps.grant(record, requestFacts(request.request, true));
+    return decided instanceof Promise
+      ? decided.then((later) => conclude(record, later, proxy))
+      : conclude(record, decided, proxy);
+  };
+
+  /** What can be answered at once in one message; the rest, each when it is signed. */
+  const answerAll = (
+    questions: readonly AuthorizeQuestion[],
+    proxy: string,
+    say: (response: StreamResponse) => void,
+  ): Promise<void>[] => {
+    const later: Promise<void>[] = [];
+    const answers = new AnswersWriter(pod, 64 + 1024 * questions.length);
+    for (const { id, request } of questions) {
+      try {
+        const answer = answerHeld(request, proxy);
+        if (answer instanceof Promise) later.push(sayLater(id, answer, say));
+        else answers.add(id, answer);
+      } catch (error) {
+        answers.fail(id, SallyportError.from(error).reason);
       }
-      const record = deps.sessions.held(request.subject.value);
-      const value = await answer(record, request, call);
-      return { id, pod: deps.pod, result: { case: 'response' as const, value } };
+    }
+    if (answers.count > 0) say(answers.finish());
+    return later;
+  };
+
+  const sayLater = async (
+    id: bigint,
+    answer: Promise<AnswerBytes>,
+    say: (response: StreamResponse) => void,
+  ): Promise<void> => {
+    const answers = new AnswersWriter(pod);
+    try {
+      answers.add(id, await answer);
+    } catch (error) {
+      answers.fail(id, SallyportError.from(error).reason);
+    }
+    say(answers.finish());
+  };
+
+  const answerOne = async (
+    { id, request }: AuthorizeStreamRequest,
+    proxy: string,
+  ): Promise<StreamResponse> => {
+    try {
+      const { bytes } = encodeResponse(await answerHeld(request, proxy));
+      const value = fromBinary(AuthorizeResponseSchema, bytes);
+      return { id, pod, result: { case: 'response', value } };
     } catch (error) {
       const { reason } = SallyportError.from(error);
-      return { id, pod: deps.pod, result: { case: 'errorReason' as const, value: reason } };
+      return { id, pod, result: { case: 'errorReason', value: reason } };
     }
   };
 
   return {
-    authorize: async (request, call) => answer(await find(request, call), request, call),
+    authorize: (request, call) => {
+      const found = find(request, call);
+      return found instanceof Promise
+        ? found.then((record) => answer(record, request, call))
+        : answer(found, request, call);
+    },
 
     authorizeStream: (requests, call) => {
       requireRole(call, 'proxy');
-      const outbox = new Outbox<Awaited<ReturnType<typeof answerOnStream>>>(10 * maxInFlight);
+      const proxy = call.caller.pod;
+      const outbox = new Outbox<StreamResponse>(10 * maxInFlight);
+      const say = (response: StreamResponse): void => outbox.push(response);
       const read = async (): Promise<void> => {
         const inFlight = new Set<Promise<void>>();
-        for await (const request of requests) {
-          const done = answerOnStream(request, call).then((response) => {
-            outbox.push(response);
-            inFlight.delete(done);
-          });
-          inFlight.add(done);
-          if (inFlight.size >= maxInFlight) await Promise.race(inFlight);
+        for await (const message of requests) {
+          // A message of the first kind, or one that says nothing, which is refused by its number.
+          const alone = message.request !== undefined || message.questions.length === 0;
+          const later = alone ? [answerOne(message, proxy).then(say)] : [];
+          later.push(...answerAll(message.questions, proxy, say));
+          for (const each of later) {
+            const done = each.finally(() => inFlight.delete(done));
+            inFlight.add(done);
+          }
+          while (inFlight.size >= maxInFlight) await Promise.race(inFlight);
         }
         await Promise.all(inFlight);
       };

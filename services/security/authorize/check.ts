@@ -1,23 +1,28 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { SallyportError } from '#core/errors/error.ts';
 import { Status } from '#core/errors/registry.ts';
 import {
   HeaderValueOption_HeaderAppendAction as Append,
   type HeaderValueOptionSchema,
 } from '#gen/envoy/config/core/v3/base_pb.js';
-import type {
-  Authorization,
-  CheckRequest,
+import {
+  type Authorization,
+  type CheckRequest,
   CheckResponseSchema,
 } from '#gen/envoy/service/auth/v3/external_auth_pb.js';
 import type { Logger } from '#kernel/log/logger.ts';
+import { Encoded } from '#kernel/rpc/encoded.ts';
 import type { Handlers } from '#kernel/rpc/handlers.ts';
-import type { MakeGrant, WireGrant } from './grant.ts';
+import type { Assertion } from './assertions.ts';
+import type { MakeGrant } from './grant.ts';
+import type { lastLook } from './last-look.ts';
 import type { Subjects } from './subject.ts';
 
 export interface CheckDeps {
   readonly subjects: Pick<Subjects, 'ofBearer'>;
   readonly grant: MakeGrant;
+  /** The last look before an answer. */
+  readonly look: ReturnType<typeof lastLook>;
   readonly log: Logger;
 }
 
@@ -38,8 +43,9 @@ export function check(deps: CheckDeps): Handlers<typeof Authorization>['check'] 
     try {
       const { bearer, facts } = readRequest(request);
       const record = await deps.subjects.ofBearer(bearer);
-      const grant = await deps.grant(record, facts);
-      return grant.allow ? allowed(grant) : denied(403, grant.reason, grant.explanation);
+      const { grant, assertion } = await deps.grant(record, facts);
+      deps.look(record);
+      return grant.allow ? allowed(assertion) : denied(403, grant.reason, grant.explain);
     } catch (thrown) {
       const error = SallyportError.from(thrown);
       if (error.status === 'INTERNAL') throw error;
@@ -59,14 +65,22 @@ function readRequest(request: CheckRequest) {
   return { bearer, facts: { method: http.method, authority: http.host, path: http.path } };
 }
 
-function allowed(grant: WireGrant): Response {
-  return {
+/** The answer that allows says nothing but the assertion, and is kept with it. */
+const kept = new WeakMap<Assertion, Encoded<typeof CheckResponseSchema>>();
+
+function allowed(assertion: Assertion | undefined): Encoded<typeof CheckResponseSchema> {
+  const known = assertion && kept.get(assertion);
+  if (known !== undefined) return known;
+  const response = create(CheckResponseSchema, {
     status: { code: 0 },
     httpResponse: {
       case: 'okResponse',
-      value: { headers: [header(assertionHeader, grant.assertion)], headersToRemove: ['authorization'] },
+      value: { headers: [header(assertionHeader, assertion?.jwt ?? '')], headersToRemove: ['authorization'] },
     },
-  };
+  });
+  const encoded = new Encoded(CheckResponseSchema, toBinary(CheckResponseSchema, response));
+  if (assertion !== undefined) kept.set(assertion, encoded);
+  return encoded;
 }
 
 function denied(http: number, reason: string, message: string): Response {

@@ -1,55 +1,82 @@
 import { SallyportError } from '#core/errors/error.ts';
 import { decide } from '#core/policy/decide.ts';
 import type { RequestFacts, SessionFacts } from '#core/policy/facts.ts';
+import type { Grant, GrantReason } from '#core/policy/grant.ts';
+import type { Resource } from '#core/policy/policy.ts';
 import { resolveResource } from '#core/policy/resolve-resource.ts';
-import type { Grant } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
-import type { Feed } from '../feed/feed.ts';
+import type { Grant as WireMessage } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
 import { counts } from '../metrics.ts';
 import type { SessionRecord } from '../session/record.ts';
-import type { Assertions } from './assertions.ts';
+import type { Assertion, Assertions } from './assertions.ts';
 import { sessionFacts } from './facts.ts';
 import type { PolicyStore } from './policy-store.ts';
 
 export interface GrantDeps {
   readonly policies: Pick<PolicyStore, 'current'>;
-  readonly assertions: Pick<Assertions, 'of'>;
-  readonly feed: Pick<Feed, 'assertFresh' | 'isRevoked'>;
+  readonly assertions: Pick<Assertions, 'of' | 'known'>;
   /** Database time. */
   readonly now: () => number;
 }
 
-export type WireGrant = Omit<Grant, '$typeName'>;
+export type WireGrant = Omit<WireMessage, '$typeName'>;
 
-/** Decides a request by the current policy and, if it is allowed, signs whom the backend is to see. */
-export type MakeGrant = (record: SessionRecord, request: RequestFacts) => Promise<WireGrant>;
+/** What was decided about a request, and whom the backend is to see if it is allowed. */
+export interface Decided {
+  readonly grant: Grant;
+  readonly resource: Resource | undefined;
+  readonly assertion: Assertion | undefined;
+}
+
+/**
+ * Decides a request by the current policy and, if it is allowed, signs whom the backend is to see. At once unless
+ * something is to be signed: then whoever waits for it takes the last look anew.
+ * @throws REQUEST_INVALID
+ */
+export type MakeGrant = (record: SessionRecord, request: RequestFacts) => Decided | Promise<Decided>;
 
 export function grants(deps: GrantDeps): MakeGrant {
-  const { policies, assertions, feed, now } = deps;
+  const { policies, assertions, now } = deps;
   // Frozen facts of a record: what they may do is remembered with them (core/policy/facts.ts).
   const facts = new WeakMap<SessionRecord, SessionFacts>();
-  return async (record, request) => {
+  return (record, request) => {
     const { policy } = policies.current;
-    const session = facts.get(record) ?? sessionFacts(record);
-    facts.set(record, session);
+    let session = facts.get(record);
+    if (session === undefined) {
+      session = sessionFacts(record);
+      facts.set(record, session);
+    }
+    const nowMs = now();
     const resource = resolveResource(policy, request);
-    const grant = decide(session, session.app, resource, request, policy, now());
-    counts.decisions.add(1, { reason: grant.reason });
-    const assertion = grant.allow && resource ? await assertions.of(record, resource.audience) : undefined;
-    // Signing may have taken long, or the process been stopped: this is the last look before the answer.
-    feed.assertFresh();
-    if (feed.isRevoked(record)) throw new SallyportError('SESSION_REVOKED');
-    return {
-      allow: grant.allow,
-      reason: grant.reason,
-      explanation: grant.explain,
-      rule: grant.rule ?? '',
-      resource: grant.resource ?? '',
-      backend: resource?.backend ?? '',
-      assertion: assertion?.jwt ?? '',
-      assertionExpiresAtMs: BigInt(assertion?.expiresAtMs ?? 0),
-      policyVersion: BigInt(grant.policyVersion),
-      validUntilMs: BigInt(grant.validUntil),
-    };
+    const grant = decide(session, session.app, resource, request, policy, nowMs);
+    counts.decisions.add(1, attributesOf(grant.reason));
+    if (!grant.allow || resource === undefined) return { grant, resource, assertion: undefined };
+    const { audience } = resource;
+    const assertion = assertions.known(record, audience, nowMs);
+    if (assertion !== undefined) return { grant, resource, assertion };
+    return assertions.of(record, audience).then((signed) => ({ grant, resource, assertion: signed }));
+  };
+}
+
+/** One object for each reason: this is counted for every request. */
+const attributes = new Map<string, { readonly reason: string }>();
+function attributesOf(reason: GrantReason): { readonly reason: string } {
+  const known = attributes.get(reason) ?? { reason };
+  attributes.set(reason, known);
+  return known;
+}
+
+export function wireGrant({ grant, resource, assertion }: Decided): WireGrant {
+  return {
+    allow: grant.allow,
+    reason: grant.reason,
+    explanation: grant.explain,
+    rule: grant.rule ?? '',
+    resource: grant.resource ?? '',
+    backend: resource?.backend ?? '',
+    assertion: assertion?.jwt ?? '',
+    assertionExpiresAtMs: BigInt(assertion?.expiresAtMs ?? 0),
+    policyVersion: BigInt(grant.policyVersion),
+    validUntilMs: BigInt(grant.validUntil),
   };
 }
 

@@ -1,15 +1,15 @@
 import { SallyportError } from '#core/errors/error.ts';
 import type { Lease } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
-import type { Feed } from '../feed/feed.ts';
 import { counts } from '../metrics.ts';
 import type { SessionRecord } from '../session/record.ts';
 import { wireFacts } from './facts.ts';
+import { type LookFeed, lastLook } from './last-look.ts';
 import type { LeaseBook } from './lease-book.ts';
 import type { PolicyStore } from './policy-store.ts';
 
 export interface LeasesDeps {
   readonly pod: string;
-  readonly feed: Pick<Feed, 'position' | 'assertFresh' | 'isRevoked'>;
+  readonly feed: LookFeed;
   readonly book: LeaseBook;
   readonly policies: Pick<PolicyStore, 'current'>;
   /** Database time. */
@@ -27,9 +27,9 @@ export type GiveLease = (record: SessionRecord, proxy: string) => Omit<Lease, '$
  */
 export function leases(deps: LeasesDeps): GiveLease {
   const { feed, book, policies, now, leaseMs, pod } = deps;
+  const look = lastLook(feed);
   return (record, proxy) => {
-    feed.assertFresh();
-    if (feed.isRevoked(record)) throw new SallyportError('SESSION_REVOKED');
+    look(record);
     const left = record.expiresAtMs - now();
     if (left <= 0) throw new SallyportError('SESSION_EXPIRED');
     book.given(proxy);

@@ -1,5 +1,5 @@
 import { SallyportError } from '#core/errors/error.ts';
-import { type Clock, elapsed, type Instant } from '#kernel/time/clock.ts';
+import { type Clock, elapsedUntil, type Instant, instant } from '#kernel/time/clock.ts';
 
 export interface FreshnessOptions {
   /** Milliseconds for which a read of the feed is good, from its start; default 20,000: longer than a failover. */
@@ -51,10 +51,12 @@ export class Freshness {
 
   #staleBecause(): string | undefined {
     if (this.#over !== undefined) return this.#over;
-    if (this.#read === undefined || elapsed(this.#clock, this.#read) >= this.#options.freshMs) {
+    // Both clocks are read once: this is asked several times for each request.
+    const now = instant(this.#clock);
+    if (this.#read === undefined || elapsedUntil(now, this.#read) >= this.#options.freshMs) {
       return 'this pod has not read the revocation feed lately';
     }
-    if (this.#heartbeat === undefined || elapsed(this.#clock, this.#heartbeat) >= this.#options.silentMs) {
+    if (this.#heartbeat === undefined || elapsedUntil(now, this.#heartbeat) >= this.#options.silentMs) {
       return 'this pod could not tell the others lately that it is alive';
     }
     return undefined;

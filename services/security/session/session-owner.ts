@@ -9,7 +9,7 @@ import { counts } from '../metrics.ts';
 import type { TravellingSession } from '../peer/peers.ts';
 import { type Found, findElsewhere } from './find-elsewhere.ts';
 import type { Held } from './held-sessions.ts';
-import { located } from './located.ts';
+import { type Asked, located } from './located.ts';
 import { OpenedMessages, repeatMs } from './opened-messages.ts';
 import type { Persister } from './persister.ts';
 import { handleOf, newestOf, type SessionRecord } from './record.ts';
@@ -34,6 +34,8 @@ const graceMs = 100;
  * however slow look-ups are, there is room for those whose sessions are held.
  */
 const maxWaiting = 512;
+/** Milliseconds to within which the time of the last use is known. */
+const seenMs = 1000;
 
 /** The sessions of one pod: mints, holds, finds, gives away. */
 export class SessionOwner implements Sessions {
@@ -73,15 +75,20 @@ export class SessionOwner implements Sessions {
     }
   }
 
+  known(id: string, asked?: Asked): SessionRecord | undefined {
+    const held = this.#deps.held.get(id);
+    const nowMs = this.#deps.now();
+    if (held === undefined || held.record.expiresAtMs <= nowMs) return undefined;
+    this.#deps.feed.assertFresh();
+    const record = this.#admit(held, nowMs);
+    if (asked) located.add(`${asked} held`);
+    return record;
+  }
+
   async get(id: string, options: GetOptions = {}): Promise<SessionRecord> {
     const { feed, clock } = this.#deps;
-    const held = this.#deps.held.get(id);
-    if (held !== undefined && held.record.expiresAtMs > this.#deps.now()) {
-      feed.assertFresh();
-      const record = this.#admit(held);
-      if (options.asked) located.add(`${options.asked} held`);
-      return record;
-    }
+    const known = this.known(id, options.asked);
+    if (known !== undefined) return known;
     checkMac(id, this.#deps.macKeys());
     feed.assertFresh();
     if (this.#waiting >= maxWaiting) {
@@ -109,12 +116,14 @@ export class SessionOwner implements Sessions {
 
   held(id: string): SessionRecord {
     const held = this.#deps.held.get(id);
-    if (held === undefined || held.record.expiresAtMs <= this.#deps.now()) {
+    const nowMs = this.#deps.now();
+    if (held === undefined || held.record.expiresAtMs <= nowMs) {
       located.add('streamed not_held');
       throw new SallyportError('NOT_HELD');
     }
     this.#deps.feed.assertFresh();
-    const record = this.#admit(held);
+    const record = this.#admit(held, nowMs);
+    this.#used(held, nowMs);
     located.add('streamed held');
     return record;
   }
@@ -148,9 +157,14 @@ export class SessionOwner implements Sessions {
 
   touch(record: SessionRecord): void {
     const held = this.#deps.held.get(record.id);
-    if (held === undefined) return;
-    held.seenMs = this.#deps.now();
-    this.#deps.onSeen?.(handleOf(record.id), held.seenMs);
+    if (held !== undefined) this.#used(held, this.#deps.now());
+  }
+
+  /** Once a second is enough: what becomes of it is told in half minutes. */
+  #used(held: Held, nowMs: number): void {
+    if (Math.abs(nowMs - held.seenMs) < seenMs) return;
+    held.seenMs = nowMs;
+    this.#deps.onSeen?.(handleOf(held.record.id), nowMs);
   }
 
   /**
@@ -337,9 +351,9 @@ export class SessionOwner implements Sessions {
   }
 
   /** Once per entry of the feed, not once per request. */
-  #admit(held: Held): SessionRecord {
+  #admit(held: Held, nowMs = this.#deps.now()): SessionRecord {
     const { position } = this.#deps.feed;
-    if (held.checkedAt !== position || held.record.expiresAtMs <= this.#deps.now()) {
+    if (held.checkedAt !== position || held.record.expiresAtMs <= nowMs) {
       try {
         checkLive(held.record, this.#deps);
       } catch (error) {

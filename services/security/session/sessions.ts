@@ -47,12 +47,14 @@ export interface Sessions {
    * @throws SESSION_UNKNOWN, SESSION_EXPIRED, SESSION_REVOKED, STALE, UNAVAILABLE (cannot tell at present)
    */
   get(id: string, options?: GetOptions): Promise<SessionRecord>;
-  /** The session if this pod holds it; as `get`, else NOT_HELD. Never waits. */
+  /** As `get`, at once; undefined if this pod does not hold it. */
+  known(id: string, asked?: Asked): SessionRecord | undefined;
+  /** The session if this pod holds it, which counts as a use; as `get`, else NOT_HELD. Never waits. */
   held(id: string): SessionRecord;
   /** Moves its end; never to an earlier time. */
   renew(record: SessionRecord, expiresAtMs: number): Promise<SessionRecord>;
   /** Ends it everywhere, through the feed. Returns the entry's position. */
   end(record: SessionRecord, reason: string, wait: RevokeWait, held?: CallOptions): Promise<number>;
-  /** It was used just now. */
+  /** It was used just now; known to within a second. */
   touch(record: SessionRecord): void;
 }

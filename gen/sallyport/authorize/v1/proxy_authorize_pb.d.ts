@@ -313,11 +313,46 @@ export declare type Grant = Message<"sallyport.authorize.v1.Grant"> & {
 export declare const GrantSchema: GenMessage<Grant>;
 
 /**
- * One question on a stream.
+ * Questions on a stream: one, or several in `questions`.
  *
  * @generated from message sallyport.authorize.v1.AuthorizeStreamRequest
  */
 export declare type AuthorizeStreamRequest = Message<"sallyport.authorize.v1.AuthorizeStreamRequest"> & {
+  /**
+   * Number of the question, repeated in its answer.
+   *
+   * @generated from field: uint64 id = 1;
+   */
+  id: bigint;
+
+  /**
+   * The question; absent when they stand in `questions`.
+   *
+   * @generated from field: sallyport.authorize.v1.AuthorizeRequest request = 2;
+   */
+  request?: AuthorizeRequest | undefined;
+
+  /**
+   * Questions that were asked at about the same time: what waits while a message is on
+   * its way goes in the next one together, which costs a fraction.
+   *
+   * @generated from field: repeated sallyport.authorize.v1.AuthorizeQuestion questions = 3;
+   */
+  questions: AuthorizeQuestion[];
+};
+
+/**
+ * Describes the message sallyport.authorize.v1.AuthorizeStreamRequest.
+ * Use `create(AuthorizeStreamRequestSchema)` to create a new message.
+ */
+export declare const AuthorizeStreamRequestSchema: GenMessage<AuthorizeStreamRequest>;
+
+/**
+ * One question of several.
+ *
+ * @generated from message sallyport.authorize.v1.AuthorizeQuestion
+ */
+export declare type AuthorizeQuestion = Message<"sallyport.authorize.v1.AuthorizeQuestion"> & {
   /**
    * Number of the question, repeated in its answer.
    *
@@ -334,13 +369,14 @@ export declare type AuthorizeStreamRequest = Message<"sallyport.authorize.v1.Aut
 };
 
 /**
- * Describes the message sallyport.authorize.v1.AuthorizeStreamRequest.
- * Use `create(AuthorizeStreamRequestSchema)` to create a new message.
+ * Describes the message sallyport.authorize.v1.AuthorizeQuestion.
+ * Use `create(AuthorizeQuestionSchema)` to create a new message.
  */
-export declare const AuthorizeStreamRequestSchema: GenMessage<AuthorizeStreamRequest>;
+export declare const AuthorizeQuestionSchema: GenMessage<AuthorizeQuestion>;
 
 /**
- * One answer on a stream.
+ * Answers on a stream: one, or several in `answers`. In no order; those to the questions
+ * of one message may come in several.
  *
  * @generated from message sallyport.authorize.v1.AuthorizeStreamResponse
  */
@@ -353,7 +389,7 @@ export declare type AuthorizeStreamResponse = Message<"sallyport.authorize.v1.Au
   id: bigint;
 
   /**
-   * The answer.
+   * The answer to a question that stood alone.
    *
    * @generated from oneof sallyport.authorize.v1.AuthorizeStreamResponse.result
    */
@@ -381,6 +417,13 @@ export declare type AuthorizeStreamResponse = Message<"sallyport.authorize.v1.Au
    * @generated from field: string pod = 4;
    */
   pod: string;
+
+  /**
+   * Answers to what stood in `questions`.
+   *
+   * @generated from field: repeated sallyport.authorize.v1.AuthorizeAnswer answers = 5;
+   */
+  answers: AuthorizeAnswer[];
 };
 
 /**
@@ -388,6 +431,49 @@ export declare type AuthorizeStreamResponse = Message<"sallyport.authorize.v1.Au
  * Use `create(AuthorizeStreamResponseSchema)` to create a new message.
  */
 export declare const AuthorizeStreamResponseSchema: GenMessage<AuthorizeStreamResponse>;
+
+/**
+ * One answer of several.
+ *
+ * @generated from message sallyport.authorize.v1.AuthorizeAnswer
+ */
+export declare type AuthorizeAnswer = Message<"sallyport.authorize.v1.AuthorizeAnswer"> & {
+  /**
+   * Number of the question.
+   *
+   * @generated from field: uint64 id = 1;
+   */
+  id: bigint;
+
+  /**
+   * The answer.
+   *
+   * @generated from oneof sallyport.authorize.v1.AuthorizeAnswer.result
+   */
+  result: {
+    /**
+     * A decision.
+     *
+     * @generated from field: sallyport.authorize.v1.AuthorizeResponse response = 2;
+     */
+    value: AuthorizeResponse;
+    case: "response";
+  } | {
+    /**
+     * Reason from the registry of error codes, for example "NOT_HELD".
+     *
+     * @generated from field: string error_reason = 3;
+     */
+    value: string;
+    case: "errorReason";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message sallyport.authorize.v1.AuthorizeAnswer.
+ * Use `create(AuthorizeAnswerSchema)` to create a new message.
+ */
+export declare const AuthorizeAnswerSchema: GenMessage<AuthorizeAnswer>;
 
 /**
  * What a proxy says on a Watch.
@@ -721,8 +807,8 @@ export declare const ProxyAuthorize: GenService<{
     output: typeof AuthorizeResponseSchema;
   },
   /**
-   * AuthorizeStream carries many decisions at once, addressed to one pod; what the pod
-   * does not hold is answered NOT_HELD and goes back to Authorize.
+   * AuthorizeStream carries many decisions at once, addressed to one pod, several in a
+   * message; what the pod does not hold is answered NOT_HELD and goes back to Authorize.
    *
    * @generated from rpc sallyport.authorize.v1.ProxyAuthorize.AuthorizeStream
    */

@@ -46,7 +46,7 @@ export function adaptToGrpc(route: Route, options: AdapterOptions): GrpcHandler 
     route.quickRead?.(bounded(bytes)) ?? readRequest(input, bounded(bytes));
   const write = (response: Made): Buffer => {
     const bytes = response instanceof Encoded ? response.bytes : toBinary(output, response, writeOptions);
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   };
   const open = (
     grpc: ServerReadableStream<Buffer, Buffer> | ServerWritableStream<Buffer, Buffer>,

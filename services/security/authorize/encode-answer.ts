@@ -70,12 +70,24 @@ function sameTerms(a: LeaseTerms, b: LeaseTerms): boolean {
   );
 }
 
+/** By the pieces that are kept: as long as they are the same, so is what they make together. */
+const keptResponses = new WeakMap<
+  Uint8Array,
+  { readonly grant: Uint8Array; readonly response: ResponseBytes }
+>();
+type ResponseBytes = Encoded<typeof AuthorizeResponseSchema>;
+
 /** The response to Authorize. */
-export function encodeResponse({ grant, lease }: AnswerBytes): Encoded<typeof AuthorizeResponseSchema> {
+export function encodeResponse({ grant, lease }: AnswerBytes): ResponseBytes {
+  const kept = keptResponses.get(lease);
+  if (kept !== undefined && kept.grant === grant) return kept.response;
   const bytes = Buffer.allocUnsafe(grant.length + lease.length);
   bytes.set(grant, 0);
   bytes.set(lease, grant.length);
-  return new Encoded(AuthorizeResponseSchema, bytes);
+  const response = new Encoded(AuthorizeResponseSchema, bytes);
+  // Without a lease there is nothing that stands for the session.
+  if (lease !== none) keptResponses.set(lease, { grant, response });
+  return response;
 }
 
 const lengthOf = (field: number): number => (field << 3) | 2;

@@ -4,10 +4,11 @@
  */
 import { discoverDrills } from './discover.ts';
 import { figuresOf } from './figures.ts';
+import { KeptRows } from './kept-rows.ts';
 import { type DrillOptions, drillOptions, UsageError, usage } from './options.ts';
 import { runDrills, select } from './run-drills.ts';
 import { figuresTable, shortTable } from './table.ts';
-import { writeResult } from './write-result.ts';
+import { commitHere, writeResult } from './write-result.ts';
 
 const options = parsed();
 const progress = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -22,7 +23,15 @@ if (options.list) {
 } else {
   const interrupt = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupt.abort());
-  const { rows, errors } = await runDrills(selected, options, { signal: interrupt.signal, progress });
+  const kept =
+    options.keep === undefined
+      ? undefined
+      : new KeptRows(options.keep, { commit: commitHere(), size: JSON.stringify(options.size) });
+  const { rows, errors } = await runDrills(selected, options, {
+    signal: interrupt.signal,
+    progress,
+    ...(kept && { kept }),
+  });
   for (const error of errors) progress(`✗ ${error}`);
   const figures = figuresOf(rows);
   const ok =

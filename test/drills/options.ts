@@ -11,6 +11,8 @@ export interface DrillOptions {
   readonly json: boolean;
   readonly write: boolean;
   readonly list: boolean;
+  /** File of rows that are finished. */
+  readonly keep: string | undefined;
   readonly size: LoadSize;
 }
 
@@ -18,7 +20,7 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-export const usage = `npm run drills [-- NAMES] [--seeds N] [--seed S] [--short] [--functional] [--json] [--write]
+export const usage = `npm run drills [-- NAMES] [--seeds N] [--seed S] [--short] [--functional] [--keep FILE] [--json] [--write]
 
 Breaks a mesh of its own in one way after the other, under load from real SDK devices; see test/drills/README.md.
 NAMES are words: only drills and failures whose names contain one of them.
@@ -29,12 +31,15 @@ NAMES are words: only drills and failures whose names contain one of them.
   --short         only the failures of the short form, as \`npm test\` runs it
   --functional    stalls do not decide, as on a machine that has other things to do
   --list          names drills and failures, and runs nothing
+  --keep FILE     adds each finished row to FILE, and runs no row again that it has of this commit and load:
+                  so an interrupted run goes on
   --json          the last line is {"name","ok","figures","rows",…}
   --write         keeps the result in docs/drills/ and the README's table
 Examples:
   npm run drills -- 'SIGKILL a security pod'
   npm run drills -- kill hang --seeds 5 --write
-  npm run drills -- SIGSTOP --seed 7 --json`;
+  npm run drills -- SIGSTOP --seed 7 --json
+  npm run drills -- --seeds 5 --keep drills.log --json --write`;
 
 /** @throws UsageError */
 export function drillOptions(argv: readonly string[]): DrillOptions | undefined {
@@ -57,6 +62,7 @@ export function drillOptions(argv: readonly string[]): DrillOptions | undefined 
     json: values.json,
     write: values.write,
     list: values.list,
+    keep: values.keep,
     size: {
       devices,
       perSecond: number('--rate', values.rate, 1, 10_000),
@@ -82,6 +88,7 @@ function parse(argv: readonly string[]) {
       short: { type: 'boolean', default: false },
       functional: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
+      keep: { type: 'string' },
       json: { type: 'boolean', default: false },
       write: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },

@@ -6,20 +6,23 @@ import { type Row, rowOf } from './row.ts';
 import type { RowFigure } from './row-figure.ts';
 import type { Stand } from './stand.ts';
 
-/** Load before anything is broken, from which it is learnt what is normal; and after all serves again. */
-const calmMs = 3000;
-const settleMs = 2000;
+/** Load before anything is broken, from which it is learnt what is normal: at first, and when much is known already. */
+const firstCalmMs = 3000;
+const calmMs = 1000;
+/** Load after all serves again. */
+const settleMs = 1000;
 /** For everything to serve again: a database node that must fetch a copy takes its time on a starved machine. */
 const upMs = 120_000;
 
 /** Brings one failure about on a mesh under load, and tells what the load saw. */
 export async function runDrill(
-  { mesh, network, load }: Stand,
+  stand: Stand,
   drill: Drill,
   failure: Failure,
   seed: number,
   o: { readonly signal: AbortSignal; readonly progress: (line: string) => void },
 ): Promise<Row> {
+  const { mesh, network, load } = stand;
   const began = performance.now();
   const random = seededRandom(seed);
   const errors: string[] = [];
@@ -68,7 +71,8 @@ export async function runDrill(
     o.progress(
       `  ${failure.name}, seed ${seed}: ${victims.map(({ pod, part }) => `${pod} ${part}`).join(', ')}`,
     );
-    await watch(calmMs);
+    await watch(stand.drills === 0 ? firstCalmMs : calmMs);
+    stand.drills += 1;
     await attempt('a step failed', steps);
   } finally {
     for (const run of undo.toReversed()) await attempt('not undone', run);

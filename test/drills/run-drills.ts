@@ -1,4 +1,5 @@
 import type { Drill, Failure } from './drill.ts';
+import type { KeptRows } from './kept-rows.ts';
 import type { DrillOptions } from './options.ts';
 import type { Row } from './row.ts';
 import { runDrill } from './run-drill.ts';
@@ -31,12 +32,12 @@ export function select(drills: readonly Drill[], options: Pick<DrillOptions, 'wo
 
 /**
  * Runs them all with every seed. Drills that want the same mesh share one; after one that has not got whole again
- * there is a new one. `errors` is why rows are missing.
+ * there is a new one. Rows that are `kept` are taken as they are. `errors` is why rows are missing.
  */
 export async function runDrills(
   selected: readonly Selected[],
   { seeds, size }: Pick<DrillOptions, 'seeds' | 'size'>,
-  o: { readonly signal: AbortSignal; readonly progress: (line: string) => void },
+  o: { readonly signal: AbortSignal; readonly progress: (line: string) => void; readonly kept?: KeptRows },
 ): Promise<{ rows: Row[]; errors: string[] }> {
   const rows: Row[] = [];
   const errors: string[] = [];
@@ -46,6 +47,19 @@ export async function runDrills(
     stand = undefined;
     await left?.of.close();
   };
+  const begun = performance.now();
+  const all = selected.flatMap(({ failures }) =>
+    failures.flatMap(({ name }) => seeds.map((seed) => o.kept?.find(name, seed) !== undefined)),
+  );
+  const count = all.filter((isKept) => !isKept).length;
+  if (count < all.length) o.progress(`${all.length - count} rows are kept from an earlier run`);
+  let done = 0;
+  const tellProgress = (): void => {
+    done += 1;
+    const minutes = (performance.now() - begun) / 60_000;
+    const left = Math.ceil((minutes / done) * (count - done));
+    o.progress(`  ${done} of ${count} rows in ${Math.ceil(minutes)} min, about ${left} min to go`);
+  };
   try {
     for (const { drill, failures } of selected) {
       o.progress(`${drill.name}: ${drill.about}`);
@@ -53,11 +67,17 @@ export async function runDrills(
       for (const failure of failures) {
         for (const seed of seeds) {
           o.signal.throwIfAborted();
+          const earlier = o.kept?.find(failure.name, seed);
+          if (earlier !== undefined) {
+            rows.push(earlier);
+            continue;
+          }
           try {
             if (stand !== undefined && stand.key !== key) await leave();
             stand ??= { key, of: await startStand(drill, size, seed, o.progress) };
             const row = await runDrill(stand.of, drill, failure, seed, o);
             rows.push(row);
+            o.kept?.add(row);
             for (const line of rowLines(row)) o.progress(line);
             if (!row.held) await leave();
           } catch (error) {
@@ -67,6 +87,7 @@ export async function runDrills(
             o.progress(`  ✗ ${why}`);
             await leave();
           }
+          tellProgress();
         }
       }
     }

@@ -27,6 +27,8 @@ export interface Stand {
   /** Between its hosts, if they are namespaces. */
   readonly network: Network | undefined;
   readonly load: Load;
+  /** That have been run on it. */
+  drills: number;
   close(): Promise<void>;
 }
 
@@ -67,6 +69,7 @@ export async function startStand(
       mesh,
       network,
       load,
+      drills: 0,
       close: async () => {
         await load
           .close()

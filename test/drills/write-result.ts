@@ -23,7 +23,7 @@ interface Result {
 export function writeResult(rows: readonly Row[], progress: (line: string) => void): void {
   const result: Result = {
     date: new Date(systemClock.now()).toISOString().slice(0, 10),
-    commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim(),
+    commit: commitHere(),
     machine: `${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB`,
     seeds: [...new Set(rows.map(({ seed }) => seed))],
     rows,
@@ -48,6 +48,10 @@ export function writeResult(rows: readonly Row[], progress: (line: string) => vo
   );
   progress('wrote docs/drills/ and the table in README.md');
 }
+
+/** @throws where there is no git, or no repository */
+export const commitHere = (): string =>
+  execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim();
 
 const made = ({ date, commit, machine, seeds, rows }: Result): string =>
   `${date}, commit ${commit}, ${machine}, seeds ${seeds.join(', ')}; ` +

@@ -13,6 +13,8 @@ export interface RunOptions {
   /** Upper bound of the whole run in ms. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** Folder to run in; default: this process's. */
+  readonly cwd?: string | undefined;
   /** Gets every line of standard output as it comes. */
   readonly onLine?: ((line: string) => void) | undefined;
 }
@@ -29,7 +31,7 @@ export interface RunResult {
 /** Runs a program to its end, bounded in time and in kept output. Rejects only with ABORTED. */
 export async function run(file: string, args: readonly string[], o: RunOptions): Promise<RunResult> {
   throwIfAborted(o.signal);
-  const child = spawn(file, args, { env: { ...o.env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(file, args, { cwd: o.cwd, env: { ...o.env }, stdio: ['ignore', 'pipe', 'pipe'] });
   const stdout = collect(child.stdout, o.onLine);
   const stderr = collect(child.stderr);
 

@@ -7,10 +7,10 @@ import { publicTls } from '#compose/topology/paths.ts';
 import { podsOf } from '#compose/topology/query.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { activationFor, demoPassword, type OwnMesh } from '#test/mesh.ts';
+import { findChromium } from '../../tools/chromium.ts';
 import { type Bench, blocks, outputOf } from '../bench.ts';
 import type { Suite } from '../figures.ts';
 import { startProgram } from '../program.ts';
-import { findChromium } from '../tools/chromium.ts';
 import { type Outcome, servePages } from './web-server.ts';
 
 const pageMs = 60_000;

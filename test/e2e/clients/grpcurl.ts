@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readActivation } from '#sdk/enroll.ts';
+import { goTool } from '../../tools/go-tool.ts';
 import { type Bench, blocks, logIn, outputOf, runScript } from '../bench.ts';
 import type { Suite } from '../figures.ts';
-import { goTool } from '../tools/go-tool.ts';
 
 /** An operator at a security sidecar, by certificate and reflection. */
 export const grpcurlSuite = (bench: Bench): Suite => ({

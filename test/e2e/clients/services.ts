@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { findGo, goTool } from '../../tools/go-tool.ts';
+import { pythonPackages } from '../../tools/python-packages.ts';
 import { type Bench, blocks, logIn, outputOf, runScript } from '../bench.ts';
 import type { Check, Suite } from '../figures.ts';
-import { findGo, goTool } from '../tools/go-tool.ts';
-import { pythonPackages } from '../tools/python-packages.ts';
 
 /** Go may compile all of gRPC first. */
 const buildMs = 9 * 60_000;

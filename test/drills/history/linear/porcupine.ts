@@ -5,8 +5,8 @@ import { isExecutable } from '#compose/parts/executables.ts';
 import type { PartsOptions } from '#compose/parts/options.ts';
 import { run } from '#compose/parts/run.ts';
 import { withTempFolder } from '#compose/parts/temp-folder.ts';
-import { assertFetched, cachedFolder } from '../../../e2e/tools/cached-folder.ts';
-import { findGo } from '../../../e2e/tools/go-tool.ts';
+import { assertFetched, cachedFolder } from '../../../tools/cached-folder.ts';
+import { findGo } from '../../../tools/go-tool.ts';
 
 const source = join(import.meta.dirname, 'porcupine');
 const buildMs = 9 * 60_000;

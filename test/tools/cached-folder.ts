@@ -20,7 +20,7 @@ export interface CachedFolder {
  * @throws PartsError when it cannot be had
  */
 export async function cachedFolder(tool: CachedFolder, o: PartsOptions): Promise<string> {
-  const dir = join(cacheDirOf(o), 'e2e', `${tool.name}-${PLATFORM_KEY}`);
+  const dir = join(cacheDirOf(o), 'tools', `${tool.name}-${PLATFORM_KEY}`);
   const good = async (): Promise<boolean> => isComplete(dir) && (await tool.works(dir));
   if (await good()) return dir;
   return withLock(`${dir}.lock`, `fetching ${tool.name}`, o, async () => {

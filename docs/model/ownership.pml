@@ -41,7 +41,7 @@ byte incarnation[PODS];
 byte counter[PODS];
 byte starts;
 byte attaches;
-int given;              /* epochs, as bits */
+int given;              /* epochs, as bits: (STARTS + 3) * ATTACHES must be at most 31 */
 #define epoch(p) (incarnation[p] * ATTACHES + counter[p])
 #define over(v) (late && (v) < 2)
 
@@ -97,6 +97,10 @@ inline conclude(who) {
 }
 
 proctype pod(byte p) {
+#ifdef EPOCHS
+/* Epochs and restarts are bounded, and nothing else happens: having used them up is no deadlock. */
+end:
+#endif
   do
   /* ---- opening, renewing: session-owner.ts, persister.ts ----------------------------------------------------- */
   :: d_step { up[p] && known == 0 && row == 0 && held[1 - p] == 0 ->
@@ -219,6 +223,9 @@ proctype pod(byte p) {
 init {
   d_step { up[0] = true; up[1] = true; incarnation[1] = 1 }
   atomic { run pod(0); run pod(1) }
+#ifdef EPOCHS
+end:
+#endif
   do
 #ifndef ENDS_UNDER_WAY
   /* It does not run out within the two seconds of a look-up; see README.md. */

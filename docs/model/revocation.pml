@@ -9,7 +9,7 @@
  * time has no end, and the states are finite. README.md says what each step is in the code, and what is left out.
  *
  * Switches: LOGIN (the session is opened while all this happens, else it is in the database), POD_CRASH,
- * PROXY_CRASH, REMAKE (watches break and are made anew), and one for each mutation: see mutations.ts.
+ * PROXY_CRASH, REMAKE (watches break and are made anew), and one for each mutation: see test/model/models.ts.
  */
 #ifndef PODS
 #define PODS 2
@@ -267,6 +267,9 @@ proctype pod(byte p) {
       printf("pod %d commits the revocation, the session not being open yet\n", p);
       revoke = 1; feed = ENTRY; settle = FRESH + LEASE }
 #endif
+    :: d_step { revoke == 1 && p == 0 && pos[p] < ENTRY ->
+      printf("pod %d counts its own entry\n", p);
+      apply(p, ENTRY) }
     :: d_step { revoke == 1 && p == 0 ->
       printf("pod %d looks who the members are\n", p);
       revoke = 2; waitFor = 0;

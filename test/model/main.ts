@@ -23,13 +23,19 @@ if (options.list) {
     await search(options, interrupt.signal);
   } catch (error) {
     if (!(error instanceof PartsError)) throw error;
+    if (error.code === 'ABORTED') {
+      progress('interrupted');
+      if (options.json)
+        print(JSON.stringify({ name: 'model', ok: false, figures: [], errors: ['interrupted'] }));
+      process.exit(130);
+    }
     const { code, message, hint, tried } = error;
     process.stderr.write(
       `error ${code}: ${message}\n${tried.map((line) => `  ${line}\n`).join('')}hint: ${hint}\n`,
     );
     if (options.json)
       print(JSON.stringify({ name: 'model', ok: false, figures: [], error: { code, message, hint } }));
-    process.exitCode = interrupt.signal.aborted ? 130 : 1;
+    process.exitCode = 1;
   }
 }
 

@@ -2,7 +2,8 @@ import { SallyportError } from '#core/errors/error.ts';
 import { labelled, lp, u16 } from './bytes.ts';
 import { labels, zeroNonce } from './constants.ts';
 import type { ChannelCrypto } from './crypto.ts';
-import { type HpkeRecipient, hpkeOpen, hpkeSeal } from './hpke.ts';
+import { hpkeSeal } from './hpke.ts';
+import { type HpkeRecipient, hpkeOpen } from './hpke-open.ts';
 
 /** Names the server key that a message is sealed to. */
 export interface KeyName {
@@ -47,7 +48,7 @@ export async function openEnroll(
   recipient: HpkeRecipient,
   sealed: KeyName & { enc: Uint8Array; ciphertext: Uint8Array },
 ): Promise<{ plaintext: Uint8Array } & EnrolSecrets> {
-  const opened = await hpkeOpen(
+  const opened = hpkeOpen(
     recipient,
     { enc: sealed.enc, info: enrollInfo(sealed) },
     sealed.ciphertext,

@@ -7,7 +7,8 @@ import { acceptAttach, beginAttach, completeAttach } from './attach.ts';
 import { utf8 } from './bytes.ts';
 import { hex } from './crypto.contract.ts';
 import { openEnroll, openEnrollReply, sealEnroll, sealEnrollReply } from './enroll.ts';
-import { generateHpkeKeyPair, importRecipient } from './hpke.ts';
+import { generateHpkeKeyPair } from './hpke.ts';
+import { importRecipient } from './hpke-open.ts';
 import { nobleCrypto } from './noble-crypto.ts';
 import {
   agreeSession,
@@ -39,7 +40,7 @@ function flip(bytes: Uint8Array, at: number): Uint8Array {
 
 async function serverKey() {
   const pair = await generateHpkeKeyPair(1);
-  return { name: { suite: 1, keyId: 'k1' }, pair, recipient: await importRecipient(1, pair) };
+  return { name: { suite: 1, keyId: 'k1' }, pair, recipient: importRecipient(channelCrypto, 1, pair) };
 }
 
 describe('enroll', () => {

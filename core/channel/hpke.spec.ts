@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { SallyportError } from '#core/errors/error.ts';
+import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
 import { utf8 } from './bytes.ts';
 import { hex, unhex } from './crypto.contract.ts';
-import { generateHpkeKeyPair, hpkeOpen, hpkeSeal, importRecipient } from './hpke.ts';
+import { generateHpkeKeyPair, hpkeSeal } from './hpke.ts';
+import { hpkeOpen, importRecipient } from './hpke-open.ts';
 import { nobleCrypto } from './noble-crypto.ts';
 
 const info = unhex('4f6465206f6e2061204772656369616e2055726e');
@@ -67,30 +69,38 @@ describe('hpke', () => {
         plaintext,
       );
       assert.equal(hex(sealed.ciphertext), hex(expected));
-      const recipient = await importRecipient(1, {
-        publicKey: unhex(vector.pkRm),
-        secretKey: unhex(vector.skRm),
-      });
-      const opened = await hpkeOpen(recipient, { enc: sealed.enc, info, ...psk }, sealed.ciphertext, exports);
-      assert.equal(hex(opened.plaintext), hex(plaintext));
-      assert.deepEqual(opened.exported.map(hex), vector.exported);
+      const keys = { publicKey: unhex(vector.pkRm), secretKey: unhex(vector.skRm) };
+      for (const crypto of [nobleCrypto, channelCrypto]) {
+        const recipient = importRecipient(crypto, 1, keys);
+        const opened = hpkeOpen(recipient, { enc: sealed.enc, info, ...psk }, sealed.ciphertext, exports);
+        assert.equal(hex(opened.plaintext), hex(plaintext));
+        assert.deepEqual(opened.exported.map(hex), vector.exported);
+      }
     });
   }
 
   it('refuses other suites, damaged keys and a zero share', async () => {
     const pair = await generateHpkeKeyPair(1);
     await assert.rejects(generateHpkeKeyPair(2), refused('UNKNOWN_SUITE'));
-    await assert.rejects(importRecipient(1, { ...pair, secretKey: new Uint8Array(5) }), refused('MALFORMED'));
+    assert.throws(() => importRecipient(nobleCrypto, 2, pair), refused('UNKNOWN_SUITE'));
+    const damaged = { ...pair, secretKey: new Uint8Array(5) };
+    assert.throws(() => importRecipient(nobleCrypto, 1, damaged), refused('MALFORMED'));
     const to = { suite: 1, publicKey: new Uint8Array(31), info };
     await assert.rejects(hpkeSeal(to, plaintext, []), refused('MALFORMED'));
-    const recipient = await importRecipient(1, pair);
-    const zero = { enc: new Uint8Array(32), info };
-    await assert.rejects(hpkeOpen(recipient, zero, new Uint8Array(32), []), refused('UNSEALABLE'));
+    for (const crypto of [nobleCrypto, channelCrypto]) {
+      const recipient = importRecipient(crypto, 1, pair);
+      for (const enc of [new Uint8Array(32), new Uint8Array(31)]) {
+        assert.throws(
+          () => hpkeOpen(recipient, { enc, info }, new Uint8Array(32), []),
+          refused('UNSEALABLE'),
+        );
+      }
+    }
   });
 
   it('ties a message to its info and psk', async () => {
     const pair = await generateHpkeKeyPair(1);
-    const recipient = await importRecipient(1, pair);
+    const recipient = importRecipient(nobleCrypto, 1, pair);
     const psk = { key: nobleCrypto.randomBytes(32), id: utf8('who') };
     const sealed = await hpkeSeal({ suite: 1, publicKey: pair.publicKey, info, psk }, plaintext, []);
     const wrong = [
@@ -98,10 +108,11 @@ describe('hpke', () => {
       { info: utf8('other'), psk },
       { info, psk: { ...psk, key: nobleCrypto.randomBytes(32) } },
       { info, psk: { ...psk, id: utf8('somebody else') } },
+      { info, psk: { ...psk, key: psk.key.subarray(1) } },
     ];
     for (const to of wrong) {
-      await assert.rejects(
-        hpkeOpen(recipient, { enc: sealed.enc, ...to }, sealed.ciphertext, []),
+      assert.throws(
+        () => hpkeOpen(recipient, { enc: sealed.enc, ...to }, sealed.ciphertext, []),
         refused('UNSEALABLE'),
       );
     }

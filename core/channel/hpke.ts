@@ -10,15 +10,6 @@ export interface HpkeKeyPair {
   secretKey: Uint8Array;
 }
 
-/** A server key made ready for use once, since importing costs as much as opening. */
-export interface HpkeRecipient {
-  readonly suite: number;
-  readonly keys: KemKeyPair;
-}
-
-/** The runtime's own key objects (WebCrypto). */
-type KemKeyPair = Awaited<ReturnType<CipherSuite['kem']['generateKeyPair']>>;
-
 /** Pre-shared key mode (RFC 9180 section 5.1.2): who does not know `key` can neither seal nor open. */
 export interface HpkePsk {
   /** At least 32 bytes. */
@@ -61,18 +52,6 @@ export async function generateHpkeKeyPair(suite: number): Promise<HpkeKeyPair> {
   };
 }
 
-/** Makes a server key ready to open messages. Throws UNKNOWN_SUITE, and MALFORMED for a damaged key. */
-export async function importRecipient(suite: number, pair: HpkeKeyPair): Promise<HpkeRecipient> {
-  const { kem } = suiteOf(suite);
-  try {
-    const publicKey = await kem.deserializePublicKey(pair.publicKey);
-    const privateKey = await kem.deserializePrivateKey(pair.secretKey);
-    return { suite, keys: { publicKey, privateKey } };
-  } catch (cause) {
-    throw new SallyportError('MALFORMED', { message: 'this is not an HPKE key pair', cause });
-  }
-}
-
 /**
  * Seals one message to a server key: base mode, or PSK mode when a psk is given; no associated
  * data. Throws UNKNOWN_SUITE, and MALFORMED when the public key or the psk cannot be used.
@@ -101,28 +80,6 @@ export async function hpkeSeal(
     return { enc: new Uint8Array(context.enc), ciphertext, exported: await exportAll(context, exports) };
   } catch (cause) {
     throw new SallyportError('MALFORMED', { message: 'the key to seal to cannot be used', cause });
-  }
-}
-
-/** Opens one message. Throws UNSEALABLE, whatever it was that did not fit. */
-export async function hpkeOpen(
-  recipient: HpkeRecipient,
-  sealed: { enc: Uint8Array; info: Uint8Array; psk?: HpkePsk },
-  ciphertext: Uint8Array,
-  exports: readonly string[],
-): Promise<HpkeOpened> {
-  const suite = suiteOf(recipient.suite);
-  try {
-    const context = await suite.createRecipientContext({
-      recipientKey: recipient.keys,
-      enc: sealed.enc,
-      info: sealed.info,
-      ...(sealed.psk && { psk: sealed.psk }),
-    });
-    const plaintext = new Uint8Array(await context.open(ciphertext));
-    return { plaintext, exported: await exportAll(context, exports) };
-  } catch (cause) {
-    throw new SallyportError('UNSEALABLE', { cause });
   }
 }
 

@@ -3,7 +3,8 @@ import { concat, labelled, lp, u16, utf8, wipe } from './bytes.ts';
 import { keyBytes, labels, zeroNonce } from './constants.ts';
 import type { ChannelCrypto, X25519KeyPair } from './crypto.ts';
 import type { KeyName } from './enroll.ts';
-import { type HpkePsk, type HpkeRecipient, hpkeOpen, hpkeSeal } from './hpke.ts';
+import { type HpkePsk, hpkeSeal } from './hpke.ts';
+import { type HpkeRecipient, hpkeOpen } from './hpke-open.ts';
 
 /** The parts of an OpenSession message that both sides see. */
 export interface OpenMessage extends KeyName {
@@ -92,7 +93,7 @@ export async function openOpenSession(
   message: OpenMessage,
 ): Promise<OpenReceived> {
   const { suite, keyId, routeKey, enc, ciphertext } = message;
-  const opened = await hpkeOpen(
+  const opened = hpkeOpen(
     recipient,
     { enc, info: openInfo(message), psk: pskOf(sharedKey, routeKey) },
     ciphertext,

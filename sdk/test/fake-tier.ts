@@ -4,7 +4,8 @@ import { encodeActivationString } from '../../core/channel/activation-string.ts'
 import { acceptAttach, type TrafficKeys } from '../../core/channel/attach.ts';
 import { suite1 } from '../../core/channel/constants.ts';
 import { openEnroll, sealEnrollReply } from '../../core/channel/enroll.ts';
-import { generateHpkeKeyPair, type HpkeRecipient, importRecipient } from '../../core/channel/hpke.ts';
+import { generateHpkeKeyPair } from '../../core/channel/hpke.ts';
+import { type HpkeRecipient, importRecipient } from '../../core/channel/hpke-open.ts';
 import { nobleCrypto as crypto } from '../../core/channel/noble-crypto.ts';
 import { agreeSession, openOpenSession, sealOpenReply } from '../../core/channel/open-session.ts';
 import { rotatedSharedKey } from '../../core/channel/rotate-shared-key.ts';
@@ -73,7 +74,7 @@ export class FakeTier {
   /** From now on the old server key is unknown. */
   async rotateServerKey(): Promise<void> {
     const pair = await generateHpkeKeyPair(suite1);
-    this.#recipient = await importRecipient(suite1, pair);
+    this.#recipient = importRecipient(crypto, suite1, pair);
     this.#publicKey = pair.publicKey.slice();
     this.#keyId = `key-${crypto.randomBytes(2).join('-')}`;
   }

@@ -14,6 +14,7 @@ import type { GrpcClient } from '#kernel/rpc/grpc-client.ts';
 import { checkRequest } from '#kernel/rpc/validate.ts';
 import { type Backoff, backoff } from '#kernel/time/backoff.ts';
 import type { Clock } from '#kernel/time/clock.ts';
+import { nextTurn } from '#kernel/time/next-turn.ts';
 import { SendQueue } from './send-queue.ts';
 
 export type Question = MessageInitShape<typeof AuthorizeRequestSchema>;
@@ -41,9 +42,6 @@ export interface AuthorizeStreamDeps {
 
 /** Questions in one message at most; the contract allows 256. */
 const maxTogether = 64;
-
-/** Lets what came in with this turn of the event loop be worked on. */
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 interface Open {
   readonly call: ReturnType<AuthorizeStreamDeps['open']>;
@@ -128,7 +126,7 @@ export class AuthorizeStream {
     try {
       for await (const first of open.queue) {
         // What else this turn of the event loop has to ask goes along: frames come in bunches.
-        await turn();
+        await nextTurn();
         // Whoever waited for room too long has asked by route.
         const questions = [first, ...open.queue.take(maxTogether - 1)].filter(({ id }) =>
           this.#waiting.has(id),

@@ -18,7 +18,8 @@ import { concat, utf8 } from '../bytes.ts';
 import type { ChannelCrypto } from '../crypto.ts';
 import { openEnroll, sealEnroll, sealEnrollReply } from '../enroll.ts';
 import { FrameSealer } from '../frame.ts';
-import { type HpkeKeyPair, importRecipient } from '../hpke.ts';
+import type { HpkeKeyPair } from '../hpke.ts';
+import { importRecipient } from '../hpke-open.ts';
 import type { StreamMessage } from '../multiplex/messages.ts';
 import { encodeBatch, encodeStreamMessage } from '../multiplex/stream-codec.ts';
 import { nobleCrypto } from '../noble-crypto.ts';
@@ -60,7 +61,7 @@ const app = { platform: 'android', appId: 'com.example.field', version: '1.2.0' 
 /** Everything of suite 1 once through, reproducibly. */
 export async function makeVectors(): Promise<Vectors> {
   const crypto = scriptedCrypto();
-  const recipient = await importRecipient(1, serverKey);
+  const recipient = importRecipient(crypto, 1, serverKey);
   const identitySeed = crypto.randomBytes(32);
   const code = crypto.randomBytes(16);
   const keys = serverKeyVectors(crypto, identitySeed, code);

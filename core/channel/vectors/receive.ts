@@ -6,7 +6,7 @@ import { decodeActivationString } from '../activation-string.ts';
 import { acceptAttach, completeAttach } from '../attach.ts';
 import { openEnroll, openEnrollReply } from '../enroll.ts';
 import { FrameOpener, FrameSealer, type SealedFrame } from '../frame.ts';
-import { importRecipient } from '../hpke.ts';
+import { importRecipient } from '../hpke-open.ts';
 import { Multiplexer } from '../multiplex/multiplexer.ts';
 import { decodeStreamFrame } from '../multiplex/stream-codec.ts';
 import { nobleCrypto as crypto } from '../noble-crypto.ts';
@@ -62,7 +62,7 @@ export const receivers: Readonly<Record<Step, (given: Given) => Promise<unknown>
       { nowMs: number(given, 'nowMs'), strongestSeen: number(given, 'strongestSeen') },
     );
   },
-  enroll: async (given) => openEnroll(await recipient(given), named(given)),
+  enroll: async (given) => openEnroll(recipient(given), named(given)),
   enrollReply: (given) =>
     openEnrollReply(
       crypto,
@@ -75,7 +75,7 @@ export const receivers: Readonly<Record<Step, (given: Given) => Promise<unknown>
   },
   open: async (given) => {
     const message = { ...named(given), routeKey: text(given, 'routeKey') };
-    const received = await openOpenSession(await recipient(given), bytes(given, 'sharedKey'), message);
+    const received = await openOpenSession(recipient(given), bytes(given, 'sharedKey'), message);
     return agreeSession(crypto, received, bytes(given, 'deviceShare'));
   },
   openReply: (given) =>
@@ -162,7 +162,10 @@ function sessionReply(kind: SessionMessageKind, given: Given): Uint8Array {
 }
 
 function recipient(given: Given): ReturnType<typeof importRecipient> {
-  return importRecipient(1, { publicKey: bytes(given, 'publicKey'), secretKey: bytes(given, 'secretKey') });
+  return importRecipient(crypto, 1, {
+    publicKey: bytes(given, 'publicKey'),
+    secretKey: bytes(given, 'secretKey'),
+  });
 }
 
 function named(given: Given): { suite: number; keyId: string; enc: Uint8Array; ciphertext: Uint8Array } {

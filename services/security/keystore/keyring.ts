@@ -1,7 +1,8 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { wipe } from '#core/channel/bytes.ts';
 import { suite1 } from '#core/channel/constants.ts';
-import { generateHpkeKeyPair, type HpkeRecipient, importRecipient } from '#core/channel/hpke.ts';
+import { generateHpkeKeyPair } from '#core/channel/hpke.ts';
+import { type HpkeRecipient, importRecipient } from '#core/channel/hpke-open.ts';
 import { identityDigest, knownSuites, type SignedKeyList, signKeyList } from '#core/channel/server-keys.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { encodeBase64url } from '#core/ids/base64url.ts';
@@ -192,10 +193,8 @@ export class Keyring {
     const secret = await this.#dataKeys.open(rowName(row), sealed_secret);
     const recipient =
       row.kind === 'hpke'
-        ? await importRecipient(suite1, { publicKey: row.public_key, secretKey: secret })
+        ? importRecipient(channelCrypto, suite1, { publicKey: row.public_key, secretKey: secret })
         : undefined;
-    // The runtime's own key object is enough.
-    if (recipient !== undefined) wipe(secret);
     return { row: rest, secret, recipient };
   }
 

@@ -16,6 +16,7 @@ import type { Db } from '#kernel/db/db.ts';
 import type { Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
+import { nextTurn } from '#kernel/time/next-turn.ts';
 import { consumeActivation } from '../keystore/activations.ts';
 import type { DataKeys } from '../keystore/data-keys.ts';
 import { insertEnrolment } from '../keystore/enrolments.ts';
@@ -48,7 +49,10 @@ export function enroll(deps: EnrollDeps): Handlers<typeof SessionService>['enrol
     if (sealed === undefined) throw new SallyportError('MALFORMED');
     const recipient = await deps.keyring.recipient(sealed.suite, sealed.keyId);
     try {
-      const opened = await deps.handshakes.run(() => openEnroll(recipient, sealed), call.signal);
+      const opened = await deps.handshakes.run(async () => {
+        await nextTurn();
+        return openEnroll(recipient, sealed);
+      }, call.signal);
       try {
         const body = parseInside(EnrollBodySchema, opened.plaintext);
         const reply = await deps.db.tx((trx) => answer(deps, trx, body, sealed, opened), {

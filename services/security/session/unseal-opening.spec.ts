@@ -1,11 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'mocha';
-import {
-  generateHpkeKeyPair,
-  type HpkeKeyPair,
-  type HpkeRecipient,
-  importRecipient,
-} from '#core/channel/hpke.ts';
+import { generateHpkeKeyPair, type HpkeKeyPair } from '#core/channel/hpke.ts';
+import { type HpkeRecipient, importRecipient } from '#core/channel/hpke-open.ts';
 import { sealOpenSession } from '#core/channel/open-session.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import type { ErrorReason } from '#core/errors/registry.ts';
@@ -33,7 +29,7 @@ describe('unsealOpening', () => {
 
   before(async () => {
     pair = await generateHpkeKeyPair(1);
-    recipient = await importRecipient(1, pair);
+    recipient = importRecipient(channelCrypto, 1, pair);
   });
 
   /** A pod that knows one enrolment, or none, and counts its handshakes. */

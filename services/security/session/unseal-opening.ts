@@ -3,6 +3,7 @@ import { SallyportError } from '#core/errors/error.ts';
 import type { Bound } from '#kernel/crypto/bound.ts';
 import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
 import type { Db } from '#kernel/db/db.ts';
+import { nextTurn } from '#kernel/time/next-turn.ts';
 import type { DataKeys } from '../keystore/data-keys.ts';
 import { type Enrolment, findEnrolment } from '../keystore/enrolments.ts';
 import type { Keyring } from '../keystore/keyring.ts';
@@ -65,6 +66,8 @@ async function tryOpen(
   message: OpenMessage,
   recipient: Recipient,
 ): Promise<OpenReceived | undefined> {
+  // It keeps the event loop, on which others are decided about, so each has a turn of its own.
+  await nextTurn();
   try {
     return await openOpenSession(recipient, key, message);
   } catch (error) {

@@ -9,7 +9,7 @@ import type { MeshModel } from '#envoy/model/schema.ts';
 import { writePod } from '#envoy/write/write.ts';
 import type { Pki } from '#kernel/pki/pki.ts';
 import type { Clock } from '#kernel/time/clock.ts';
-import { issueCertificates } from './certificates.ts';
+import { issueCertificates, issueTo } from './certificates.ts';
 import type { NamedProcess } from './orphans.ts';
 import { type ProgramContext, processProgram, sidecarProgram, writeProcessConfig } from './programs.ts';
 import { Supervised } from './supervised.ts';
@@ -102,6 +102,12 @@ export class RunningMesh {
   /** Sees to it that certificates are good for long, and that running sidecars have what is written. */
   async renewCertificates(force = false): Promise<void> {
     await issueCertificates(this.parts.pki, this.topology, force);
+    await this.push();
+  }
+
+  /** The same for some of the pods, which trust the roots of now from then on. */
+  async renewCertificatesOf(pods: readonly Pod[]): Promise<void> {
+    await issueTo(pods, this.parts.pki);
     await this.push();
   }
 

@@ -71,7 +71,7 @@ export class Roots {
   /** All roots to trust, PEM, the signer first. */
   get bundle(): string {
     const { signer, next, old } = this.#state;
-    return [signer.cert, ...(next ? [next.cert] : []), ...old].join('');
+    return [signer.cert, ...(next ? [next.cert] : []), ...old].sort().join('');
   }
 
   /** Step 1. Does nothing when a new root waits already. */

@@ -2,7 +2,8 @@
  * `npm test`: static checks, unit tests, then each integration suite in a process of its own. Ends with
  * one line `N passed, N failed`. A check counts as one test. Stops what it started when interrupted.
  *
- * `npm test -- mesh proxy` runs only the integration suites whose names contain one of the words.
+ * `npm test -- mesh proxy` runs only the suites whose names contain one of the words, long ones too.
+ * `npm run test:long` runs the suites that take minutes each.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, rmSync } from 'node:fs';
@@ -41,12 +42,13 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
-const words = process.argv.slice(2);
+const long = process.argv.includes('--long');
+const words = process.argv.slice(2).filter((word) => word !== '--long');
 const temp = await mkdtemp(join(tmpdir(), 'sallyport-test-'));
 const total: Outcome = { passed: 0, failed: 0 };
 const failures: string[] = [];
 try {
-  if (words.length === 0) {
+  if (words.length === 0 && !long) {
     for (const [name, command] of [
       ['types', ['tsc']],
       ['lint', ['biome', 'check', '.']],
@@ -58,20 +60,31 @@ try {
   }
   // Here, so that no suite's bounds depend on how long a download takes.
   await run('Envoy and MySQL', ['node', 'test/fetch-parts.ts'], oneCheck);
-  const suites = readdirSync('test/integration').filter((file) => file.endsWith('.spec.ts'));
-  for (const suite of suites.sort()) {
-    const name = suite.replace('.spec.ts', '');
-    if (words.length > 0 && !words.some((word) => name.includes(word))) continue;
-    // Without the configuration, whose specs would run too.
-    await mocha(name, ['--no-config', '--timeout', '180000', `test/integration/${suite}`]);
-  }
+  const folders = words.length > 0 ? ['integration', 'long'] : [long ? 'long' : 'integration'];
+  let ran = 0;
+  for (const folder of folders) ran += await suites(join('test', folder));
+  if (ran === 0 && !interrupted) failures.push(`no suite has a name like ${words.join(' or ')}`);
 } finally {
   rmSync(temp, { recursive: true, force: true });
 }
-if (total.passed === 0 && total.failed === 0) total.failed += 1;
+if (failures.length > 0 && total.failed === 0) total.failed += 1;
 if (failures.length > 0) process.stdout.write(`\nWhat failed:\n${failures.join('\n')}\n\n`);
 process.stdout.write(`${total.passed} passed, ${total.failed} failed\n`);
 process.exitCode = interrupted ? 130 : total.failed > 0 ? 1 : 0;
+
+/** Runs all suites of a folder, or those that were asked for; returns how many. */
+async function suites(folder: string): Promise<number> {
+  let ran = 0;
+  const files = readdirSync(folder).filter((file) => file.endsWith('.spec.ts'));
+  for (const file of files.sort()) {
+    const name = file.replace('.spec.ts', '');
+    if (words.length > 0 && !words.some((word) => name.includes(word))) continue;
+    // Without the configuration, whose specs would run too.
+    await mocha(name, ['--no-config', '--timeout', '180000', join(folder, file)]);
+    ran += 1;
+  }
+  return ran;
+}
 
 async function oneCheck(code: number | null): Promise<Outcome> {
   return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };

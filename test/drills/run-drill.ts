@@ -1,5 +1,6 @@
 import { systemClock } from '#kernel/time/system-clock.ts';
 import type { Drill, Failure, StepContext, Victim } from './drill.ts';
+import { judgeHistory } from './judge-history.ts';
 import { cpuPressureUs } from './pressure.ts';
 import { between, seededRandom } from './random.ts';
 import { type Row, rowOf } from './row.ts';
@@ -87,5 +88,15 @@ export async function runDrill(
     const share = (pressure - pressureBefore) / 1e4 / ((performance.now() - began) / 1000);
     notes.push(`something waited for a CPU in ${Math.round(share)} % of the time`);
   }
-  return rowOf({ drill: drill.name, failure, seed, victims, notes, figures }, report, errors);
+  const judged = await judgeHistory(report.history, { env: process.env, ...o });
+  notes.push(`${judged.operations} operations of its history were checked`);
+  const all = {
+    ...report,
+    lost: [...report.lost, ...judged.lost],
+    wrong: [...report.wrong, ...judged.wrong],
+  };
+  return rowOf({ drill: drill.name, failure, seed, victims, notes, figures }, all, [
+    ...errors,
+    ...judged.errors,
+  ]);
 }

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { startScript } from '../../bench/harness/process.ts';
 import { type OwnMesh, ownMesh } from '../mesh.ts';
 import { type Network, openNetwork } from '../netns/network.ts';
@@ -32,7 +35,7 @@ export interface Stand {
   close(): Promise<void>;
 }
 
-export type LoadSize = Omit<LoadOptions, 'stateDir' | 'seed' | 'historyFile'>;
+export type LoadSize = Omit<LoadOptions, 'stateDir' | 'seed' | 'historyDir'>;
 
 /** To open 200 sessions on a starved machine, and to wait for the last request of a drill and its checks. */
 const answerMs = 300_000;
@@ -47,6 +50,7 @@ export async function startStand(
   progress('starting a mesh');
   const network = drill.hosts && (await openNetwork(drill.hosts));
   const ground = await drill.prepare?.();
+  const historyDir = mkdtempSync(join(tmpdir(), 'sp-drill-'));
   let mesh: OwnMesh | undefined;
   const leave = async (): Promise<void> => {
     try {
@@ -54,6 +58,7 @@ export async function startStand(
     } finally {
       await network?.close();
       await ground?.close();
+      rmSync(historyDir, { recursive: true, force: true });
     }
   };
   try {
@@ -64,7 +69,7 @@ export async function startStand(
       progress: (line) => progress(`  mesh: ${line}`),
     });
     progress(`opening sessions on ${size.devices} devices`);
-    const load = await startLoad({ ...size, seed, stateDir: mesh.stateDir });
+    const load = await startLoad({ ...size, seed, stateDir: mesh.stateDir, historyDir });
     return {
       mesh,
       network,

@@ -1,9 +1,11 @@
 import { demoApp } from '#compose/demo/app.ts';
 import { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
+import type { SdkEvent } from '#sdk/events.ts';
 import type { MeshFacts } from '#services/cli/mesh/mesh-of-state.ts';
 import { askSecurity } from '#services/cli/operator.ts';
 import { enrolDevice, type TestDevice } from '#test/mesh-device.ts';
 import type { LoadDevice } from './context.ts';
+import type { Recording } from './recording.ts';
 import type { Trail } from './trail.ts';
 
 /** As many password hashes and handshakes at a time as two cores can use. */
@@ -13,8 +15,13 @@ export interface NamedDevice extends TestDevice {
   readonly name: string;
 }
 
-/** Devices that are enrolled, without sessions. What their SDKs tell goes to the trail. */
-export async function enrolDevices(mesh: MeshFacts, count: number, trail: Trail): Promise<NamedDevice[]> {
+/** Devices that are enrolled, without sessions. What their SDKs tell goes to the trail and is recorded. */
+export async function enrolDevices(
+  mesh: MeshFacts,
+  count: number,
+  trail: Trail,
+  recording: Recording,
+): Promise<NamedDevice[]> {
   const { user } = mesh.demo;
   const strings = await askSecurity(mesh, KeyStore, (keyStore) =>
     inParallel(count, async () => {
@@ -28,7 +35,12 @@ export async function enrolDevices(mesh: MeshFacts, count: number, trail: Trail)
   );
   return inParallel(count, async (n) => {
     const name = `device-${n}`;
-    const device = await enrolDevice(mesh, { activation: strings[n] ?? '', listener: trail.listener(name) });
+    const [told, attached] = [trail.listener(name), recording.listener(name)];
+    const listener = (event: SdkEvent): void => {
+      told(event);
+      attached(event);
+    };
+    const device = await enrolDevice(mesh, { activation: strings[n] ?? '', listener });
     return { ...device, name };
   });
 }

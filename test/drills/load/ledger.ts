@@ -1,23 +1,24 @@
 import { readOrders } from '#compose/demo/intranet/orders.ts';
+import type { Done } from './recording.ts';
 import type { Window } from './window.ts';
 
 interface Placed {
-  acknowledged: boolean;
-  /** How often the intranet has it. */
-  times: number;
+  /** The operation, as the drill's history names it; undefined for what belongs to no drill. */
+  op: string | undefined;
+  readonly done: Omit<Done, 'op'>[];
 }
 
 /** Orders of earlier drills that ended without an answer, and may still come; as many are remembered. */
 const maxPending = 10_000;
 
-/** Orders that the devices have placed, to be compared with those that the intranet has. */
+/** Orders that the devices have placed, and what the intranet has of them. */
 export class Ledger {
   readonly #file: string;
   readonly #prefix: string;
   /** Of the drill that goes on, and of the one that ends. */
   #current = new Map<string, Placed>();
   #ending = new Map<string, Placed>();
-  readonly #pending = new Map<string, Placed>();
+  readonly #pending = new Set<string>();
   #count = 0;
   /** Orders up to this number have been read. */
   #seen = 0;
@@ -29,16 +30,18 @@ export class Ledger {
   }
 
   /** The body of a new order, which is its name. */
-  begin(kind: 'keyed' | 'once'): string {
+  next(kind: 'keyed' | 'once'): string {
     this.#count += 1;
-    const body = `${this.#prefix}-${kind}-${this.#count}`;
-    this.#current.set(body, { acknowledged: false, times: 0 });
-    return body;
+    return `${this.#prefix}-${kind}-${this.#count}`;
   }
 
-  acknowledged(body: string): void {
-    const placed = this.#current.get(body) ?? this.#ending.get(body);
-    if (placed) placed.acknowledged = true;
+  begun(body: string, op: string): void {
+    this.#current.set(body, { op, done: [] });
+  }
+
+  /** A drill begins: what was begun before belongs to none. */
+  leave(): void {
+    for (const placed of this.#current.values()) placed.op = undefined;
   }
 
   /** A drill ends: what is begun from now on is another one's. */
@@ -47,21 +50,25 @@ export class Ledger {
     this.#current = new Map();
   }
 
-  /** Says what is lost or was done twice of the drill that ends, all of whose requests have ended. */
-  check(window: Window): void {
-    for (const { number, body } of readOrders(this.#file, this.#seen)) {
+  /** What the intranet has done of the drill that ends, all of whose requests have ended. */
+  read(window: Window): Done[] {
+    for (const { number, body, at, wall } of readOrders(this.#file, this.#seen)) {
       this.#seen = number;
       if (!body.startsWith(this.#prefix)) continue;
-      const placed = this.#ending.get(body) ?? this.#current.get(body) ?? this.#pending.get(body);
-      if (placed) placed.times += 1;
-      else window.isWrong(`order ${body} appeared long after its request had been answered`);
+      const placed = this.#ending.get(body) ?? this.#current.get(body);
+      if (placed) placed.done.push({ value: body, at, wall });
+      else if (!this.#pending.delete(body))
+        window.isWrong(`order ${body} appeared long after its request had been answered`);
     }
-    for (const [body, placed] of [...this.#ending, ...this.#pending]) {
-      if (placed.acknowledged && placed.times === 0) window.isLost(`order ${body} was acknowledged`);
-      if (placed.times > 1) window.isWrong(`order ${body} was placed ${placed.times} times`);
-      if (placed.acknowledged || placed.times > 0) this.#pending.delete(body);
-      else if (this.#pending.size < maxPending) this.#pending.set(body, placed);
+    const ending = [...this.#ending];
+    for (const [body, { op, done }] of ending) {
+      if (op === undefined && done.length > 1)
+        window.isWrong(`order ${body} was placed ${done.length} times`);
+      if (done.length === 0 && this.#pending.size < maxPending) this.#pending.add(body);
     }
     this.#ending = new Map();
+    return ending.flatMap(([, { op, done }]) =>
+      op === undefined ? [] : done.map((one): Done => ({ op, ...one })),
+    );
   }
 }

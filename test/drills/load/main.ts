@@ -4,11 +4,13 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { ordersFile } from '#compose/topology/paths.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { runningMesh } from '#services/cli/mesh/mesh-of-state.ts';
+import { handleOf } from '#services/security/session/record.ts';
 import { serveBench } from '../../../bench/harness/child.ts';
 import { seededRandom } from '../random.ts';
-import { type LoadContext, machineNow } from './context.ts';
+import { type LoadContext, type LoadDevice, machineNow } from './context.ts';
 import { cutStreams } from './cut.ts';
 import { enrolDevices, openDevices } from './devices.ts';
+import { recordInventory } from './inventory.ts';
 import { Ledger } from './ledger.ts';
 import type {
   CutReport,
@@ -20,6 +22,7 @@ import type {
   LoadReport,
 } from './messages.ts';
 import { People } from './people.ts';
+import { type DrillHistory, Recording } from './recording.ts';
 import { slow, startRequests } from './requests.ts';
 import { startDownloads, startEvents } from './streams.ts';
 import { Trail } from './trail.ts';
@@ -33,11 +36,13 @@ const endMs = 100_000;
 serveBench(async (options: LoadOptions) => {
   const mesh = runningMesh(options.stateDir);
   const normal = new Normal();
+  const prefix = `drill-${options.seed}-${process.pid}`;
   const trail = new Trail(machineNow);
+  const recording = new Recording(options.historyDir, prefix);
   const end = new AbortController();
   // One for each stream.
   setMaxListeners(0, end.signal);
-  let window = new Window(normal, machineNow, trail);
+  let window = new Window(normal, machineNow, trail, recording.begin());
   const context: LoadContext = {
     options,
     mesh,
@@ -46,11 +51,11 @@ serveBench(async (options: LoadOptions) => {
     window: () => window,
     signal: end.signal,
   };
-  const enrolled = await enrolDevices(mesh, options.devices + peoplesDevices, trail);
+  const enrolled = await enrolDevices(mesh, options.devices + peoplesDevices, trail, recording);
   const devices = await openDevices(enrolled.slice(peoplesDevices));
   const ledger = new Ledger(
     ordersFile({ stateDir: mesh.stateDir, runDir: mesh.state.runDir }, 'intranet'),
-    `drill-${options.seed}-${process.pid}`,
+    prefix,
   );
   const people = new People(context, enrolled.slice(0, peoplesDevices));
   const requests = startRequests(context, devices, ledger);
@@ -65,10 +70,17 @@ serveBench(async (options: LoadOptions) => {
   lag.enable();
   let cpu = process.cpuUsage();
 
-  const begin = (): void => {
-    window = new Window(normal, machineNow, trail);
+  const next = (): void => {
+    window = new Window(normal, machineNow, trail, recording.begin());
+    for (const device of devices) recordSession(window.history, device);
     cpu = process.cpuUsage();
     lag.reset();
+  };
+  const begin = (): void => {
+    // Between two drills.
+    recording.drop(window.history);
+    ledger.leave();
+    next();
   };
   const report = async (): Promise<LoadReport> => {
     for (const stream of streams) stream.settle();
@@ -78,11 +90,14 @@ serveBench(async (options: LoadOptions) => {
     const lagMs = Math.round(lag.max / 1e6);
     ledger.rotate();
     people.rotate();
-    begin();
+    next();
     await waitFor(() => ended.open === 0, { timeoutMs: endMs, what: `${ended.open} requests to end` });
-    ledger.check(ended);
+    ended.endFaults();
+    await recordInventory(context, ended.history);
+    const history = recording.end(ended.history, ledger.read(ended));
     await people.check(ended);
     return {
+      history,
       kinds: Object.fromEntries(kinds.map((kind) => [kind, ended.report(kind)])) as Record<Kind, KindReport>,
       inFlight: ended.inFlight,
       failures: ended.failures,
@@ -126,3 +141,11 @@ serveBench(async (options: LoadOptions) => {
     }
   };
 });
+
+/** The session that a device has had since before the drill, and is to have after it. */
+function recordSession(history: DrillHistory, { name, device, credentials, session }: LoadDevice): void {
+  const { user } = credentials;
+  const login = history.invoke({ kind: 'login', client: name, user, enrolment: device.enrolment.routeKey });
+  const expiresWall = session.expiresAtMs;
+  history.complete(login, { outcome: 'ok', session: handleOf(session.id), expiresWall });
+}

@@ -23,8 +23,8 @@ export interface LoadOptions {
   readonly logins: number;
   readonly enrolments: number;
   readonly revocations: number;
-  /** File that the history of the run is written to. */
-  readonly historyFile?: string;
+  /** An empty folder for the histories of its drills; see ../history/README.md. */
+  readonly historyDir: string;
 }
 
 export type LoadAsk =
@@ -81,7 +81,9 @@ export interface LoadReport {
   readonly inFlight: number;
   /** Reasons of failures with their number, and examples. */
   readonly failures: readonly string[];
-  /** What was acknowledged and is not there. */
+  /** Files of the drill's history. */
+  readonly history: readonly string[];
+  /** What was acknowledged and is not there; the history may tell of more. */
   readonly lost: readonly string[];
   /** Answers to something else, effects done twice, frames accepted after a revocation. */
   readonly wrong: readonly string[];

@@ -3,8 +3,10 @@ import { RevokeWait, SessionService } from '#gen/sallyport/session/v1/session_pb
 import { systemClock } from '#kernel/time/system-clock.ts';
 import type { Session } from '#sdk/session.ts';
 import { askSecurity } from '#services/cli/operator.ts';
+import { handleOf } from '#services/security/session/record.ts';
 import { activationFor } from '#test/mesh.ts';
 import { enrolDevice, type TestDevice } from '#test/mesh-device.ts';
+import type { Completion, Invocation } from '../history/schema.ts';
 import type { LoadContext } from './context.ts';
 import type { NamedDevice } from './devices.ts';
 import { get } from './requests.ts';
@@ -67,7 +69,7 @@ export class People {
     await Promise.all([
       ...enrolled.map((device) => stillEnrolled(device, window)),
       ...revoked.map(async ({ session, what }) => {
-        while (!(await isOver(session))) {
+        while ((await lookAt(session)).outcome !== 'refused') {
           if (this.#context.now() > until) return window.isLost(`the revocation of ${what}`);
           await systemClock.sleep(1000);
         }
@@ -103,7 +105,18 @@ export class People {
 
   /** Opens a session, uses it and closes it. Undefined when it could not be opened. */
   async #opened(of: NamedDevice): Promise<Session | undefined> {
-    const session = await this.#measured('login', of.name, () => of.device.open(of.credentials));
+    const { user } = of.credentials;
+    const invocation = {
+      ...({ kind: 'login', client: of.name, user, enrolment: of.device.enrolment.routeKey } as const),
+    };
+    const session = await this.#measured(
+      'login',
+      of.name,
+      invocation,
+      () => of.device.open(of.credentials),
+      // A device does not learn whether its session is in the database yet.
+      ({ id, expiresAtMs }) => ({ session: handleOf(id), expiresWall: expiresAtMs, writtenBehind: true }),
+    );
     if (session) await get(this.#context, { ...of, session });
     return session;
   }
@@ -115,10 +128,17 @@ export class People {
 
   async #enrol(): Promise<void> {
     const { mesh } = this.#context;
-    const activation = await this.#measured('activate', 'an activation', () => activationFor(mesh));
+    const call = { kind: 'call', client: 'operator', method: 'CreateActivation' } as const;
+    const activation = await this.#measured('activate', 'an activation', call, () => activationFor(mesh));
     if (activation === undefined) return;
     const promises = this.#promises;
-    const device = await this.#measured('enrol', 'a device', () => enrolDevice(mesh, { activation }));
+    const device = await this.#measured(
+      'enrol',
+      'a device',
+      { kind: 'enroll', client: 'a new device', user: mesh.demo.user },
+      () => enrolDevice(mesh, { activation }),
+      (enrolled) => ({ enrolment: enrolled.device.enrolment.routeKey }),
+    );
     if (device === undefined) return;
     promises.enrolled.push(device);
     const session = await this.#opened({ ...device, name: 'a new device' });
@@ -132,7 +152,7 @@ export class People {
     const window = this.#context.window();
     const promises = this.#promises;
     const what = `session ${session.id.slice(0, 12)}…`;
-    const answer = await this.#measured(fleet ? 'fleet' : 'revoke', what, () =>
+    const ask = () =>
       askSecurity(this.#context.mesh, SessionService, (sessions) =>
         sessions.revokeSessions(
           {
@@ -142,28 +162,52 @@ export class People {
           },
           { deadlineMs: Date.now() + (fleet ? fleetMs : commitMs) },
         ),
-      ),
+      );
+    const answer = await this.#measured(
+      fleet ? 'fleet' : 'revoke',
+      what,
+      endOf(session, 'operator', fleet ? 'FLEET' : 'NONE'),
+      ask,
+      // Committed, which is not yet what FLEET asks for.
+      ({ everywhere }) => (fleet && !everywhere ? { outcome: 'failed' } : {}),
     );
     if (answer === undefined) return this.#closed(session);
     promises.revoked.push({ session, what });
     // I1: from here on nobody may accept it.
-    if (answer.everywhere && !(await isOver(session))) window.isWrong(`${what} was served after its end`);
+    if (!answer.everywhere) return;
+    await window.look(
+      { ...{ kind: 'request', client: what, session: handleOf(session.id) }, ...newsRequest },
+      () => lookAt(session),
+      (end) => end,
+    );
   }
 
   async #closed(session: Session): Promise<void> {
     const window = this.#context.window();
-    await session.close().catch((thrown: unknown) => {
+    try {
+      await window.look(
+        endOf(session, 'a device', 'NONE'),
+        () => session.close(),
+        () => ({ outcome: 'ok' }),
+      );
+    } catch (thrown) {
       window.failed(window.begin('login', 'closing a session'), thrown);
-    });
+    }
   }
 
   /** The result of an operation that counts; undefined when it has failed, which is recorded. */
-  async #measured<T>(kind: Operation['kind'], what: string, work: () => Promise<T>): Promise<T | undefined> {
+  async #measured<T>(
+    kind: Operation['kind'],
+    what: string,
+    invocation: Invocation,
+    work: () => Promise<T>,
+    seen: (result: T) => Partial<Completion> = () => ({}),
+  ): Promise<T | undefined> {
     const window = this.#context.window();
-    const operation = window.begin(kind, what);
+    const operation = window.begin(kind, what, invocation);
     try {
       const result = await work();
-      window.ok(operation);
+      window.ok(operation, seen(result));
       return result;
     } catch (thrown) {
       window.failed(operation, thrown);
@@ -172,15 +216,25 @@ export class People {
   }
 }
 
-/** Whether the mesh refuses a session because it is over; other failures say nothing about that. */
-async function isOver(session: Session): Promise<boolean> {
+const newsRequest = { method: 'GET', path: '/news', repeatable: true } as const;
+
+/** The end of a session that somebody asks for, as the history has it. */
+const endOf = (session: Session, client: string, wait: 'NONE' | 'FLEET') => ({
+  ...{ kind: 'revoke' as const, client, wait, target: { of: 'session' as const, id: handleOf(session.id) } },
+});
+
+/** How a request of a session ends that ought to be over. */
+async function lookAt(session: Session): Promise<Completion> {
   try {
-    const response = await session.fetch('/news');
+    const response = await session.fetch(newsRequest.path);
     await response.bytes();
-    return false;
+    return { outcome: 'ok', proxy: response.proxy, status: response.status };
   } catch (thrown) {
     const { reason } = SallyportError.from(thrown);
-    return reason === 'SESSION_REVOKED' || reason === 'SESSION_UNKNOWN' || reason === 'SESSION_EXPIRED';
+    const isOver =
+      reason === 'SESSION_REVOKED' || reason === 'SESSION_UNKNOWN' || reason === 'SESSION_EXPIRED';
+    // Other failures say nothing about that.
+    return { outcome: isOver ? 'refused' : 'failed', reason };
   }
 }
 

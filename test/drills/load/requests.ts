@@ -1,10 +1,13 @@
 import { SallyportError } from '#core/errors/error.ts';
+import { handleOf } from '#services/security/session/record.ts';
 import { claimsOf } from './answers.ts';
 import type { LoadContext, LoadDevice } from './context.ts';
 import type { Ledger } from './ledger.ts';
 
 /** Out of 100 requests: repeatable by their method, by their key, and not at all. */
 const mix = { get: 70, keyed: 15 } as const;
+/** Of so many orders one is asked for again, as are those whose outcome is not known. */
+const askEvery = 10;
 /** Device requests under way beyond which no more are begun: they would only fill this process. */
 const maxOpen = 5000;
 /** How often it is looked whether a request is due. */
@@ -45,14 +48,15 @@ export function startRequests(
 /** Reads a page that says who asks: an answer to somebody else's request shows. */
 export async function get(context: LoadContext, device: Omit<LoadDevice, 'credentials'>): Promise<void> {
   const window = context.window();
-  const operation = window.begin('get', device.name);
+  const operation = window.begin('get', device.name, {
+    ...requestOf(device, '/whoami'),
+    expects: device.device.enrolment.deviceId,
+  });
   try {
     const response = await device.session.fetch('/whoami');
+    const { status, proxy } = response;
     const claims = claimsOf(response, await response.text());
-    if (claims.device !== device.device.enrolment.deviceId) {
-      window.isWrong(`${device.name} was answered as ${String(claims.device)}`);
-    }
-    window.ok(operation);
+    window.ok(operation, { answer: String(claims.device), status, proxy });
   } catch (thrown) {
     window.failed(operation, thrown);
   }
@@ -68,7 +72,7 @@ export async function slow(
   const device = devices[n % devices.length];
   if (device === undefined) return;
   const window = context.window();
-  const operation = window.begin('slow', device.name);
+  const operation = window.begin('slow', device.name, requestOf(device, '/slow'));
   try {
     const response = await device.session.fetch(`/slow?ms=${ms}`);
     await response.bytes();
@@ -83,13 +87,20 @@ export async function slow(
 
 async function order(
   context: LoadContext,
-  { session, name }: LoadDevice,
+  device: LoadDevice,
   ledger: Ledger,
   kind: 'keyed' | 'once',
 ): Promise<void> {
+  const { session, name } = device;
   const window = context.window();
-  const operation = window.begin(kind, name);
-  const body = ledger.begin(kind);
+  const body = ledger.next(kind);
+  const operation = window.begin(kind, name, {
+    ...requestOf(device, '/orders'),
+    ...{ method: 'POST', repeatable: kind === 'keyed', executes: true, expects: body },
+    ...(kind === 'keyed' && { idempotencyKey: body }),
+    acts: { type: 'set', key: 'orders', action: 'add', value: body },
+  });
+  if (operation.recorded) ledger.begun(body, operation.recorded.id);
   try {
     const response = await session.fetch('/orders', {
       method: 'POST',
@@ -97,18 +108,48 @@ async function order(
       headers: { 'content-type': 'text/plain' },
       ...(kind === 'keyed' && { idempotencyKey: body }),
     });
+    const { status, proxy, requestId } = response;
     const text = await response.text();
-    if (response.status !== 201) {
-      throw new SallyportError('BACKEND_FAILED', {
-        message: `status ${response.status}: ${text.slice(0, 100)}`,
-      });
+    if (status !== 201) {
+      throw new SallyportError('BACKEND_FAILED', { message: `status ${status}: ${text.slice(0, 100)}` });
     }
-    if ((JSON.parse(text) as { body?: unknown }).body !== body) {
-      window.isWrong(`${name} placed ${body} and was answered ${text.slice(0, 200)}`);
+    window.ok(operation, { answer: String((JSON.parse(text) as { body?: unknown }).body), status, proxy });
+    if (context.random() * askEvery < 1) await askFor(context, device, requestId, body);
+  } catch (thrown) {
+    window.failed(operation, thrown);
+    const { requestId } = SallyportError.from(thrown).metadata;
+    if (requestId !== undefined) await askFor(context, device, requestId, body);
+  }
+}
+
+/** Whether an order was placed, as an app asks that was told UNKNOWN_OUTCOME. */
+async function askFor(
+  context: LoadContext,
+  device: LoadDevice,
+  requestId: string,
+  body: string,
+): Promise<void> {
+  const window = context.window();
+  const operation = window.begin('get', device.name, {
+    ...requestOf(device, '/orders'),
+    acts: { type: 'set', key: 'orders', action: 'contains', value: body },
+  });
+  try {
+    const response = await device.session.fetch(`/orders?request=${encodeURIComponent(requestId)}`);
+    const { status, proxy } = response;
+    const text = await response.text();
+    if (status !== 200) {
+      throw new SallyportError('BACKEND_FAILED', { message: `status ${status}: ${text.slice(0, 100)}` });
     }
-    ledger.acknowledged(body);
-    window.ok(operation);
+    const { order: found } = JSON.parse(text) as { order: { body?: unknown } | null };
+    window.ok(operation, { status, proxy, saw: { yes: found?.body === body } });
   } catch (thrown) {
     window.failed(operation, thrown);
   }
 }
+
+/** A GET of a device, as the history has it. */
+const requestOf = ({ name, session }: Pick<LoadDevice, 'name' | 'session'>, path: string) => ({
+  ...{ kind: 'request' as const, client: name, session: handleOf(session.id) },
+  ...{ method: 'GET', path, repeatable: true },
+});

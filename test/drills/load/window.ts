@@ -1,5 +1,8 @@
 import { SallyportError } from '#core/errors/error.ts';
+import type { Operation as Recorded } from '../history/recorder.ts';
+import type { Completion, Invocation } from '../history/schema.ts';
 import { type Kind, type KindReport, rareKinds, requestKinds, type Stall } from './messages.ts';
+import type { DrillHistory } from './recording.ts';
 import type { Trail } from './trail.ts';
 
 export const kinds: readonly Kind[] = [...requestKinds, ...rareKinds, 'fleet', 'slow'];
@@ -10,6 +13,8 @@ export interface Operation {
   readonly what: string;
   /** CLOCK_MONOTONIC, milliseconds. */
   readonly begun: number;
+  /** In the history of the drill. */
+  readonly recorded?: Recorded | undefined;
 }
 
 interface Ended extends Operation {
@@ -23,6 +28,8 @@ interface Ended extends Operation {
 const maxCalm = 2000;
 /** Who has waited for so long has met his own deadline (30 s by default, in SDK and tools). */
 const callersDeadlineMs = 29_000;
+/** For so long after its moment a fault may not have been noticed by everybody. */
+const unnoticedMs = 2000;
 /** Examples of one reason, or of what is wrong. */
 const maxExamples = 20;
 
@@ -47,6 +54,8 @@ export class Normal {
 /** All operations of one drill, from its first calm seconds to its end. */
 export class Window {
   readonly begun: number;
+  /** What is recorded of this drill. */
+  readonly history: DrillHistory;
   readonly #normal: Normal;
   readonly #now: () => number;
   readonly #trail: Trail;
@@ -59,25 +68,47 @@ export class Window {
   readonly lost: string[] = [];
   readonly wrong: string[] = [];
   skipped = 0;
+  #looking = 0;
+  readonly #brokenNow = new Set<Recorded>();
 
-  constructor(normal: Normal, now: () => number, trail: Trail) {
+  constructor(normal: Normal, now: () => number, trail: Trail, history: DrillHistory) {
     this.#trail = trail;
+    this.history = history;
     this.#normal = normal;
     this.#now = now;
     this.begun = now();
   }
 
   get open(): number {
-    return this.#open.size;
+    return this.#open.size + this.#looking;
   }
 
-  begin(kind: Kind, what: string): Operation {
-    const operation = { kind, what, begun: this.#now() };
+  /** `invocation` is recorded in the drill's history, with how it ends. */
+  begin(kind: Kind, what: string, invocation?: Invocation): Operation {
+    const recorded = invocation && this.history.invoke(invocation);
+    const operation = { kind, what, begun: this.#now(), recorded };
     this.#open.add(operation);
     return operation;
   }
 
-  ok(operation: Operation): void {
+  /** Something is looked at that is no part of the load, and recorded; the drill has not ended before that has. */
+  async look<T>(invocation: Invocation, work: () => Promise<T>, end: (result: T) => Completion): Promise<T> {
+    this.#looking += 1;
+    const recorded = this.history.invoke(invocation);
+    try {
+      const result = await work();
+      this.history.complete(recorded, end(result));
+      return result;
+    } catch (error) {
+      this.history.complete(recorded, { outcome: 'failed', reason: SallyportError.from(error).reason });
+      throw error;
+    } finally {
+      this.#looking -= 1;
+    }
+  }
+
+  ok(operation: Operation, seen: Partial<Completion> = {}): void {
+    if (operation.recorded) this.history.complete(operation.recorded, { outcome: 'ok', ...seen });
     const ms = this.#end(operation, 'ok');
     if (this.#calmAt(operation.begun + ms)) this.#normal.learn(operation.kind, ms);
   }
@@ -85,6 +116,10 @@ export class Window {
   /** An unrepeatable request may end as UNKNOWN_OUTCOME; all else is a failure. */
   failed(operation: Operation, thrown: unknown): void {
     const { reason, message, metadata, status, retryAfterMs } = SallyportError.from(thrown);
+    if (operation.recorded) {
+      const unknown = operation.kind === 'once' && (reason === 'UNKNOWN_OUTCOME' || reason === 'STREAM_CUT');
+      this.history.complete(operation.recorded, { outcome: unknown ? 'unknown' : 'failed', reason });
+    }
     // The head of an answer had come, so the backend has acted; what it said is cut.
     if (operation.kind === 'once' && (reason === 'UNKNOWN_OUTCOME' || reason === 'STREAM_CUT')) {
       this.#end(operation, 'unknown', `${reason} because ${metadata.because}`);
@@ -125,10 +160,19 @@ export class Window {
   broken(mayRefuseAfterMs = Number.POSITIVE_INFINITY): void {
     const from = this.#now();
     this.#faults.push({ from, to: undefined, mayRefuseFrom: from + mayRefuseAfterMs });
+    const fault = { kind: 'fault', client: 'drill', action: 'break', target: 'the mesh' } as const;
+    this.#brokenNow.add(this.history.invoke(fault));
   }
 
   mended(): void {
     for (const fault of this.#faults) fault.to ??= this.#now();
+    setTimeout(() => this.endFaults(), unnoticedMs);
+  }
+
+  /** Whatever is recorded as being broken is so no more. */
+  endFaults(): void {
+    for (const fault of this.#brokenNow) this.history.complete(fault, { outcome: 'ok' });
+    this.#brokenNow.clear();
   }
 
   /** Unrepeatable requests whose time under way meets the time for which something was broken. */

@@ -5,6 +5,7 @@ import { startScript } from '../../bench/harness/process.ts';
 import { type OwnMesh, ownMesh } from '../mesh.ts';
 import { type Network, openNetwork } from '../netns/network.ts';
 import type { Drill } from './drill.ts';
+import { findPorcupine } from './history/linear/porcupine.ts';
 import type { CutReport, HeldSession, LoadAsk, LoadOptions, LoadReport } from './load/messages.ts';
 
 /** The process that loads a mesh. */
@@ -47,6 +48,8 @@ export async function startStand(
   seed: number,
   progress: (line: string) => void,
 ): Promise<Stand> {
+  // Before anything is started: it is built first on a new machine.
+  await findPorcupine({ env: process.env, progress });
   progress('starting a mesh');
   const network = drill.hosts && (await openNetwork(drill.hosts));
   const ground = await drill.prepare?.();

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { after, describe, it } from 'mocha';
-import { readOrders } from '#compose/demo/intranet/orders.ts';
+import { type Order, readOrders } from '#compose/demo/intranet/orders.ts';
 import { ordersFile } from '#compose/topology/paths.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { runningMesh } from '#services/cli/mesh/mesh-of-state.ts';
@@ -69,10 +69,12 @@ async function plant({ mesh, watch }: StepContext): Promise<void> {
   const { stateDir, state } = runningMesh(mesh.stateDir);
   const file = ordersFile({ stateDir, runDir: state.runDir }, 'intranet');
   const before = [...readOrders(file)].at(-1)?.number ?? 0;
-  let placed = [...readOrders(file, before)];
-  await waitFor(() => (placed = [...readOrders(file, before)]).length >= 8, {
-    ...{ timeoutMs: 60_000, what: 'orders of this drill' },
-  });
+  const placed: Order[] = [];
+  const enough = (): boolean => {
+    placed.push(...readOrders(file, placed.at(-1)?.number ?? before));
+    return placed.length >= 8;
+  };
+  await waitFor(enough, { timeoutMs: 60_000, what: 'orders of this drill' });
   // Not the first ones, which may have been begun before the drill.
   await watch(1000);
   const db = new DatabaseSync(file, { timeout: 5000 });

@@ -59,10 +59,17 @@ export function grpcFixture() {
     closers.push(() => client.close());
     return client;
   };
-  const callRaw = (path: string, bytes: Uint8Array): Promise<{ code: number; metadata: Metadata }> =>
+  /** `timeout` as `grpc-timeout` has it: the server is told of it, and the client does not keep it itself. */
+  const callRaw = (
+    path: string,
+    bytes: Uint8Array,
+    timeout?: string,
+  ): Promise<{ code: number; metadata: Metadata }> =>
     new Promise((resolve, reject) => {
       const same = (value: Buffer): Buffer => value;
-      raw().makeUnaryRequest(path, same, same, Buffer.from(bytes), new Metadata(), {}, (error) =>
+      const metadata = new Metadata();
+      if (timeout !== undefined) metadata.set('grpc-timeout', timeout);
+      raw().makeUnaryRequest(path, same, same, Buffer.from(bytes), metadata, {}, (error) =>
         error ? resolve(error) : reject(new Error('no error came')),
       );
     });

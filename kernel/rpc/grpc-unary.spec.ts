@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { describe, it } from 'mocha';
 import { SallyportError } from '#core/errors/error.ts';
-import { AttachRequestSchema } from '#gen/sallyport/relay/v1/relay_pb.js';
+import { AttachRequestSchema, AttachResponseSchema } from '#gen/sallyport/relay/v1/relay_pb.js';
+import { Encoded } from './encoded.ts';
 import type { CallContext } from './handlers.ts';
 import { attach, grpcFixture, relayOf, sessionId, until } from './test-fixture.ts';
 
 describe('gRPC: unary calls', () => {
   const fixture = grpcFixture();
-  const { serve, relay, callRaw } = fixture;
+  const { serve, relay, callRaw, sendRaw } = fixture;
 
   it('serves a unary call with its context', async () => {
     let seen: CallContext | undefined;
@@ -113,6 +114,44 @@ describe('gRPC: unary calls', () => {
     const unknown = await callRaw('/sallyport.relay.v1.Relay/Nothing', new Uint8Array());
     assert.equal(unknown.code, 12);
     assert.match(String(unknown.metadata.get('grpc-status-details-bin')[0]), /UNKNOWN_METHOD/);
+  });
+
+  it('answers at once what a handler answers without a promise, with headers and trailers', async () => {
+    const request = toBinary(AttachRequestSchema, create(AttachRequestSchema, attach));
+    const bytes = toBinary(AttachResponseSchema, create(AttachResponseSchema, { proxy: 'proxy-0' }));
+    await serve(
+      relayOf({
+        attach: (_request, call) => {
+          call.setHeader('x-answered-by', 'proxy-0');
+          call.setTrailer('x-took', 'no time');
+          return new Encoded(AttachResponseSchema, bytes);
+        },
+      }),
+    );
+    const { answers, status, headers } = await sendRaw('/sallyport.relay.v1.Relay/Attach', request);
+    assert.deepEqual(answers, [Buffer.from(bytes)]);
+    assert.equal(status.code, 0);
+    assert.deepEqual(headers?.get('x-answered-by'), ['proxy-0']);
+    assert.deepEqual(status.metadata.get('x-took'), ['no time']);
+  });
+
+  it('refuses a unary call of no message, or of two', async () => {
+    let served = 0;
+    await serve(
+      relayOf({
+        attach: () => {
+          served++;
+          return { proxy: 'proxy-0' };
+        },
+      }),
+    );
+    const request = toBinary(AttachRequestSchema, create(AttachRequestSchema, attach));
+    for (const messages of [[], [request, request]]) {
+      const { answers, status } = await sendRaw('/sallyport.relay.v1.Relay/Attach', ...messages);
+      assert.deepEqual([answers.length, status.code], [0, 12]);
+    }
+    assert.equal(served, 0);
+    assert.equal((await relay().attach(attach)).proxy, 'proxy-0');
   });
 
   it('hands deadlines and cancelling on to the handler', async () => {

@@ -71,16 +71,20 @@ class UnaryRequest implements Listener {
   }
 
   onReceiveHalfClose(): void {
-    if (this.#request === undefined || this.#metadata === undefined) {
+    const [metadata, request] = [this.#metadata, this.#request];
+    if (request === undefined || metadata === undefined) {
       this.#refuse('no request message came for a unary method');
       return;
     }
-    this.#call = new GrpcCall(this.#grpc, this.#metadata, this.#route, this.#newRequestId);
-    this.#serve(this.#call, this.#request, this.#grpc);
+    this.#metadata = this.#request = undefined;
+    this.#call = new GrpcCall(this.#grpc, metadata, this.#route, this.#newRequestId);
+    this.#serve(this.#call, request, this.#grpc);
   }
 
+  /** Also after a normal end. Node's stream, on which this hangs, outlives its call; the rest need not. */
   onCancel(): void {
     this.#call?.cancelled();
+    this.#call = undefined;
   }
 
   /** With the code that the protocol has for it: https://github.com/grpc/grpc/blob/master/doc/statuscodes.md */

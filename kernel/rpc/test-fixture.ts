@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client, credentials, Metadata } from '@grpc/grpc-js';
+import { Client, credentials, Metadata, type StatusObject } from '@grpc/grpc-js';
 import { afterEach, beforeEach } from 'mocha';
 import { Relay } from '#gen/sallyport/relay/v1/relay_pb.js';
 import { waitFor } from '#kernel/time/wait-for.ts';
@@ -73,10 +73,28 @@ export function grpcFixture() {
         error ? resolve(error) : reject(new Error('no error came')),
       );
     });
+  /** Sends so many messages to a method, whatever its kind, and gives the answers and how it ended. */
+  const sendRaw = (path: string, ...messages: readonly Uint8Array[]) =>
+    new Promise<{ answers: Buffer[]; status: StatusObject; headers: Metadata | undefined }>((resolve) => {
+      const same = (value: Buffer): Buffer => value;
+      const call = raw().makeBidiStreamRequest(path, same, same, new Metadata());
+      const answers: Buffer[] = [];
+      let headers: Metadata | undefined;
+      call.on('metadata', (metadata: Metadata) => {
+        headers = metadata;
+      });
+      call.on('data', (answer: Buffer) => answers.push(answer));
+      // It is in the status, too.
+      call.on('error', () => undefined);
+      call.on('status', (status: StatusObject) => resolve({ answers, status, headers }));
+      for (const message of messages) call.write(Buffer.from(message));
+      call.end();
+    });
   return {
     serve,
     relay,
     callRaw,
+    sendRaw,
     /** Runs after the test. */
     later: (close: () => unknown) => closers.push(close),
     get address() {

@@ -110,7 +110,7 @@ function hotServices(config: SecurityConfig, log: Logger, storage: Storage, core
     implement(
       ProxyAuthorize,
       {
-        ...authorize({ pod, sessions, subjects: shown, grant, lease, look }),
+        ...authorize({ pod, sessions, subjects: shown, grant, lease, look, now }),
         watch: watch({ pod, joined, feed, freshness, policies, book: leaseBook, clock: systemClock, log }),
       },
       { quickRead: { authorize: quickAuthorizeRequest, authorizeStream: quickStreamRequest } },

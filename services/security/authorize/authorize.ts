@@ -24,6 +24,8 @@ export interface AuthorizeDeps {
   readonly sessions: Pick<Sessions, 'known' | 'get' | 'held' | 'touch'>;
   readonly subjects: Subjects;
   readonly grant: MakeGrant;
+  /** Database time. */
+  readonly now: () => number;
   readonly lease: GiveLease;
   /** The last look before an answer without a lease; giving one takes it, too. */
   readonly look: ReturnType<typeof lastLook>;
@@ -39,13 +41,17 @@ const maxInFlight = 1000;
 /** Decides requests: for proxies by session, with a lease; for internal services by what they show. */
 export function authorize(deps: AuthorizeDeps): Pick<AuthorizeHandlers, 'authorize' | 'authorizeStream'> {
   const { pod, sessions, subjects } = deps;
-  const find = (request: AuthorizeRequest, call: CallContext): Promise<SessionRecord> | SessionRecord => {
+  const find = (
+    request: AuthorizeRequest,
+    call: CallContext,
+    nowMs: number,
+  ): Promise<SessionRecord> | SessionRecord => {
     const { subject } = request;
     switch (subject.case) {
       case 'sessionId':
         requireRole(call, 'proxy');
         return (
-          sessions.known(subject.value, 'unary') ??
+          sessions.known(subject.value, 'unary', nowMs) ??
           sessions.get(subject.value, { asked: 'unary', deadlineMs: call.deadlineMs })
         );
       case 'assertion':
@@ -60,9 +66,14 @@ export function authorize(deps: AuthorizeDeps): Pick<AuthorizeHandlers, 'authori
   };
 
   /** The end of an answer, without a wait in between: looks once more, and gives the lease. */
-  const conclude = (record: SessionRecord, decided: Decided, leaseTo: string | undefined): AnswerBytes => {
+  const conclude = (
+    record: SessionRecord,
+    decided: Decided,
+    leaseTo: string | undefined,
+    nowMs?: number,
+  ): AnswerBytes => {
     if (leaseTo === undefined) deps.look(record);
-    const lease = leaseTo === undefined ? undefined : deps.lease(record, leaseTo);
+    const lease = leaseTo === undefined ? undefined : deps.lease(record, leaseTo, nowMs);
     return { grant: grantBytes(decided), lease: leaseBytes(record, lease) };
   };
 
@@ -71,29 +82,30 @@ export function authorize(deps: AuthorizeDeps): Pick<AuthorizeHandlers, 'authori
     record: SessionRecord,
     request: AuthorizeRequest,
     call: CallContext,
+    nowMs?: number,
   ): AuthorizeAnswer | Promise<AuthorizeAnswer> => {
-    sessions.touch(record);
     const fromProxy = call.caller.role === 'proxy';
     const leaseTo = fromProxy && request.subject.case === 'sessionId' ? call.caller.pod : undefined;
-    const decided = deps.grant(record, requestFacts(request.request, fromProxy));
+    const decided = deps.grant(record, requestFacts(request.request, fromProxy), nowMs);
     return decided instanceof Promise
       ? decided.then((later) => encodeResponse(conclude(record, later, leaseTo)))
-      : encodeResponse(conclude(record, decided, leaseTo));
+      : encodeResponse(conclude(record, decided, leaseTo, nowMs));
   };
 
   /** The same on a stream. @throws NOT_HELD and what ends a session */
   const answerHeld = (
     request: AuthorizeRequest | undefined,
     proxy: string,
+    nowMs: number,
   ): AnswerBytes | Promise<AnswerBytes> => {
     if (request?.subject.case !== 'sessionId') {
       throw new SallyportError('INVALID_FIELD', { message: 'on a stream the subject is a session id' });
     }
-    const record = sessions.held(request.subject.value);
-    const decided = deps.grant(record, requestFacts(request.request, true));
+    const record = sessions.held(request.subject.value, nowMs);
+    const decided = deps.grant(record, requestFacts(request.request, true), nowMs);
     return decided instanceof Promise
       ? decided.then((later) => conclude(record, later, proxy))
-      : conclude(record, decided, proxy);
+      : conclude(record, decided, proxy, nowMs);
   };
 
   /** What can be answered at once in one message; the rest, each when it is signed. */
@@ -103,10 +115,12 @@ export function authorize(deps: AuthorizeDeps): Pick<AuthorizeHandlers, 'authori
     say: (response: StreamResponse) => void,
   ): Promise<void>[] => {
     const later: Promise<void>[] = [];
+    // Once for all: reading clocks costs a good part of an answer. Whether the feed is fresh is looked at for each.
+    const nowMs = deps.now();
     const answers = new AnswersWriter(pod, 64 + 1024 * questions.length);
     for (const { id, request } of questions) {
       try {
-        const answer = answerHeld(request, proxy);
+        const answer = answerHeld(request, proxy, nowMs);
         if (answer instanceof Promise) later.push(sayLater(id, answer, say));
         else answers.add(id, answer);
       } catch (error) {
@@ -136,7 +150,7 @@ export function authorize(deps: AuthorizeDeps): Pick<AuthorizeHandlers, 'authori
     proxy: string,
   ): Promise<StreamResponse> => {
     try {
-      const { bytes } = encodeResponse(await answerHeld(request, proxy));
+      const { bytes } = encodeResponse(await answerHeld(request, proxy, deps.now()));
       const value = fromBinary(AuthorizeResponseSchema, bytes);
       return { id, pod, result: { case: 'response', value } };
     } catch (error) {
@@ -147,10 +161,13 @@ export function authorize(deps: AuthorizeDeps): Pick<AuthorizeHandlers, 'authori
 
   return {
     authorize: (request, call) => {
-      const found = find(request, call);
-      return found instanceof Promise
-        ? found.then((record) => answer(record, request, call))
-        : answer(found, request, call);
+      const nowMs = deps.now();
+      const found = find(request, call, nowMs);
+      if (!(found instanceof Promise)) return answer(found, request, call, nowMs);
+      return found.then((record) => {
+        sessions.touch(record);
+        return answer(record, request, call);
+      });
     },
 
     authorizeStream: (requests, call) => {

@@ -30,22 +30,26 @@ export interface Decided {
 /**
  * Decides a request by the current policy and, if it is allowed, signs whom the backend is to see. At once unless
  * something is to be signed: then whoever waits for it takes the last look anew.
+ * @param nowMs database time, by whoever has read it in this turn of the event loop; else it is read
  * @throws REQUEST_INVALID
  */
-export type MakeGrant = (record: SessionRecord, request: RequestFacts) => Decided | Promise<Decided>;
+export type MakeGrant = (
+  record: SessionRecord,
+  request: RequestFacts,
+  nowMs?: number,
+) => Decided | Promise<Decided>;
 
 export function grants(deps: GrantDeps): MakeGrant {
   const { policies, assertions, now } = deps;
   // Frozen facts of a record: what they may do is remembered with them (core/policy/facts.ts).
   const facts = new WeakMap<SessionRecord, SessionFacts>();
-  return (record, request) => {
+  return (record, request, nowMs = now()) => {
     const { policy } = policies.current;
     let session = facts.get(record);
     if (session === undefined) {
       session = sessionFacts(record);
       facts.set(record, session);
     }
-    const nowMs = now();
     const resource = resolveResource(policy, request);
     const grant = decide(session, session.app, resource, request, policy, nowMs);
     counts.decisions.add(1, attributesOf(grant.reason));

@@ -18,8 +18,11 @@ export interface LeasesDeps {
   readonly leaseMs: number;
 }
 
-/** Gives proxies the right to use a session for a while. */
-export type GiveLease = (record: SessionRecord, proxy: string) => Omit<Lease, '$typeName'>;
+/**
+ * Gives proxies the right to use a session for a while.
+ * @param nowMs database time, by whoever has read it in this turn of the event loop; else it is read
+ */
+export type GiveLease = (record: SessionRecord, proxy: string, nowMs?: number) => Omit<Lease, '$typeName'>;
 
 /**
  * The last act before an answer, without a wait in between: what was found out earlier may be over, and
@@ -28,9 +31,9 @@ export type GiveLease = (record: SessionRecord, proxy: string) => Omit<Lease, '$
 export function leases(deps: LeasesDeps): GiveLease {
   const { feed, book, policies, now, leaseMs, pod } = deps;
   const look = lastLook(feed);
-  return (record, proxy) => {
+  return (record, proxy, nowMs = now()) => {
     look(record);
-    const left = record.expiresAtMs - now();
+    const left = record.expiresAtMs - nowMs;
     if (left <= 0) throw new SallyportError('SESSION_EXPIRED');
     book.given(proxy);
     counts.leases.add();

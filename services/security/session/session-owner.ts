@@ -75,20 +75,30 @@ export class SessionOwner implements Sessions {
     }
   }
 
-  known(id: string, asked?: Asked): SessionRecord | undefined {
+  known(id: string, asked: Asked, nowMs = this.#deps.now()): SessionRecord | undefined {
+    const held = this.#present(id, nowMs);
+    if (held === undefined) return undefined;
+    this.#used(held, nowMs);
+    located.add(`${asked} held`);
+    return held.record;
+  }
+
+  /** What this pod holds and may answer for. */
+  #present(id: string, nowMs: number): Held | undefined {
     const held = this.#deps.held.get(id);
-    const nowMs = this.#deps.now();
     if (held === undefined || held.record.expiresAtMs <= nowMs) return undefined;
     this.#deps.feed.assertFresh();
-    const record = this.#admit(held, nowMs);
-    if (asked) located.add(`${asked} held`);
-    return record;
+    this.#admit(held, nowMs);
+    return held;
   }
 
   async get(id: string, options: GetOptions = {}): Promise<SessionRecord> {
     const { feed, clock } = this.#deps;
-    const known = this.known(id, options.asked);
-    if (known !== undefined) return known;
+    const present = this.#present(id, this.#deps.now());
+    if (present !== undefined) {
+      if (options.asked) located.add(`${options.asked} held`);
+      return present.record;
+    }
     checkMac(id, this.#deps.macKeys());
     feed.assertFresh();
     if (this.#waiting >= maxWaiting) {
@@ -114,18 +124,15 @@ export class SessionOwner implements Sessions {
     }
   }
 
-  held(id: string): SessionRecord {
-    const held = this.#deps.held.get(id);
-    const nowMs = this.#deps.now();
-    if (held === undefined || held.record.expiresAtMs <= nowMs) {
+  held(id: string, nowMs = this.#deps.now()): SessionRecord {
+    const held = this.#present(id, nowMs);
+    if (held === undefined) {
       located.add('streamed not_held');
       throw new SallyportError('NOT_HELD');
     }
-    this.#deps.feed.assertFresh();
-    const record = this.#admit(held, nowMs);
     this.#used(held, nowMs);
     located.add('streamed held');
-    return record;
+    return held.record;
   }
 
   /** The session of a handle that the tier itself has vouched for (in an assertion): from memory or the database. */

@@ -47,10 +47,13 @@ export interface Sessions {
    * @throws SESSION_UNKNOWN, SESSION_EXPIRED, SESSION_REVOKED, STALE, UNAVAILABLE (cannot tell at present)
    */
   get(id: string, options?: GetOptions): Promise<SessionRecord>;
-  /** As `get`, at once; undefined if this pod does not hold it. */
-  known(id: string, asked?: Asked): SessionRecord | undefined;
-  /** The session if this pod holds it, which counts as a use; as `get`, else NOT_HELD. Never waits. */
-  held(id: string): SessionRecord;
+  /** As `get`, at once, and counts as a use; undefined if this pod does not hold it. `nowMs` as for `held`. */
+  known(id: string, asked: Asked, nowMs?: number): SessionRecord | undefined;
+  /**
+   * The session if this pod holds it, which counts as a use; as `get`, else NOT_HELD. Never waits.
+   * @param nowMs database time, by whoever has read it in this turn of the event loop; else it is read
+   */
+  held(id: string, nowMs?: number): SessionRecord;
   /** Moves its end; never to an earlier time. */
   renew(record: SessionRecord, expiresAtMs: number): Promise<SessionRecord>;
   /** Ends it everywhere, through the feed. Returns the entry's position. */

@@ -3,6 +3,7 @@ import { handleOf } from '#services/security/session/record.ts';
 import { claimsOf } from './answers.ts';
 import type { LoadContext, LoadDevice } from './context.ts';
 import type { Ledger } from './ledger.ts';
+import type { Window } from './window.ts';
 
 /** Out of 100 requests: repeatable by their method, by their key, and not at all. */
 const mix = { get: 70, keyed: 15 } as const;
@@ -114,11 +115,11 @@ async function order(
       throw new SallyportError('BACKEND_FAILED', { message: `status ${status}: ${text.slice(0, 100)}` });
     }
     window.ok(operation, { answer: String((JSON.parse(text) as { body?: unknown }).body), status, proxy });
-    if (context.random() * askEvery < 1) await askFor(context, device, requestId, body);
+    if (context.random() * askEvery < 1) await askFor(context, device, { window, requestId, body });
   } catch (thrown) {
     window.failed(operation, thrown);
     const { requestId } = SallyportError.from(thrown).metadata;
-    if (requestId !== undefined) await askFor(context, device, requestId, body);
+    if (requestId !== undefined) await askFor(context, device, { window, requestId, body });
   }
 }
 
@@ -126,10 +127,10 @@ async function order(
 async function askFor(
   context: LoadContext,
   device: LoadDevice,
-  requestId: string,
-  body: string,
+  { window, requestId, body }: { readonly window: Window; readonly requestId: string; readonly body: string },
 ): Promise<void> {
-  const window = context.window();
+  // The history of another drill knows nothing of this order.
+  if (context.window() !== window) return;
   const operation = window.begin('get', device.name, {
     ...requestOf(device, '/orders'),
     acts: { type: 'set', key: 'orders', action: 'contains', value: body },

@@ -4,7 +4,7 @@ import { isDuplicate } from '#kernel/db/failures.ts';
 import { databaseNow } from '../store/database-now.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import type { SessionRow } from '../store/tables-sessions.ts';
-import { handleOf, type SessionRecord } from './record.ts';
+import type { SessionRecord } from './record.ts';
 import { openRecord, type RecordKeys, sealRecord } from './seal-record.ts';
 import { infoOf, type SessionInfoRow } from './session-info.ts';
 import type { SessionPage, SessionStore } from './session-store.ts';
@@ -23,33 +23,39 @@ export function mysqlSessionStore(
     return { ...record, lastSeenMs: Math.max(record.lastSeenMs, row.last_seen_ms) };
   };
   return {
-    insert: (records) =>
-      db.tx(
+    insert: async (records) => {
+      const rows = records.map((record) => rowOf(keys, record));
+      try {
+        // One statement, committed by itself: BEGIN and COMMIT would be two more round trips of every login. Run again
+        // after an ambiguous failure it finds its own rows, which are then looked at below.
+        await db.read((on) => on.insertInto('sessions').values(rows).execute(), { deadlineMs: writeMs });
+        return records.map(() => 'stored');
+      } catch (error) {
+        if (!isDuplicate(error)) throw error;
+      }
+      return db.tx(
         async (trx) => {
-          const inserting = trx.insertInto('sessions').values(records.map((record) => rowOf(keys, record)));
-          try {
-            await inserting.execute();
-            return records.map(() => 'stored' as const);
-          } catch (error) {
-            // The statement alone is undone, the transaction goes on.
-            if (!isDuplicate(error)) throw error;
-          }
           // No update at all on a duplicate, be it of the handle (stored by an earlier run) or of the open_hash.
-          await inserting.onDuplicateKeyUpdate({ handle: sql`handle` }).execute();
+          await trx
+            .insertInto('sessions')
+            .values(rows)
+            .onDuplicateKeyUpdate({ handle: sql`handle` })
+            .execute();
           const there = await trx
             .selectFrom('sessions')
             .select('handle')
             .where(
               'handle',
               'in',
-              records.map((record) => handleOf(record.id)),
+              rows.map((row) => row.handle),
             )
             .execute();
           const stored = new Set(there.map((row) => row.handle));
-          return records.map((record) => (stored.has(handleOf(record.id)) ? 'stored' : 'opened-twice'));
+          return rows.map((row) => (stored.has(row.handle) ? 'stored' : 'opened-twice'));
         },
         { idempotent: true, deadlineMs: writeMs },
-      ),
+      );
+    },
 
     update: async (records) => {
       await db.tx(

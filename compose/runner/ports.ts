@@ -1,8 +1,9 @@
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SallyportError } from '#core/errors/error.ts';
+import { writeStateFile } from './state-file.ts';
 
 /** Below 32768, where the system takes the ports of outgoing connections from. */
 const first = 20_000;
@@ -72,9 +73,7 @@ export function claimPorts(
       all[port] = { stateDir, of };
       given.set(of, port);
     }
-    const temporary = `${file}.new`;
-    writeFileSync(temporary, JSON.stringify(all), { mode: 0o600 });
-    renameSync(temporary, file);
+    writeStateFile(file, all);
     return given;
   });
 }

@@ -1,4 +1,3 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EnvoyPart } from '#compose/parts/envoy.ts';
 import type { MysqlPart } from '#compose/parts/mysql.ts';
@@ -18,6 +17,7 @@ import type { MeshModel } from '#envoy/model/schema.ts';
 import { envoyArgs } from '#envoy/write/args.ts';
 import type { Hosts } from './hosts.ts';
 import type { Secrets } from './secrets.ts';
+import { writeStateFile } from './state-file.ts';
 import type { ProgramSpec } from './supervised.ts';
 import { processTelemetry, type TelemetryTarget } from './telemetry.ts';
 
@@ -96,10 +96,7 @@ export function processProgram(ctx: ProgramContext, pod: Pod): ProgramSpec | und
 /** Writes what a pod's process is told, whole or not at all, and gives the file's path. */
 export function writeProcessConfig(ctx: ProgramContext, pod: Pod): string {
   const file = podConfigFile(ctx.topology, pod.name);
-  mkdirSync(podDir(ctx.topology, pod.name), { recursive: true, mode: 0o700 });
-  const temporary = `${file}.new`;
-  writeFileSync(temporary, `${JSON.stringify(configOf(ctx, pod), null, 2)}\n`, { mode: 0o600 });
-  renameSync(temporary, file);
+  writeStateFile(file, configOf(ctx, pod));
   return file;
 }
 

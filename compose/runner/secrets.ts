@@ -1,8 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { secretsDir } from '#compose/topology/paths.ts';
 import { hashPassword } from '#kernel/crypto/password.ts';
+import { replaceFile } from './state-file.ts';
 
 /** Files of secrets of one mesh: made once, readable by their owner only, never in an argument or a log. */
 export interface Secrets {
@@ -34,14 +35,12 @@ export async function ensureSecrets(
   demo: { readonly user: DemoUser; readonly policy: unknown },
 ): Promise<Secrets> {
   const dir = secretsDir({ stateDir });
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
   const file = (name: string): string => join(dir, name);
   const once = (name: string, make: () => string): string => {
     const path = file(name);
     if (statSync(path, { throwIfNoEntry: false }) !== undefined) return path;
     // Whole or not at all: who is killed here, or finds the disk full, must not leave half a key for good.
-    writeFileSync(`${path}.new`, make(), { mode: 0o600, flush: true });
-    renameSync(`${path}.new`, path);
+    replaceFile(path, make(), { flush: true });
     return path;
   };
   const password = (): string => randomBytes(24).toString('base64url');

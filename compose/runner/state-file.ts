@@ -27,12 +27,21 @@ export function readStateFile<T extends z.ZodType>(
   }
 }
 
-/** Replaced whole, readable by its owner only. With `flush` it is on the disk when this returns. */
-export function writeStateFile(file: string, value: unknown, { flush = false } = {}): void {
+/** JSON; replaced whole, as {@link replaceFile} does. */
+export function writeStateFile(
+  file: string,
+  value: unknown,
+  options: { readonly flush?: boolean } = {},
+): void {
+  replaceFile(file, `${JSON.stringify(value, null, 2)}\n`, options);
+}
+
+/** Replaced whole or not at all, readable by its owner only. With `flush` it is on the disk when this returns. */
+export function replaceFile(file: string, text: string, { flush = false } = {}): void {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const temporary = `${file}.${process.pid}.new`;
   try {
-    writeFileSync(temporary, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600, flush });
+    writeFileSync(temporary, text, { mode: 0o600, flush });
     renameSync(temporary, file);
   } catch (error) {
     rmSync(temporary, { force: true });

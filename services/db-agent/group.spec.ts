@@ -7,26 +7,11 @@ import { difference, formatGtidSet, includes, parseGtidSet, sizeOf } from './gti
 import { renderMyCnf, serverUuid } from './my-cnf.ts';
 import { toLocalState } from './poll.ts';
 import { type AgentStatus, compareViews } from './status.ts';
+import { idleStatus as status } from './test-status.ts';
 
 const uuid = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const gtids = (range: string): string => (range === '' ? '' : `${uuid}:${range}`);
 
-const status = (pod: string, more: Partial<AgentStatus> = {}): AgentStatus => ({
-  pod,
-  serverUuid: `uuid-of-${pod}`,
-  phase: 'idle',
-  state: 'OFFLINE',
-  role: '',
-  majority: false,
-  writable: false,
-  offlineMode: false,
-  view: '',
-  members: [],
-  gtidExecuted: '',
-  gtidReceived: '',
-  fresh: true,
-  ...more,
-});
 const at = (pod: string, range: string): AgentStatus =>
   status(pod, { gtidExecuted: gtids(range), fresh: false });
 const member = (pod: string, more: Partial<AgentStatus> = {}): AgentStatus =>

@@ -2,28 +2,18 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { recoveryPlan } from './recovery-plan.ts';
 import type { AgentStatus } from './status.ts';
+import { idleStatus } from './test-status.ts';
 
 const uuid = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
 const gtids = (range: string): string => `${uuid}:${range}`;
 const node = (pod: string, range: string, more: Partial<AgentStatus> = {}) => ({
   pod,
-  status: {
-    pod,
-    serverUuid: `uuid-of-${pod}`,
-    phase: 'idle',
-    state: 'OFFLINE',
-    role: '',
-    majority: false,
-    writable: false,
-    offlineMode: false,
-    view: '',
-    members: [],
+  status: idleStatus(pod, {
     gtidExecuted: gtids(range),
-    gtidReceived: '',
     fresh: false,
     remembered: { view: '10:7', primary: 'uuid-of-db-1' },
     ...more,
-  } satisfies AgentStatus as AgentStatus,
+  }),
 });
 const member = (pod: string, role: AgentStatus['role'] = 'SECONDARY') =>
   node(pod, '1-9', { state: 'ONLINE', phase: 'member', majority: true, role });

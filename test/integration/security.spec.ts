@@ -12,6 +12,7 @@ import { createGrpcClient, type GrpcClient } from '#kernel/rpc/grpc-client.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { type DbGroup, startDbGroup } from '../db-group.ts';
 import { enrolPhone, type Phone, type PhoneSession } from '../phone.ts';
+import { as } from '../security-bench.ts';
 import { type SecurityPod, type SecurityPods, securityPods } from '../security-pods.ts';
 
 const policy = {
@@ -34,9 +35,6 @@ const policy = {
   ],
 };
 
-const as = (role: string, pod: string) => ({
-  'x-forwarded-client-cert': `URI=spiffe://sallyport.internal/${role}/${pod}`,
-});
 const news = { method: 'GET', authority: 'intranet.example', path: '/news' };
 const wages = { method: 'GET', authority: 'intranet.example', path: '/payroll/wages' };
 

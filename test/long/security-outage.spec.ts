@@ -9,6 +9,7 @@ import { createGrpcClient, type GrpcClient } from '#kernel/rpc/grpc-client.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { type DbGroup, type DbNode, startDbGroup } from '../db-group.ts';
 import { enrolPhone, type Phone, type PhoneSession } from '../phone.ts';
+import { as } from '../security-bench.ts';
 import { type SecurityPod, type SecurityPods, securityPods } from '../security-pods.ts';
 
 const policy = {
@@ -24,9 +25,6 @@ const policy = {
   ],
 };
 const news = { method: 'GET', authority: 'intranet.example', path: '/news' };
-const as = (role: string, pod: string) => ({
-  'x-forwarded-client-cert': `URI=spiffe://sallyport.internal/${role}/${pod}`,
-});
 const password = 'correct horse';
 /** A pod that kept ten thousand calls, at some 50 KiB each, would end for want of it. MiB. */
 const smallHeap = { NODE_OPTIONS: '--max-old-space-size=192' };

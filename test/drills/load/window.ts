@@ -166,13 +166,16 @@ export class Window {
 
   mended(): void {
     for (const fault of this.#faults) fault.to ??= this.#now();
-    setTimeout(() => this.endFaults(), unnoticedMs);
+    // What is broken after this is not mended by it.
+    const mended = [...this.#brokenNow];
+    setTimeout(() => this.endFaults(mended), unnoticedMs);
   }
 
-  /** Whatever is recorded as being broken is so no more. */
-  endFaults(): void {
-    for (const fault of this.#brokenNow) this.history.complete(fault, { outcome: 'ok' });
-    this.#brokenNow.clear();
+  /** These, by default all, are recorded as being over. */
+  endFaults(faults: Iterable<Recorded> = [...this.#brokenNow]): void {
+    for (const fault of faults) {
+      if (this.#brokenNow.delete(fault)) this.history.complete(fault, { outcome: 'ok' });
+    }
   }
 
   /** Unrepeatable requests whose time under way meets the time for which something was broken. */

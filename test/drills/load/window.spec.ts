@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'mocha';
+import { SallyportError } from '#core/errors/error.ts';
+import { systemClock } from '#kernel/time/system-clock.ts';
+import { judgeHistory } from '../judge-history.ts';
+import { machineNow } from './context.ts';
+import { Recording } from './recording.ts';
+import { Trail } from './trail.ts';
+import { Normal, Window } from './window.ts';
+
+describe("a drill's record of its faults", () => {
+  const dir = mkdtempSync(join(tmpdir(), 'sp-window-'));
+  const recording = new Recording(dir, 'run');
+  after(() => rmSync(dir, { recursive: true, force: true }));
+
+  const unknown = (window: Window): void => {
+    const order = window.begin('once', 'phone', {
+      ...{
+        kind: 'request',
+        client: 'phone',
+        session: 's',
+        method: 'POST',
+        path: '/orders',
+        repeatable: false,
+      },
+    });
+    window.failed(order, new SallyportError('UNKNOWN_OUTCOME'));
+  };
+  const judge = async (window: Window): Promise<readonly string[]> => {
+    window.endFaults();
+    const files = recording.end(window.history, []);
+    return (await judgeHistory(files, { env: {}, progress: () => {} })).wrong;
+  };
+  const newWindow = (): Window =>
+    new Window(new Normal(), machineNow, new Trail(machineNow), recording.begin());
+
+  it('finds an UNKNOWN_OUTCOME for which there was no reason', async () => {
+    const window = newWindow();
+    unknown(window);
+    window.broken();
+    assert.match((await judge(window)).join(), /^unknown-without-cause/);
+  });
+
+  it('lets a fault last that began soon after another one was mended', async () => {
+    const window = newWindow();
+    window.broken();
+    window.mended();
+    window.broken();
+    // Longer than what was mended counts on.
+    await systemClock.sleep(2300);
+    unknown(window);
+    assert.deepEqual(await judge(window), []);
+  });
+});

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, describe, it } from 'mocha';
+import { mock } from 'node:test';
+import { after, afterEach, describe, it } from 'mocha';
 import { SallyportError } from '#core/errors/error.ts';
-import { systemClock } from '#kernel/time/system-clock.ts';
 import { judgeHistory } from '../judge-history.ts';
 import { machineNow } from './context.ts';
 import { Recording } from './recording.ts';
@@ -15,6 +15,7 @@ describe("a drill's record of its faults", () => {
   const dir = mkdtempSync(join(tmpdir(), 'sp-window-'));
   const recording = new Recording(dir, 'run');
   after(() => rmSync(dir, { recursive: true, force: true }));
+  afterEach(() => mock.timers.reset());
 
   const unknown = (window: Window): void => {
     const order = window.begin('once', 'phone', {
@@ -46,11 +47,13 @@ describe("a drill's record of its faults", () => {
 
   it('lets a fault last that began soon after another one was mended', async () => {
     const window = newWindow();
+    mock.timers.enable({ apis: ['setTimeout'] });
     window.broken();
     window.mended();
     window.broken();
     // Longer than what was mended counts on.
-    await systemClock.sleep(2300);
+    mock.timers.tick(60_000);
+    mock.timers.reset();
     unknown(window);
     assert.deepEqual(await judge(window), []);
   });

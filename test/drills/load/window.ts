@@ -28,8 +28,8 @@ interface Ended extends Operation {
 const maxCalm = 2000;
 /** Who has waited for so long has met his own deadline (30 s by default, in SDK and tools). */
 const callersDeadlineMs = 29_000;
-/** For so long after its moment a fault may not have been noticed by everybody. */
-const unnoticedMs = 2000;
+/** For so long after its moment a fault may not have been noticed by everybody, or who is to end has not ended. */
+const unnoticedMs = 5000;
 /** Examples of one reason, or of what is wrong. */
 const maxExamples = 20;
 

@@ -4,6 +4,7 @@ import { SallyportError } from '#core/errors/error.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { users } from './accounts.ts';
 import { type AgentConfig, type AgentSecrets, agentSecrets } from './config.ts';
+import { Disk } from './disk.ts';
 import { groupCommands } from './group-commands.ts';
 import { serveHttp } from './http.ts';
 import { Keeper } from './keeper.ts';
@@ -53,7 +54,8 @@ export async function startAgent(config: AgentConfig, { log, clock, random }: Su
   const poll = new Poll({ account, clock });
   const peers = new Peers({ peers: config.peers, clock });
   const memory = new GroupMemory(join(dirname(config.dataDir), 'last-group.json'));
-  const keeper = new Keeper({ config, secrets, mysqld, poll, peers, commands, memory, log, clock });
+  const disk = new Disk(config.dataDir);
+  const keeper = new Keeper({ config, secrets, mysqld, poll, peers, commands, memory, disk, log, clock });
   const parts = { keeper, mysqld, peers, commands, log };
 
   const finish = new AbortController();

@@ -16,6 +16,8 @@ export function answers(
 ): boolean {
   if (self.state !== 'ONLINE' || !self.majority || self.offlineMode || self.phase === 'stopping')
     return false;
+  // Reads wait there for what it cannot apply. Where nobody else is left, what it has is better than nothing.
+  if (self.full && peers.some((p) => p?.state === 'ONLINE' && p.majority && !p.full)) return false;
   switch (question) {
     case 'readable':
       return true;

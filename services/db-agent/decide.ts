@@ -19,7 +19,7 @@ export type Step =
   | { readonly do: 'nothing' }
   /** Serve again: offline_mode is still on from an earlier exit. */
   | { readonly do: 'open' }
-  /** End what is left of a membership that failed. */
+  /** End what is left of a membership that failed, or one that only holds the others up. */
   | { readonly do: 'leave' }
   /** Apply what the relay log still holds, so that GTID sets can be compared. */
   | { readonly do: 'apply' }
@@ -32,10 +32,12 @@ export type Step =
  * by everybody: when every configured pod is reachable and at rest, the one whose data includes all the
  * others' (an empty disk has the empty set, so a group's first start needs no rule of its own), the lowest
  * name among equals. Acknowledged transactions are on a majority, so with all pods present none is lost.
+ * One that has no room on its disk holds the others up, and whoever reads from it: it stays away until it has.
  */
 export function decide({ self, peers, force }: Situation): Step {
   switch (self.state) {
     case 'ONLINE':
+      if (self.full && othersHoldIt(self, peers)) return { do: 'leave' };
       return self.offlineMode && self.majority ? { do: 'open' } : { do: 'nothing' };
     case 'RECOVERING':
     case 'UNREACHABLE':
@@ -46,6 +48,7 @@ export function decide({ self, peers, force }: Situation): Step {
     case 'OFFLINE':
       break;
   }
+  if (self.full) return { do: 'wait', for: 'room on its disk' };
   const living = peers.filter((p) => p.status?.state === 'ONLINE' && p.status.majority);
   if (living.length > 0) {
     const remembering = living.find((p) => p.status?.members.some((m) => m.id === self.serverUuid));
@@ -55,6 +58,15 @@ export function decide({ self, peers, force }: Situation): Step {
   }
   if (!isApplied(self)) return { do: 'apply' };
   return force ? { do: 'bootstrap' } : whoBootstraps(self, peers);
+}
+
+/** Whether the group keeps a majority, of members with room on their disks, when this node leaves it. */
+export function othersHoldIt(self: AgentStatus, peers: readonly PeerView[]): boolean {
+  const others = peers.filter(
+    ({ status: s }) =>
+      s !== undefined && s.state === 'ONLINE' && s.majority && !s.full && s.view === self.view,
+  );
+  return others.length * 2 > peers.length + 1;
 }
 
 function whoBootstraps(self: AgentStatus, peers: readonly PeerView[]): Step {

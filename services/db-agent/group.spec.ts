@@ -134,6 +134,21 @@ describe('what a db-agent decides', () => {
     assert.equal(step(status('db-0', { state: 'RECOVERING' })), 'nothing');
     assert.equal(step(status('db-0', { state: 'DOWN' })), 'nothing');
   });
+
+  it('leaves when its disk is full and the others can do without it, and comes back when there is room', () => {
+    const full = member('db-0', { full: true });
+    const step = (self: AgentStatus, ...peers: PeerView[]): string => {
+      const taken = decide({ self, peers, force: false });
+      return taken.do === 'wait' ? `wait for ${taken.for}` : taken.do;
+    };
+    const [one, two] = [view(member('db-1')), view(member('db-2'))];
+    assert.equal(step(full, one, two), 'leave');
+    assert.equal(step(full, one, silent('db-2')), 'nothing');
+    assert.equal(step(full, one, view(member('db-2', { full: true }))), 'nothing');
+    const left = at('db-0', '1-5');
+    assert.equal(step({ ...left, full: true }, one, two), 'wait for room on its disk');
+    assert.equal(step({ ...left, gtidExecuted: '', gtidReceived: '' }, one, two), 'join');
+  });
 });
 
 describe('what a db-agent answers', () => {
@@ -154,6 +169,15 @@ describe('what a db-agent answers', () => {
       assert.ok(!answers('primary', { ...primary, ...less }, [], 2), JSON.stringify(less));
     }
     assert.ok(!answers('primary', member('db-1'), [], 2));
+  });
+
+  it('nothing while its disk is full, unless there is nobody else', () => {
+    const full = { ...primary, full: true };
+    for (const question of ['primary', 'readable'] as const) {
+      assert.ok(!answers(question, full, [member('db-1')], 2));
+      assert.ok(answers(question, full, [undefined], 2));
+      assert.ok(answers(question, full, [member('db-1', { full: true })], 2));
+    }
   });
 
   it('replica and readable', () => {

@@ -7,6 +7,7 @@ import { answers, type Question } from './answers.ts';
 import { type AgentConfig, type AgentSecrets, writeQuorumOf } from './config.ts';
 import { prepareDataDir, putDataAside } from './data-dir.ts';
 import { decide, type Step } from './decide.ts';
+import type { Disk } from './disk.ts';
 import type { GroupCommands } from './group-commands.ts';
 import { type LocalDb, onLocal } from './local-sql.ts';
 import type { Log } from './log.ts';
@@ -26,6 +27,7 @@ export interface KeeperOptions {
   readonly peers: Peers;
   readonly commands: GroupCommands;
   readonly memory: GroupMemory;
+  readonly disk: Disk;
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -82,6 +84,7 @@ export class Keeper {
       gtidExecuted: local?.gtidExecuted ?? '',
       gtidReceived: local?.gtidReceived ?? '',
       fresh: local ? isFresh(local) : false,
+      full: this.#o.disk.full,
       ...(this.#o.memory.latest && { remembered: this.#o.memory.latest }),
       ...(this.#waitingFor === undefined ? {} : { waitingFor: this.#waitingFor }),
       ...(this.#error === undefined ? {} : { error: this.#error }),
@@ -122,7 +125,11 @@ export class Keeper {
   }
 
   async #turn(): Promise<void> {
-    const { clock, poll, config } = this.#o;
+    const { clock, poll, config, disk, log } = this.#o;
+    if (await disk.look()) {
+      if (disk.full) log('error', 'there is no room left on the disk', { dataDir: config.dataDir });
+      else log('info', 'there is room on the disk again');
+    }
     try {
       if (this.#rebuilding) await this.#startOver();
       // Its disk may have been lost while it was down.

@@ -52,6 +52,8 @@ export const agentStatus = z.object({
   gtidReceived: z.string(),
   /** Nothing of any group was ever stored here. */
   fresh: z.boolean(),
+  /** There is no room left for its data: it can neither apply nor acknowledge anything. */
+  full: z.boolean().default(false),
   /** Absent: it was never a member since its agent can remember. */
   remembered: rememberedGroup.optional(),
   waitingFor: z.string().optional(),

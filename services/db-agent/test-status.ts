@@ -15,5 +15,6 @@ export const idleStatus = (pod: string, more: Partial<AgentStatus> = {}): AgentS
   gtidExecuted: '',
   gtidReceived: '',
   fresh: true,
+  full: false,
   ...more,
 });

@@ -9,6 +9,7 @@ import { Gate } from './gate.ts';
 import { claimKey, maxKeyBytes, storeResult } from './idempotency.ts';
 import { observed } from './observed.ts';
 import { Pool } from './pool.ts';
+import { type SoonReads, soonReads } from './read-soon.ts';
 
 /** A client of the primary. Nothing is connected before the first call. */
 export function openDb<S>(options: DbOptions): Db<S> {
@@ -17,14 +18,24 @@ export function openDb<S>(options: DbOptions): Db<S> {
 
 /**
  * A client of any ONLINE member. Every read sees what was committed anywhere before it began
- * (`group_replication_consistency=BEFORE`), so it may wait some hundred milliseconds during a failover.
+ * (`group_replication_consistency=BEFORE`), so it may wait for seconds while the group finds out who has died; readSoon
+ * does not.
  */
-export function openReplica<S>(options: DbOptions): Pick<Db<S>, 'read' | 'figures' | 'close'> {
-  const { read, figures, close } = openDbOver(
-    connector<S>(options, ["set session group_replication_consistency = 'BEFORE'"]),
-    options,
-  );
-  return { read, figures, close };
+export function openReplica<S>(options: DbOptions): Pick<Db<S>, 'read' | 'figures' | 'close'> & SoonReads<S> {
+  const reader = (consistency: 'BEFORE' | 'EVENTUAL'): Db<S> =>
+    openDbOver(
+      connector<S>(options, [`set session group_replication_consistency = '${consistency}'`]),
+      options,
+    );
+  const [caughtUp, behind] = [reader('BEFORE'), reader('EVENTUAL')];
+  return {
+    read: caughtUp.read,
+    figures: caughtUp.figures,
+    ...soonReads(caughtUp, behind, options.clock ?? systemClock),
+    close: async () => {
+      await Promise.all([caughtUp.close(), behind.close()]);
+    },
+  };
 }
 
 /** What one run came to, seen from outside the closure. */

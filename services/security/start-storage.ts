@@ -10,6 +10,7 @@ import { systemClock } from '#kernel/time/system-clock.ts';
 import type { SecurityConfig } from './config.ts';
 import { type Credentials, localCredentials } from './directory/credentials.ts';
 import { seed } from './directory/seed.ts';
+import type { CredentialReads } from './feed/as-of.ts';
 import { DatabaseTime } from './feed/database-time.ts';
 import { DataKeys } from './keystore/data-keys.ts';
 import { Keyring } from './keystore/keyring.ts';
@@ -20,7 +21,7 @@ import type { SecurityTables } from './store/tables.ts';
 /** The database, its time, and the keys that rest in it. */
 export interface Storage {
   readonly db: Db<SecurityTables>;
-  readonly replica: Pick<Db<SecurityTables>, 'read'>;
+  readonly replica: Pick<Db<SecurityTables>, 'read'> & CredentialReads;
   readonly time: DatabaseTime;
   readonly dataKeys: DataKeys;
   readonly keyring: Keyring;

@@ -16,10 +16,12 @@ import { rootKeyProvider } from '#kernel/crypto/root-key-providers.ts';
 import type { Db } from '#kernel/db/db.ts';
 import { migrate } from '#kernel/db/migrate.ts';
 import { openDb } from '#kernel/db/open-db.ts';
+import { neverBehind } from '#kernel/db/read-soon.ts';
 import { createLogger } from '#kernel/log/logger.ts';
 import { ManualClock } from '#kernel/time/manual-clock.ts';
 import { localCredentials } from '#services/security/directory/credentials.ts';
 import { seed } from '#services/security/directory/seed.ts';
+import { AsOf } from '#services/security/feed/as-of.ts';
 import { DataKeys } from '#services/security/keystore/data-keys.ts';
 import { findEnrolment, insertEnrolment } from '#services/security/keystore/enrolments.ts';
 import { Keyring } from '#services/security/keystore/keyring.ts';
@@ -246,21 +248,22 @@ describe('keys at rest in a real database', function () {
 
   it('let in by the right password alone, and not a disabled user', async () => {
     const db = connect();
-    const credentials = await localCredentials(db);
-    assert.equal((await credentials.verify('ADA', 'correct horse'))?.name, 'ada');
+    const asOf = new AsOf(0);
+    const credentials = await localCredentials(neverBehind(db));
+    assert.equal((await credentials.verify('ADA', 'correct horse', { asOf }))?.name, 'ada');
     for (const [name, password] of [
       ['ada', 'wrong'],
       ['nobody', 'correct horse'],
       ['nobody', ''],
     ] as const) {
-      assert.equal(await credentials.verify(name, password), undefined);
+      assert.equal(await credentials.verify(name, password, { asOf }), undefined);
     }
     await db.tx((trx) => trx.updateTable('users').set({ disabled: 1 }).where('name', '=', 'bob').execute());
-    assert.equal(await credentials.verify('bob', 'correct horse'), undefined);
+    assert.equal(await credentials.verify('bob', 'correct horse', { asOf }), undefined);
     await db.tx((trx) =>
       trx.updateTable('users').set({ password_hash: null }).where('name', '=', 'bob').execute(),
     );
-    assert.equal(await credentials.verify('bob', ''), undefined);
+    assert.equal(await credentials.verify('bob', '', { asOf }), undefined);
   });
 });
 

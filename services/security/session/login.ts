@@ -8,6 +8,7 @@ import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import type { Credentials } from '../directory/credentials.ts';
 import { canonicalUser, type User } from '../directory/users.ts';
+import { AsOf } from '../feed/as-of.ts';
 import type { Feed } from '../feed/feed.ts';
 import { addressOf } from '../throttle/address-of.ts';
 import type { Limits } from '../throttle/limits.ts';
@@ -39,8 +40,8 @@ export function people(deps: LoginDeps): Pick<Handlers<typeof SessionService>, '
   return {
     login: async ({ user: name, password }, call) => {
       deps.feed.assertFresh();
-      const feedPosition = deps.feed.position;
-      const user = await verified(deps, { name, password }, call);
+      const asOf = new AsOf(deps.feed.position);
+      const user = await verified(deps, { name, password, asOf }, call);
       const secret = randomBytes(32);
       const record = await deps.sessions.open({
         routeKey: routeKeyOfUser(user.name),
@@ -49,7 +50,7 @@ export function people(deps: LoginDeps): Pick<Handlers<typeof SessionService>, '
         groups: user.groups,
         deviceId: '',
         app: undefined,
-        feedPosition,
+        feedPosition: asOf.position,
         lifetimeMs: deps.lifetimeMs,
         build: () => ({ sessionKey: createHash('sha256').update(secret).digest() }),
       });
@@ -72,7 +73,7 @@ export function people(deps: LoginDeps): Pick<Handlers<typeof SessionService>, '
 /** @throws THROTTLED, CREDENTIALS_INVALID, OVERLOADED */
 async function verified(
   { limits, credentials }: LoginDeps,
-  { name, password }: { name: string; password: string },
+  { name, password, asOf }: { name: string; password: string; asOf: AsOf },
   call: CallContext,
 ): Promise<User> {
   const address = addressOf(call);
@@ -82,7 +83,7 @@ async function verified(
   limits.userPasswords.take(subject);
   let user: User | undefined;
   try {
-    user = await credentials.verify(name, password, call.signal);
+    user = await credentials.verify(name, password, { signal: call.signal, asOf });
   } catch (error) {
     limits.userPasswords.giveBack(subject);
     throw error;

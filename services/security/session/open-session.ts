@@ -15,6 +15,7 @@ import type { Clock } from '#kernel/time/clock.ts';
 import { appFacts } from '../authorize/facts.ts';
 import type { Credentials } from '../directory/credentials.ts';
 import type { User } from '../directory/users.ts';
+import { AsOf } from '../feed/as-of.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { Enrolment } from '../keystore/enrolments.ts';
 import { addressOf } from '../throttle/address-of.ts';
@@ -50,9 +51,10 @@ export function openSession(deps: OpenSessionDeps): Handlers<typeof SessionServi
     deps.limits.devicePasswords.check(routeKey);
     deps.feed.assertFresh();
     // Before any credential is read: whatever is revoked from here on ends this session too.
-    const feedPosition = deps.feed.position;
+    const asOf = new AsOf(deps.feed.position);
     const message: OpenMessage = { ...sealed, routeKey };
-    const opened = await unsealOpening(deps, message, addressOf(call), call.signal);
+    const context = { address: addressOf(call), signal: call.signal, asOf };
+    const opened = await unsealOpening(deps, message, context);
     const { enrolment, received } = opened;
     try {
       if (enrolment.revokedMs !== undefined) throw new SallyportError('ENROLMENT_REVOKED');
@@ -61,7 +63,7 @@ export function openSession(deps: OpenSessionDeps): Handlers<typeof SessionServi
       const openHash = digestOf(message);
       const repeated = await deps.sessions.findOpened(openHash);
       if (repeated !== undefined) return storedReply(repeated);
-      return await open(deps, call, { opened, body, openHash, feedPosition });
+      return await open(deps, call, { opened, body, openHash, asOf });
     } finally {
       wipe(received.plaintext, received.exported, enrolment.sharedKey, ...enrolment.nextKeys);
     }
@@ -72,15 +74,15 @@ interface Attempt {
   readonly opened: Opened;
   readonly body: OpenSessionBody;
   readonly openHash: Uint8Array;
-  readonly feedPosition: number;
+  readonly asOf: AsOf;
 }
 
 async function open(deps: OpenSessionDeps, call: CallContext, attempt: Attempt) {
-  const { opened, body, openHash, feedPosition } = attempt;
+  const { opened, body, openHash, asOf } = attempt;
   const { enrolment, received } = opened;
   const { app } = body;
   if (app === undefined) throw new SallyportError('MALFORMED');
-  const user = await verifyUser(deps, enrolment, body, app.appId, call.signal);
+  const user = await verifyUser(deps, enrolment, body, { appId: app.appId, signal: call.signal, asOf });
   const agreed = agreeSession(channelCrypto, received, body.deviceShare);
   const sharedKeyVersion = await settleSharedKey(deps, opened, agreed.sessionKey);
   const record = await deps.sessions.open({
@@ -90,7 +92,7 @@ async function open(deps: OpenSessionDeps, call: CallContext, attempt: Attempt) 
     groups: user.groups,
     deviceId: enrolment.deviceId,
     app: appFacts(app),
-    feedPosition,
+    feedPosition: asOf.position,
     openHash,
     lifetimeMs: deps.lifetimeMs,
     build: (id, expiresAtMs) => {
@@ -124,15 +126,14 @@ async function verifyUser(
   { limits, credentials }: OpenSessionDeps,
   enrolment: Enrolment,
   { user: name, password }: OpenSessionBody,
-  appId: string,
-  signal: AbortSignal,
+  { appId, signal, asOf }: { appId: string; signal: AbortSignal; asOf: AsOf },
 ): Promise<User> {
   const { devicePasswords } = limits;
   // Ahead of the hash, so that guesses made at once count as if made one after the other.
   devicePasswords.take(enrolment.routeKey);
   let user: User | undefined;
   try {
-    user = await credentials.verify(name, password, signal, 'known');
+    user = await credentials.verify(name, password, { signal, from: 'known', asOf });
   } catch (error) {
     devicePasswords.giveBack(enrolment.routeKey);
     throw error;

@@ -8,6 +8,7 @@ import type { ErrorReason } from '#core/errors/registry.ts';
 import { Bound } from '#kernel/crypto/bound.ts';
 import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
 import { ManualClock } from '#kernel/time/manual-clock.ts';
+import { AsOf } from '../feed/as-of.ts';
 import type { Enrolment } from '../keystore/enrolments.ts';
 import { limits } from '../throttle/limits.ts';
 import { type UnsealDeps, unsealOpening } from './unseal-opening.ts';
@@ -26,6 +27,7 @@ describe('unsealOpening', () => {
   let pair: HpkeKeyPair;
   let recipient: HpkeRecipient;
   const signal = new AbortController().signal;
+  const asOf = new AsOf(0);
 
   before(async () => {
     pair = await generateHpkeKeyPair(1);
@@ -39,7 +41,7 @@ describe('unsealOpening', () => {
   ) => {
     let handshakes = 0;
     const deps = {
-      replica: { read: () => Promise.resolve(enrolment) },
+      replica: { readSoon: () => Promise.resolve({ found: enrolment, position: undefined }) },
       keyring: { recipient: () => Promise.resolve(recipient) },
       limits: limits(new ManualClock()),
       handshakes: {
@@ -53,8 +55,8 @@ describe('unsealOpening', () => {
       deps,
       handshakes: () => handshakes,
       open: async (sharedKey: Uint8Array, address = 'here') =>
-        unsealOpening(deps, await message(sharedKey), address, signal),
-      unseal: (sealed: OpenMessage) => unsealOpening(deps, sealed, 'here', signal),
+        unsealOpening(deps, await message(sharedKey), { address, signal, asOf }),
+      unseal: (sealed: OpenMessage) => unsealOpening(deps, sealed, { address: 'here', signal, asOf }),
     };
   };
   const message = (sharedKey: Uint8Array) =>

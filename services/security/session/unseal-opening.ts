@@ -2,22 +2,29 @@ import { type OpenMessage, type OpenReceived, openOpenSession } from '#core/chan
 import { SallyportError } from '#core/errors/error.ts';
 import type { Bound } from '#kernel/crypto/bound.ts';
 import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
-import type { Db } from '#kernel/db/db.ts';
 import { nextTurn } from '#kernel/time/next-turn.ts';
+import { type AsOf, type CredentialReads, readAsOf } from '../feed/as-of.ts';
 import type { DataKeys } from '../keystore/data-keys.ts';
 import { type Enrolment, findEnrolment } from '../keystore/enrolments.ts';
 import type { Keyring } from '../keystore/keyring.ts';
-import type { KeyTables } from '../store/tables-keys.ts';
 import type { Limits } from '../throttle/limits.ts';
 
 export interface UnsealDeps {
   /** Reads that a secondary serves while there is no primary. */
-  readonly replica: Pick<Db<KeyTables>, 'read'>;
+  readonly replica: CredentialReads;
   readonly dataKeys: DataKeys;
   readonly keyring: Pick<Keyring, 'recipient'>;
   readonly limits: Pick<Limits, 'unsealable' | 'unsealableHere'>;
   /** Where handshakes are worked on. */
   readonly handshakes: Pick<Bound, 'run'>;
+}
+
+export interface UnsealContext {
+  /** Where the message came from. */
+  readonly address: string;
+  readonly signal: AbortSignal;
+  /** Learns how far the database was where the enrolment was read. */
+  readonly asOf: AsOf;
 }
 
 /** An enrolment whose key has opened the message. Secret. */
@@ -36,17 +43,19 @@ export interface Opened {
 export async function unsealOpening(
   deps: UnsealDeps,
   message: OpenMessage,
-  address: string,
-  signal: AbortSignal,
+  { address, signal, asOf }: UnsealContext,
 ): Promise<Opened> {
   const { unsealable, unsealableHere } = deps.limits;
   const here = `${message.routeKey} ${address}`;
   unsealable.check(address);
   unsealableHere.check(here);
   const recipient = await deps.keyring.recipient(message.suite, message.keyId);
-  const enrolment = await deps.replica.read((db) => findEnrolment(db, deps.dataKeys, message.routeKey), {
-    signal,
-  });
+  const enrolment = await readAsOf(
+    deps.replica,
+    asOf,
+    (db) => findEnrolment(db, deps.dataKeys, message.routeKey),
+    { signal },
+  );
   // For an unknown route key some key has to be tried, too: the answer takes as long.
   const keys = enrolment ? [...enrolment.nextKeys, enrolment.sharedKey] : [channelCrypto.randomBytes(32)];
   for (const key of keys) {

@@ -86,6 +86,11 @@ export class Persister {
     });
   }
 
+  /** Nobody is to know this session, so it need not be stored either. */
+  forget(record: SessionRecord): void {
+    this.#behind.delete(handleOf(record.id));
+  }
+
   /** Writes what is under way and waits for it; what is behind then is in {@link behind}. */
   async close(): Promise<void> {
     this.#closed.abort(new SallyportError('UNAVAILABLE'));

@@ -77,7 +77,10 @@ function tier(options: { persistence?: boolean; maxHeld?: number } = {}) {
         return { is: 'session', session: at(pod).travelling(given.record) };
       },
       pushRevocation: async () => 0,
-      pushSessions: async () => 0,
+      pushSessions: async (pod, sessions) => {
+        const taken = await Promise.all(sessions.map((each) => at(pod).accept(each)));
+        return taken.filter(Boolean).length;
+      },
     };
   };
   const members = (): Member[] =>
@@ -166,6 +169,24 @@ describe('the sessions of a pod', () => {
     assert.equal(store.rows.size, 1);
     assert.equal(persister?.behind.size, 0);
     assert.equal(owner.held(record.id).writtenBehind, false);
+  });
+
+  it('have a second copy while the database cannot commit, or are not opened', async () => {
+    const { clock, store, pods, down, add } = tier();
+    const [a, b, c] = [add('sec-0'), add('sec-1'), add('sec-2')];
+    store.noPrimary = true;
+    down.add('sec-1');
+    const record = await during(clock, a.owner.open(wanted()));
+    assert.equal(record.writtenBehind, true);
+    assert.ok(c.held.get(record.id) !== undefined && b.held.get(record.id) === undefined);
+    pods.delete('sec-0');
+    assert.equal((await during(clock, c.owner.get(record.id))).user, 'ada');
+    // Cut off from all others: whoever came here is to go where a session is known.
+    down.add('sec-2');
+    const before = b.held.size;
+    await assert.rejects(during(clock, b.owner.open(wanted({ user: 'bob' }))), { reason: 'UNAVAILABLE' });
+    assert.equal(b.held.size, before);
+    assert.equal(b.persister?.behind.size, 0);
   });
 
   it('open after 250 ms although the database has not answered, and are confirmed when it does', async () => {
@@ -290,9 +311,9 @@ describe('the sessions of a pod', () => {
 
   it('are unknown only when everybody who might have them has said so', async () => {
     const { clock, store, down, add } = tier();
-    const [a, b] = [add('sec-0'), add('sec-1')];
     store.noPrimary = true;
-    const record = await during(clock, a.owner.open(wanted()));
+    const record = await during(clock, add('sec-0').owner.open(wanted()));
+    const b = add('sec-1');
     down.add('sec-0');
     await assert.rejects(during(clock, b.owner.get(record.id)), { reason: 'UNAVAILABLE' });
     down.delete('sec-0');
@@ -347,9 +368,10 @@ describe('the sessions of a pod', () => {
 
   it('are found when they were pushed while they were looked up', async () => {
     const { clock, store, pods, add } = tier();
-    const [a, b] = [add('sec-0'), add('sec-1')];
     store.noPrimary = true;
+    const a = add('sec-0');
     const record = await during(clock, a.owner.open(wanted()));
+    const b = add('sec-1');
     const read = Promise.withResolvers<void>();
     store.readsWaitFor = read.promise;
     const found = b.owner.get(record.id);

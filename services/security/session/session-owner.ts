@@ -14,6 +14,7 @@ import { OpenedMessages, repeatMs } from './opened-messages.ts';
 import type { Persister } from './persister.ts';
 import { handleOf, newestOf, type SessionRecord } from './record.ts';
 import { openRecord, sealRecord } from './seal-record.ts';
+import { secondCopy } from './second-copy.ts';
 import { checkLive, checkMac } from './session-checks.ts';
 import type { SessionOwnerDeps } from './session-owner-deps.ts';
 import type { GetOptions, NewSession, Sessions } from './sessions.ts';
@@ -282,6 +283,7 @@ export class SessionOwner implements Sessions {
       if (other === undefined) throw new SallyportError('REPLAYED');
       return this.#welcome(other);
     }
+    if (persisted === 'behind') await this.#copy(record);
     feed.assertFresh();
     const opened = this.#deps.held.get(id);
     // Its user may have been revoked since the credentials were read.
@@ -300,6 +302,20 @@ export class SessionOwner implements Sessions {
       this.#deps.held.delete(handleOf(record.id));
       throw error;
     }
+  }
+
+  /** @throws UNAVAILABLE when nobody but this pod would know the session; then it is opened nowhere */
+  async #copy(record: SessionRecord): Promise<void> {
+    const { held, persister, elsewhere, pod, clock, log } = this.#deps;
+    if ((await secondCopy({ pod, clock, log, ...elsewhere }, this.travelling(record))) !== 'nobody') return;
+    // The database may have confirmed it meanwhile.
+    if (held.get(record.id)?.record.writtenBehind === false) return;
+    held.delete(handleOf(record.id));
+    persister?.forget(record);
+    throw new SallyportError('UNAVAILABLE', {
+      message: 'neither the database nor another pod could take this session',
+      retryAfterMs: 200,
+    });
   }
 
   #load(id: string): Promise<Found> {

@@ -6,6 +6,8 @@ export interface VerifyOptions {
   /** Learns how far the database was where the user was read. */
   readonly asOf: AsOf;
   readonly signal?: AbortSignal;
+  /** Milliseconds for which the database may be waited for. */
+  readonly deadlineMs?: number;
   readonly from?: PasswordFrom;
 }
 
@@ -19,9 +21,9 @@ export async function localCredentials(replica: CredentialReads): Promise<Creden
   // Verified for names that do not exist, so that the answer takes as long.
   const nobody = await hashPassword('');
   return {
-    verify: async (name, password, { asOf, signal, from }) => {
-      const options = signal === undefined ? {} : { signal };
-      const user = await readAsOf(replica, asOf, (db) => findUser(db, name), options);
+    verify: async (name, password, { asOf, from, ...waiting }) => {
+      const { signal } = waiting;
+      const user = await readAsOf(replica, asOf, (db) => findUser(db, name), waiting);
       const right = await verifyPassword(user?.passwordHash ?? nobody, password, signal, from);
       return right && user?.passwordHash !== undefined && !user.disabled ? user : undefined;
     },

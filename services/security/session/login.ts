@@ -83,7 +83,7 @@ async function verified(
   limits.userPasswords.take(subject);
   let user: User | undefined;
   try {
-    user = await credentials.verify(name, password, { signal: call.signal, asOf });
+    user = await credentials.verify(name, password, { asOf, ...held(call) });
   } catch (error) {
     limits.userPasswords.giveBack(subject);
     throw error;

@@ -11,9 +11,10 @@ import {
 import { OpenSessionResponseSchema, type SessionService } from '#gen/sallyport/session/v1/session_pb.js';
 import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
+import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { appFacts } from '../authorize/facts.ts';
-import type { Credentials } from '../directory/credentials.ts';
+import type { Credentials, VerifyOptions } from '../directory/credentials.ts';
 import type { User } from '../directory/users.ts';
 import { AsOf } from '../feed/as-of.ts';
 import type { Feed } from '../feed/feed.ts';
@@ -53,7 +54,7 @@ export function openSession(deps: OpenSessionDeps): Handlers<typeof SessionServi
     // Before any credential is read: whatever is revoked from here on ends this session too.
     const asOf = new AsOf(deps.feed.position);
     const message: OpenMessage = { ...sealed, routeKey };
-    const context = { address: addressOf(call), signal: call.signal, asOf };
+    const context = { address: addressOf(call), asOf, ...held(call) };
     const opened = await unsealOpening(deps, message, context);
     const { enrolment, received } = opened;
     try {
@@ -82,7 +83,7 @@ async function open(deps: OpenSessionDeps, call: CallContext, attempt: Attempt) 
   const { enrolment, received } = opened;
   const { app } = body;
   if (app === undefined) throw new SallyportError('MALFORMED');
-  const user = await verifyUser(deps, enrolment, body, { appId: app.appId, signal: call.signal, asOf });
+  const user = await verifyUser(deps, enrolment, body, { appId: app.appId, asOf, ...held(call) });
   const agreed = agreeSession(channelCrypto, received, body.deviceShare);
   const sharedKeyVersion = await settleSharedKey(deps, opened, agreed.sessionKey);
   const record = await deps.sessions.open({
@@ -126,14 +127,14 @@ async function verifyUser(
   { limits, credentials }: OpenSessionDeps,
   enrolment: Enrolment,
   { user: name, password }: OpenSessionBody,
-  { appId, signal, asOf }: { appId: string; signal: AbortSignal; asOf: AsOf },
+  { appId, ...options }: VerifyOptions & { appId: string },
 ): Promise<User> {
   const { devicePasswords } = limits;
   // Ahead of the hash, so that guesses made at once count as if made one after the other.
   devicePasswords.take(enrolment.routeKey);
   let user: User | undefined;
   try {
-    user = await credentials.verify(name, password, { signal, from: 'known', asOf });
+    user = await credentials.verify(name, password, { from: 'known', ...options });
   } catch (error) {
     devicePasswords.giveBack(enrolment.routeKey);
     throw error;

@@ -55,8 +55,9 @@ describe('unsealOpening', () => {
       deps,
       handshakes: () => handshakes,
       open: async (sharedKey: Uint8Array, address = 'here') =>
-        unsealOpening(deps, await message(sharedKey), { address, signal, asOf }),
-      unseal: (sealed: OpenMessage) => unsealOpening(deps, sealed, { address: 'here', signal, asOf }),
+        unsealOpening(deps, await message(sharedKey), { address, signal, deadlineMs: 1000, asOf }),
+      unseal: (sealed: OpenMessage) =>
+        unsealOpening(deps, sealed, { address: 'here', signal, deadlineMs: 1000, asOf }),
     };
   };
   const message = (sharedKey: Uint8Array) =>

@@ -23,6 +23,8 @@ export interface UnsealContext {
   /** Where the message came from. */
   readonly address: string;
   readonly signal: AbortSignal;
+  /** Milliseconds for which the database may be waited for. */
+  readonly deadlineMs: number;
   /** Learns how far the database was where the enrolment was read. */
   readonly asOf: AsOf;
 }
@@ -43,7 +45,7 @@ export interface Opened {
 export async function unsealOpening(
   deps: UnsealDeps,
   message: OpenMessage,
-  { address, signal, asOf }: UnsealContext,
+  { address, signal, deadlineMs, asOf }: UnsealContext,
 ): Promise<Opened> {
   const { unsealable, unsealableHere } = deps.limits;
   const here = `${message.routeKey} ${address}`;
@@ -54,7 +56,7 @@ export async function unsealOpening(
     deps.replica,
     asOf,
     (db) => findEnrolment(db, deps.dataKeys, message.routeKey),
-    { signal },
+    { signal, deadlineMs },
   );
   // For an unknown route key some key has to be tried, too: the answer takes as long.
   const keys = enrolment ? [...enrolment.nextKeys, enrolment.sharedKey] : [channelCrypto.randomBytes(32)];

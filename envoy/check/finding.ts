@@ -62,7 +62,7 @@ export const findingCodes = define({
   ],
   BREAKER_NEAR: ['warning', 'find out what is slow before raising the knob of connections that is named'],
   BREAKER_OVERFLOWED: ['info', 'calls were refused at a limit since the sidecar was started'],
-  POD_DRAINING: ['info', 'it gets no new calls; start it again when the work on it is done'],
+  POD_DRAINING: ['info', 'it gets no new calls; `sallyport undrain` gives it some again'],
   // Knobs and a topology that will hurt
   SINGLE_POINT: ['warning', 'have at least two, on two hosts'],
   ONE_HOST: ['info', 'put the pods of a tier on several hosts, each a failure domain'],

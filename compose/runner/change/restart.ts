@@ -1,7 +1,8 @@
 import { podNamed, podsOf } from '#compose/topology/query.ts';
 import type { Pod, PodRole } from '#compose/topology/types.ts';
 import { SallyportError } from '#core/errors/error.ts';
-import { waitUntilUp } from '../ready.ts';
+import { waitFor } from '#kernel/time/wait-for.ts';
+import { isOnline, waitUntilUp } from '../ready.ts';
 import type { RunningMesh } from '../running-mesh.ts';
 import { stopPod } from '../stop.ts';
 import { primaryLast } from './database.ts';
@@ -19,6 +20,9 @@ export interface RestartOptions extends PodChoice {
   /** Pods of one tier that are out at a time; default 1. */
   readonly parallel?: number;
 }
+
+/** Milliseconds for a database group to be whole before one of its nodes is restarted. */
+const wholeMs = 120_000;
 
 /** Milliseconds for one pod to serve again; a database node may have to catch up. */
 const backMs = 180_000;
@@ -84,11 +88,45 @@ export async function restart(
     const waiting = isDatabase ? await primaryLast(mesh, tier) : [...tier];
     for (let batch = waiting.splice(0, parallel); batch.length > 0; batch = waiting.splice(0, parallel)) {
       change.signal.throwIfAborted();
+      if (isDatabase) await groupToBeWhole(mesh, batch, change);
       await Promise.all(batch.map((pod) => restartPod(mesh, pod, change)));
       done.push(...batch.map(({ name }) => name));
     }
   }
   return done;
+}
+
+/**
+ * A node that is joining cannot be stopped in order, and then takes minutes to come back; and while another is away
+ * this one may be half of the majority. One that is out of the group for good, and no other is, may be restarted.
+ * @throws CHANGE_REFUSED naming who is not in the group; the reason of the signal
+ */
+async function groupToBeWhole(
+  { topology, parts: { clock } }: RunningMesh,
+  pods: readonly Pod[],
+  { progress, signal }: Change,
+): Promise<void> {
+  let away: string[] = [];
+  const isWhole = async (): Promise<boolean> => {
+    const all = podsOf(topology, 'db');
+    const online = await Promise.all(all.map((pod) => isOnline(topology, pod).catch(() => false)));
+    away = all.filter((_, at) => online[at] !== true).map(({ name }) => name);
+    return away.length === 0;
+  };
+  if (await isWhole()) return;
+  progress(
+    `waiting for ${away.join(', ')} to be in the database group; \`sallyport db status\` tells how it goes`,
+  );
+  try {
+    await waitFor(isWhole, { timeoutMs: wholeMs, everyMs: 500, what: 'the database group', clock, signal });
+  } catch {
+    signal.throwIfAborted();
+    if (away.every((name) => pods.some((pod) => pod.name === name))) return;
+    throw new SallyportError('CHANGE_REFUSED', {
+      message: `${away.join(', ')} is not in the database group: without ${pods.map(({ name }) => name).join(', ')} it may have no majority`,
+      hint: '`sallyport db status` says what it waits for; restart that one alone, or try again when it is back',
+    });
+  }
 }
 
 /** One pod, from being in rotation to being in rotation. Not interruptible: it would be missing. */

@@ -1,5 +1,6 @@
 import type { DescService } from '@bufbuild/protobuf';
 import type { Client } from '@connectrpc/connect';
+import { SallyportError } from '#core/errors/error.ts';
 import { createConnectClient } from '#kernel/rpc/connect-client.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
 import { askInTurn } from '../ask-in-turn.ts';
@@ -18,7 +19,7 @@ export function askEdges<S extends DescService, T>(
   service: S,
   call: (client: Client<S>) => Promise<T>,
 ): Promise<T> {
-  return askInTurn(edgeUrls, 'edge', systemClock, (address) =>
+  const asked = askInTurn(edgeUrls, 'edge', systemClock, (address) =>
     call(
       createConnectClient(service, {
         address,
@@ -31,4 +32,12 @@ export function askEdges<S extends DescService, T>(
       }),
     ),
   );
+  return asked.catch((error: unknown) => {
+    if (SallyportError.from(error).reason !== 'UNKNOWN_METHOD' || token === undefined) throw error;
+    throw new SallyportError('UNKNOWN_METHOD', {
+      message: 'the edges let no administrators through',
+      hint: 'set `edge: {admin_api: true}` (`sallyport mesh apply`), or `sallyport logout`: then it speaks as the operator',
+      cause: error,
+    });
+  });
 }

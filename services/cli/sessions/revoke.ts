@@ -29,6 +29,7 @@ export async function runSessionRevoke(
   const { report, signal } = command;
   const subject = subjectOf(options, handle);
   const fleet = options.wait === 'fleet';
+  const known = await knownSessions(subject, command);
   if (fleet) report.progress('waiting until nobody can accept them any more');
   const { position, everywhere } = await askTier(command, SessionService, (service) =>
     service.revokeSessions(
@@ -41,12 +42,38 @@ export async function runSessionRevoke(
       ? `Revoked, and over everywhere (position ${position} of the feed).`
       : `Revoked (position ${position} of the feed); it reaches everybody within seconds.`,
   );
+  if (known !== undefined) report.say(known.text);
   if (fleet && !everywhere) {
     report.say(
       'Not everybody has said so in time; run it again to wait on, and `sallyport status` tells who is away.',
     );
   }
-  return { ok: everywhere || !fleet, items: { position: Number(position), everywhere } };
+  return {
+    ok: everywhere || !fleet,
+    items: { position: Number(position), everywhere, ...(known && { sessions: known.count }) },
+  };
+}
+
+/** How many sessions that ends, as far as the tier lists them: who mistypes a name is to see that it was none. */
+async function knownSessions(
+  subject: Subject,
+  command: CommandContext,
+): Promise<{ readonly count: number; readonly text: string } | undefined> {
+  if (subject.case !== 'user' && subject.case !== 'deviceId') return undefined;
+  const { sessions, nextPageToken } = await askTier(command, SessionService, (service) =>
+    service.listSessions(
+      {
+        ...(subject.case === 'user' ? { user: subject.value } : { deviceId: subject.value }),
+        pageSize: 1000,
+      },
+      { signal: command.signal, timeoutMs: committedMs },
+    ),
+  );
+  const count = sessions.length;
+  const whose = subject.case === 'user' ? subject.value : `device ${subject.value}`;
+  if (count === 0) return { count, text: `${whose} had no session: is the name right?` };
+  const many = nextPageToken === '' ? String(count) : `more than ${count}`;
+  return { count, text: `${whose} had ${many} session${count === 1 ? '' : 's'}.` };
 }
 
 function subjectOf({ user, device, everybody }: SessionRevokeOptions, handle: string | undefined): Subject {

@@ -57,7 +57,15 @@ export function backendTuningOf(model: MeshModel, cluster: string): BackendTunin
   return { ...common, ...defined(clusters[cluster]) };
 }
 
+/** Characters of a file of knobs or patches. The runner reads them, too, and looks after nothing else meanwhile. */
+const maxLength = 262_144;
+
 function readYaml(text: string, source: string): unknown {
+  if (text.length > maxLength) {
+    throw new SallyportError('CONFIG_INVALID', {
+      message: `${source} has ${text.length} characters; ${maxLength} are the most`,
+    });
+  }
   try {
     return parse(text, { strict: true, uniqueKeys: true });
   } catch (cause) {

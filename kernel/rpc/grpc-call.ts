@@ -9,6 +9,9 @@ import { statusBytes, toWire } from '#kernel/errors/to-wire.ts';
 import type { Route } from './implement.ts';
 import { type CallParts, cancelled, pastDeadline, ServerCall } from './server-call.ts';
 
+/** grpc-js's timer for the deadline runs by another clock, and may be a little ahead of this one. Milliseconds. */
+const timerSlackMs = 2;
+
 /** What calls of all four kinds have. */
 export type SurfaceCall = Pick<ServerInterceptingCallInterface, 'sendMetadata' | 'getDeadline'>;
 
@@ -62,7 +65,8 @@ export class GrpcCall implements CallParts {
    * and after a normal end, when it changes nothing any more.
    */
   cancelled(): void {
-    this.call.abort((this.deadlineMs ?? Number.POSITIVE_INFINITY) <= Date.now() ? pastDeadline : cancelled);
+    const left = (this.deadlineMs ?? Number.POSITIVE_INFINITY) - Date.now();
+    this.call.abort(left <= timerSlackMs ? pastDeadline : cancelled);
     this.#wake();
   }
 

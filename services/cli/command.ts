@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CliContext } from './context.ts';
-import { exitCodes, failureOf } from './failure.ts';
+import { exitCodes, failureOf, UsageError } from './failure.ts';
 import { createReport, type Outcome, type Report } from './report.ts';
 
 /** Options that every command has. */
@@ -39,8 +39,12 @@ export function withCommon<O extends CommonOptions>(
         .flat()
         .filter((arg): arg is string => typeof arg === 'string');
       const report = createReport(name, options.json === true, context);
-      const stateDir = resolve(context.cwd, options.state ?? context.env.SALLYPORT_STATE ?? defaultState);
       try {
+        const state = options.state ?? context.env.SALLYPORT_STATE ?? defaultState;
+        // As of a variable that is not set: it would be the current folder, with whatever lies there.
+        if (state === '')
+          throw new UsageError('the folder of the mesh is empty', 'name one with --state or SALLYPORT_STATE');
+        const stateDir = resolve(context.cwd, state);
         const outcome = await body(options, { ...context, report, stateDir }, args);
         report.outcome(outcome);
         end.code = outcome.ok ? exitCodes.ok : exitCodes.failed;

@@ -54,6 +54,12 @@ describe('the command line', () => {
     assert.equal((told.error as { code: string }).code, 'MESH_NOT_RUNNING');
   });
 
+  it('does not take the current folder for a mesh’s when none is named', async () => {
+    const { code, err } = await run('down', '--wipe', '--state', '');
+    assert.equal(code, 2);
+    assert.match(err, /^error USAGE: .+\nhint: .+\n$/m);
+  });
+
   it('has nothing to stop where nothing runs', async () => {
     const { code, out } = await run('down', '--json');
     assert.equal(code, 0);

@@ -25,19 +25,19 @@ describe('wiping a state folder', () => {
   });
 
   it('leaves what is not a mesh’s', async () => {
-    mkdirSync(join(dir, 'pki'));
+    for (const name of ['pki', 'secrets']) mkdirSync(join(dir, name));
     writeFileSync(join(dir, 'thesis.txt'), '');
     await wipe(dir, () => {});
     assert.ok(existsSync(join(dir, 'thesis.txt')) && !existsSync(join(dir, 'pki')));
   });
 
   it('touches nothing in a folder that was never a mesh’s', async () => {
-    mkdirSync(join(dir, 'devices'));
+    for (const name of ['devices', 'pods', 'secrets']) mkdirSync(join(dir, name));
     await assert.rejects(
       wipe(dir, () => {}),
       reason('CONFIG_INVALID'),
     );
-    assert.ok(existsSync(join(dir, 'devices')));
+    for (const name of ['devices', 'pods', 'secrets']) assert.ok(existsSync(join(dir, name)));
   });
 
   it('is refused while a runner lives', () => {

@@ -19,8 +19,8 @@ const ours = [
   'applied',
 ];
 const logs = /^runner\.log(\.1)?$/;
-/** A folder without any of these was never a mesh's. */
-const marks = ['run.json', 'pki', 'secrets', 'pods'];
+/** A folder with none of these together was never a mesh's: others have a `secrets` or a `pods`, too. */
+const marks = [['run.json'], ['settings.json'], ['pki', 'secrets'], ['pki', 'pods']];
 
 /** @throws MESH_RUNNING when a living runner holds the folder */
 export function refuseIfRunning(stateDir: string): void {
@@ -39,7 +39,7 @@ export function refuseIfRunning(stateDir: string): void {
 export async function wipe(stateDir: string, progress: (line: string) => void): Promise<void> {
   if (statSync(stateDir, { throwIfNoEntry: false }) === undefined) return;
   const there = readdirSync(stateDir);
-  if (there.length > 0 && !marks.some((mark) => there.includes(mark))) {
+  if (there.length > 0 && !marks.some((mark) => mark.every((name) => there.includes(name)))) {
     throw new SallyportError('CONFIG_INVALID', {
       message: `${stateDir} is not the folder of a mesh; nothing was removed`,
       hint: 'look at what is in it, and choose another one with --state',

@@ -55,8 +55,3 @@ export function soonReads<S>(caughtUp: Reads<S>, behind: Reads<S>, clock: Clock)
 }
 
 class NotGood extends Error {}
-
-/** For what reads from the primary alone, which is never behind. */
-export const neverBehind = <S>(db: Reads<S>): SoonReads<S> => ({
-  readSoon: (fn, { good: _, ...options }) => db.read((on) => fn(on, false), options),
-});

@@ -61,7 +61,7 @@ export function decide({ self, peers, force }: Situation): Step {
 }
 
 /** Whether the group keeps a majority, of members with room on their disks, when this node leaves it. */
-export function othersHoldIt(self: AgentStatus, peers: readonly PeerView[]): boolean {
+function othersHoldIt(self: AgentStatus, peers: readonly PeerView[]): boolean {
   const others = peers.filter(
     ({ status: s }) =>
       s !== undefined && s.state === 'ONLINE' && s.majority && !s.full && s.view === self.view,

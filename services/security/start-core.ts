@@ -156,6 +156,7 @@ function startSessions(
     { unit, description: 'Sessions that wait for the database.' },
     () => persister?.behind.size ?? 0,
   );
+  const elsewhere = { peers, members: () => feed.members, refreshMembers: () => feed.refresh() };
   const sessions = new SessionOwner({
     pod,
     era: joined.era,
@@ -166,7 +167,7 @@ function startSessions(
     forwarding: new Forwarding(clock),
     persister,
     store,
-    elsewhere: { peers, members: () => feed.members, refreshMembers: () => feed.refresh() },
+    elsewhere,
     now,
     clock,
     log,
@@ -183,18 +184,7 @@ function startSessions(
   const unpersisted = (): SessionRecord[] =>
     persister === undefined ? [...held.values()].map(({ record }) => record) : [...persister.behind.values()];
   const give = (): Promise<number> =>
-    giveAway(
-      {
-        pod,
-        peers,
-        members: () => feed.members,
-        refreshMembers: () => feed.refresh(),
-        owner: sessions,
-        clock,
-        log,
-      },
-      unpersisted(),
-    );
+    giveAway({ ...elsewhere, pod, owner: sessions, clock, log }, unpersisted());
   life.defer('sessions', async () => {
     sweep.cancel();
     purging.cancel();

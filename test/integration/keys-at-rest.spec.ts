@@ -16,7 +16,6 @@ import { rootKeyProvider } from '#kernel/crypto/root-key-providers.ts';
 import type { Db } from '#kernel/db/db.ts';
 import { migrate } from '#kernel/db/migrate.ts';
 import { openDb } from '#kernel/db/open-db.ts';
-import { neverBehind } from '#kernel/db/read-soon.ts';
 import { createLogger } from '#kernel/log/logger.ts';
 import { ManualClock } from '#kernel/time/manual-clock.ts';
 import { localCredentials } from '#services/security/directory/credentials.ts';
@@ -249,7 +248,7 @@ describe('keys at rest in a real database', function () {
   it('let in by the right password alone, and not a disabled user', async () => {
     const db = connect();
     const asOf = new AsOf(0);
-    const credentials = await localCredentials(neverBehind(db));
+    const credentials = await localCredentials({ readSoon: (find) => db.read((on) => find(on, false)) });
     assert.equal((await credentials.verify('ADA', 'correct horse', { asOf }))?.name, 'ada');
     for (const [name, password] of [
       ['ada', 'wrong'],

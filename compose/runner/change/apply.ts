@@ -12,7 +12,7 @@ import type { MeshShape, RunningMesh } from '../running-mesh.ts';
 import { type Applied, type Tuned, tunedBy } from '../settings.ts';
 import type { Change } from './one-change.ts';
 import { restartPod } from './restart.ts';
-import { putBack, takeOut, untilOldListenersAreGone } from './rotation.ts';
+import { changeListeners } from './rotation.ts';
 
 export interface ApplyOptions {
   /** A mesh.yaml; without one that of the release, envoy/mesh.yaml. */
@@ -140,14 +140,10 @@ async function inSteps(
     for (const { pod } of later) {
       change.signal.throwIfAborted();
       change.progress(`${pod.name}: listeners`);
-      await takeOut(mesh, pod, change, true);
-      try {
+      await changeListeners(mesh, [pod], change, async () => {
         waiting.delete(pod.name);
         await mesh.reshape(shape, new Set(waiting));
-        await untilOldListenersAreGone(mesh, pod, change.progress);
-      } finally {
-        await putBack(mesh, pod, change);
-      }
+      });
     }
   } catch (error) {
     if (mesh.shape !== before) await mesh.reshape(before);

@@ -88,7 +88,6 @@ export async function restart(
     const waiting = isDatabase ? await primaryLast(mesh, tier) : [...tier];
     for (let batch = waiting.splice(0, parallel); batch.length > 0; batch = waiting.splice(0, parallel)) {
       change.signal.throwIfAborted();
-      if (isDatabase) await groupToBeWhole(mesh, batch, change);
       await Promise.all(batch.map((pod) => restartPod(mesh, pod, change)));
       done.push(...batch.map(({ name }) => name));
     }
@@ -103,7 +102,7 @@ export async function restart(
  */
 async function groupToBeWhole(
   { topology, parts: { clock } }: RunningMesh,
-  pods: readonly Pod[],
+  node: Pod,
   { progress, signal }: Change,
 ): Promise<void> {
   let away: string[] = [];
@@ -121,17 +120,21 @@ async function groupToBeWhole(
     await waitFor(isWhole, { timeoutMs: wholeMs, everyMs: 500, what: 'the database group', clock, signal });
   } catch {
     signal.throwIfAborted();
-    if (away.every((name) => pods.some((pod) => pod.name === name))) return;
+    if (away.every((name) => name === node.name)) return;
     throw new SallyportError('CHANGE_REFUSED', {
-      message: `${away.join(', ')} is not in the database group: without ${pods.map(({ name }) => name).join(', ')} it may have no majority`,
+      message: `${away.join(', ')} is not in the database group: without ${node.name} it may have no majority`,
       hint: '`sallyport db status` says what it waits for; restart that one alone, or try again when it is back',
     });
   }
 }
 
-/** One pod, from being in rotation to being in rotation. Not interruptible: it would be missing. */
+/**
+ * One pod, from being in rotation to being in rotation. Not interruptible once it is out: it would be missing.
+ * @throws CHANGE_REFUSED, START_FAILED; the reason of the signal, before anything was done
+ */
 export async function restartPod(mesh: RunningMesh, pod: Pod, change: Change): Promise<void> {
   const { progress } = change;
+  if (pod.role === 'db') await groupToBeWhole(mesh, pod, change);
   // Who has drained it puts it back.
   const drained = mesh.draining.has(pod.name);
   progress(`${pod.name}: out of rotation`);

@@ -1,7 +1,7 @@
 import type { Pod } from '#compose/topology/types.ts';
 import type { RunningMesh } from '../running-mesh.ts';
 import type { Change } from './one-change.ts';
-import { putBack, takeOut, untilOldListenersAreGone } from './rotation.ts';
+import { changeListeners } from './rotation.ts';
 
 export interface RotateOptions {
   /** New roots too, in three steps: trust, use, drop. */
@@ -50,13 +50,7 @@ async function exchangeTrust(mesh: RunningMesh, change: Change): Promise<void> {
   for (const wave of oneOfEach(mesh.topology.pods.filter(carries))) {
     change.signal.throwIfAborted();
     change.progress(`${wave.map(({ name }) => name).join(', ')}: roots to trust`);
-    try {
-      await Promise.all(wave.map((pod) => takeOut(mesh, pod, change, true)));
-      await mesh.renewCertificatesOf(wave);
-      await Promise.all(wave.map((pod) => untilOldListenersAreGone(mesh, pod, change.progress)));
-    } finally {
-      await Promise.all(wave.map((pod) => putBack(mesh, pod, change)));
-    }
+    await changeListeners(mesh, wave, change, () => mesh.renewCertificatesOf(wave));
   }
 }
 

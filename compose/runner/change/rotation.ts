@@ -72,6 +72,25 @@ export async function putBack(mesh: RunningMesh, pod: Pod, change: Change): Prom
   if (pod.role !== 'backend') await untilSeen(mesh, pod, change.progress);
 }
 
+/**
+ * Changes pods whose listeners are replaced by that: out of rotation, devices included, until the old listeners are
+ * gone. They are put back whatever happens.
+ */
+export async function changeListeners(
+  mesh: RunningMesh,
+  pods: readonly Pod[],
+  change: Change,
+  make: () => Promise<void>,
+): Promise<void> {
+  try {
+    await Promise.all(pods.map((pod) => takeOut(mesh, pod, change, true)));
+    await make();
+    await Promise.all(pods.map((pod) => untilOldListenersAreGone(mesh, pod, change.progress)));
+  } finally {
+    await Promise.all(pods.map((pod) => putBack(mesh, pod, change)));
+  }
+}
+
 /** Waits until no request is under way at a pod's sidecar, as long as that is worth it. */
 export async function untilQuiet(
   mesh: RunningMesh,
@@ -129,7 +148,7 @@ async function untilSeen(mesh: RunningMesh, pod: Pod, progress: Change['progress
  * Waits until listeners that were replaced have ended the connections that they had (`sidecar.drain_time`): who
  * came back over one of them meanwhile would be cut then.
  */
-export async function untilOldListenersAreGone(
+async function untilOldListenersAreGone(
   mesh: RunningMesh,
   pod: Pod,
   progress: Change['progress'],

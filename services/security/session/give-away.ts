@@ -1,20 +1,17 @@
-import type { Logger } from '#kernel/log/logger.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { withDeadline } from '#kernel/time/deadline.ts';
 import { livingPeers, type Member, type MemberState } from '../members/member.ts';
-import type { Peers } from '../peer/peers.ts';
+import { type PushDeps, pushToFirst } from './push-to-first.ts';
 import type { SessionRecord } from './record.ts';
 import type { SessionOwner } from './session-owner.ts';
 
-export interface GiveAwayDeps {
+export interface GiveAwayDeps extends PushDeps {
   readonly pod: string;
-  readonly peers: Pick<Peers, 'pushSessions'>;
   readonly members: () => readonly Member[];
   /** Reads anew who the members are: what is known of them is up to a second old. */
   readonly refreshMembers: () => Promise<void>;
   readonly owner: Pick<SessionOwner, 'travelling'>;
   readonly clock: Clock;
-  readonly log: Logger;
 }
 
 /** Milliseconds for one pod to take what it is given. */
@@ -32,20 +29,17 @@ const everyMs = 500;
  */
 export async function giveAway(deps: GiveAwayDeps, records: readonly SessionRecord[]): Promise<number> {
   if (records.length === 0) return 0;
-  const { clock, log, peers } = deps;
+  const { clock, log } = deps;
   const travelling = records.map((record) => deps.owner.travelling(record));
   const end = clock.monotonic() + forMs;
   for (;;) {
     await refresh(deps);
     const going = livingPeers(deps.members(), deps.pod).filter(({ state }) => goesOn.includes(state));
-    for (const { pod } of going.filter(({ state }) => state === 'serving')) {
-      try {
-        const accepted = await peers.pushSessions(pod, travelling, pushMs);
-        log.info({ to: pod, sessions: records.length, accepted }, 'sessions were given to another pod');
-        return accepted;
-      } catch (error) {
-        log.warn({ err: error, peer: pod }, 'a pod did not take the sessions');
-      }
+    const serving = going.filter(({ state }) => state === 'serving');
+    const taken = await pushToFirst(deps, serving, travelling, pushMs);
+    if (taken !== undefined) {
+      log.info({ ...taken, sessions: records.length }, 'sessions were given to another pod');
+      return taken.accepted;
     }
     if (going.length === 0 || clock.monotonic() + everyMs >= end) break;
     await clock.sleep(everyMs);

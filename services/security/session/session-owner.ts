@@ -306,8 +306,8 @@ export class SessionOwner implements Sessions {
 
   /** @throws UNAVAILABLE when nobody but this pod would know the session; then it is opened nowhere */
   async #copy(record: SessionRecord): Promise<void> {
-    const { held, persister, elsewhere, pod, clock, log } = this.#deps;
-    if ((await secondCopy({ pod, clock, log, ...elsewhere }, this.travelling(record))) !== 'nobody') return;
+    const { held, persister, elsewhere, pod, log } = this.#deps;
+    if ((await secondCopy({ pod, log, ...elsewhere }, this.travelling(record))) !== 'nobody') return;
     // The database may have confirmed it meanwhile.
     if (held.get(record.id)?.record.writtenBehind === false) return;
     held.delete(handleOf(record.id));

@@ -74,7 +74,7 @@ export async function putBack(mesh: RunningMesh, pod: Pod, change: Change): Prom
 
 /**
  * Changes pods whose listeners are replaced by that: out of rotation, devices included, until the old listeners are
- * gone. They are put back whatever happens.
+ * gone. They are put back whatever happens, but for those that somebody has drained: he puts them back.
  */
 export async function changeListeners(
   mesh: RunningMesh,
@@ -82,12 +82,13 @@ export async function changeListeners(
   change: Change,
   make: () => Promise<void>,
 ): Promise<void> {
+  const inside = pods.filter(({ name }) => !mesh.draining.has(name) && !mesh.leaving.has(name));
   try {
-    await Promise.all(pods.map((pod) => takeOut(mesh, pod, change, true)));
+    await Promise.all(inside.map((pod) => takeOut(mesh, pod, change, true)));
     await make();
     await Promise.all(pods.map((pod) => untilOldListenersAreGone(mesh, pod, change.progress)));
   } finally {
-    await Promise.all(pods.map((pod) => putBack(mesh, pod, change)));
+    await Promise.all(inside.map((pod) => putBack(mesh, pod, change)));
   }
 }
 

@@ -1,4 +1,5 @@
 /** Real security processes on a real MySQL, without Envoy; see pod-relay.ts for what stands in for it. */
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -40,6 +41,13 @@ export interface SecurityPodsOptions {
   readonly policy: unknown;
   /** More of the configuration. */
   readonly config?: Readonly<Record<string, unknown>>;
+}
+
+/** A pod that must be there. */
+export function podAt({ pods }: SecurityPods, n: number): SecurityPod {
+  const found = pods[n];
+  assert.ok(found);
+  return found;
 }
 
 const root = new URL('..', import.meta.url).pathname;

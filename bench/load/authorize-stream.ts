@@ -3,9 +3,9 @@
  * turn of the event loop has to ask goes in one message (services/proxy/authorize-stream.ts). Questions were encoded
  * before, and of an answer no more than its length is looked at: the load must cost less than the server.
  */
-import { Client, credentials, Metadata } from '@grpc/grpc-js';
 import { serveBench } from '../harness/child.ts';
 import type { SliceAnswer } from '../harness/interleave.ts';
+import { asItIs, rawClient } from './raw-client.ts';
 
 export interface AuthorizeStreamLoad {
   readonly socket: string;
@@ -24,7 +24,6 @@ export interface StreamAnswer extends SliceAnswer {
   readonly messages: { readonly asked: number; readonly answered: number };
 }
 
-const asItIs = (bytes: Buffer): Buffer => bytes;
 /** Field 3 of the request, field 5 of the response; both have a length. */
 const questionsTag = (3 << 3) | 2;
 const answersTag = (5 << 3) | 2;
@@ -34,13 +33,7 @@ serveBench(async (load: AuthorizeStreamLoad) => {
     const bytes = Buffer.from(text, 'base64');
     return Buffer.concat([Buffer.from([questionsTag, ...varint(bytes.length)]), bytes]);
   });
-  const metadata = new Metadata();
-  for (const [name, value] of Object.entries(load.headers)) metadata.set(name, value);
-  const client = new Client(`unix:${load.socket}`, credentials.createInsecure(), {
-    'grpc.enable_channelz': 0,
-    'grpc.enable_retries': 0,
-    'grpc.service_config_disable_resolution': 1,
-  });
+  const { client, metadata } = rawClient(load);
   return ({ run }: { run: number }): Promise<StreamAnswer> =>
     new Promise((resolve) => {
       const stream = client.makeBidiStreamRequest(load.path, asItIs, asItIs, metadata);

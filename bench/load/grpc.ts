@@ -2,10 +2,11 @@
  * Loads one gRPC method with requests that were encoded before, and looks at no more of an answer than its
  * length: the load must cost less than the server. The requests may be exchanged between two runs.
  */
-import { Client, type ClientDuplexStream, credentials, Metadata } from '@grpc/grpc-js';
+import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { serveBench } from '../harness/child.ts';
 import type { SliceAnswer } from '../harness/interleave.ts';
 import { closedLoop } from './closed-loop.ts';
+import { asItIs, rawClient } from './raw-client.ts';
 
 export interface GrpcLoad {
   readonly socket: string;
@@ -20,18 +21,11 @@ export interface GrpcLoad {
   readonly leastBytes: number;
 }
 
-const asItIs = (bytes: Buffer): Buffer => bytes;
 const decoded = (texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text, 'base64'));
 
 serveBench(async (load: GrpcLoad) => {
   let requests = decoded(load.requests);
-  const metadata = new Metadata();
-  for (const [name, value] of Object.entries(load.headers)) metadata.set(name, value);
-  const client = new Client(`unix:${load.socket}`, credentials.createInsecure(), {
-    'grpc.enable_channelz': 0,
-    'grpc.enable_retries': 0,
-    'grpc.service_config_disable_resolution': 1,
-  });
+  const { client, metadata } = rawClient(load);
   const next = (n: number): Buffer => requests[n % requests.length] ?? Buffer.alloc(0);
   const unary = (n: number): Promise<boolean> =>
     new Promise((resolve) => {

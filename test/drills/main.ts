@@ -2,10 +2,12 @@
  * `npm run drills`: a mesh under load is broken in one way after the other; see README.md. Ends with 1 when
  * something is missed, 2 when it was asked for what there is not, 130 when interrupted.
  */
+
+import { UsageError } from '../options.ts';
 import { discoverDrills } from './discover.ts';
 import { figuresOf } from './figures.ts';
 import { KeptRows } from './kept-rows.ts';
-import { type DrillOptions, drillOptions, UsageError, usage } from './options.ts';
+import { type DrillOptions, drillOptions, usage } from './options.ts';
 import { runDrills, select } from './run-drills.ts';
 import { figuresTable, shortTable } from './table.ts';
 import { commitHere, writeResult } from './write-result.ts';

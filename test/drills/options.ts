@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { parsed, wholeNumber } from '../options.ts';
 import type { LoadSize } from './stand.ts';
 
 export interface DrillOptions {
@@ -14,10 +15,6 @@ export interface DrillOptions {
   /** File of rows that are finished. */
   readonly keep: string | undefined;
   readonly size: LoadSize;
-}
-
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
 }
 
 export const usage = `npm run drills [-- NAMES] [--seeds N] [--seed S] [--short] [--functional] [--keep FILE] [--json] [--write]
@@ -43,17 +40,11 @@ Examples:
 
 /** @throws UsageError */
 export function drillOptions(argv: readonly string[]): DrillOptions | undefined {
-  let given: ReturnType<typeof parse>;
-  try {
-    given = parse(argv);
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
-  const { values, positionals } = given;
+  const { values, positionals } = parsed(() => parse(argv));
   if (values.help) return undefined;
-  const first = number('--seed', values.seed, 0, 4_294_967_295);
-  const seeds = number('--seeds', values.seeds, 1, 1000);
-  const devices = number('--devices', values.devices, 1, 5000);
+  const first = wholeNumber('--seed', values.seed, 0, 4_294_967_295);
+  const seeds = wholeNumber('--seeds', values.seeds, 1, 1000);
+  const devices = wholeNumber('--devices', values.devices, 1, 5000);
   return {
     words: positionals,
     seeds: Array.from({ length: seeds }, (_, n) => first + n),
@@ -65,7 +56,7 @@ export function drillOptions(argv: readonly string[]): DrillOptions | undefined 
     keep: values.keep,
     size: {
       devices,
-      perSecond: number('--rate', values.rate, 1, 10_000),
+      perSecond: wholeNumber('--rate', values.rate, 1, 10_000),
       // A fifth of the devices listens to events; a few read large files.
       streams: Math.ceil(devices / 5),
       downloads: Math.min(8, Math.floor(devices / 5)),
@@ -94,10 +85,4 @@ function parse(argv: readonly string[]) {
       help: { type: 'boolean', default: false },
     },
   });
-}
-
-function number(option: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new UsageError(`${option} is a number from ${least} to ${most}, not "${text}"`);
 }

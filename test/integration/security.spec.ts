@@ -11,9 +11,10 @@ import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
 import { createGrpcClient, type GrpcClient } from '#kernel/rpc/grpc-client.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { type DbGroup, startDbGroup } from '../db-group.ts';
+import { keptClients } from '../kept-clients.ts';
 import { enrolPhone, type Phone, type PhoneSession } from '../phone.ts';
 import { as } from '../security-bench.ts';
-import { type SecurityPod, type SecurityPods, securityPods } from '../security-pods.ts';
+import { podAt, type SecurityPod, type SecurityPods, securityPods } from '../security-pods.ts';
 
 const policy = {
   resources: [
@@ -44,17 +45,9 @@ describe('security pods on a real database', function () {
   let tier: SecurityPods;
   let phone: Phone;
   let session: PhoneSession;
-  const open: { close(): void }[] = [];
+  const { keep: client, close: closeClients } = keptClients();
 
-  const pod = (n: number): SecurityPod => {
-    const found = tier.pods[n];
-    assert.ok(found);
-    return found;
-  };
-  const client = <C extends { close(): void }>(made: C): C => {
-    open.push(made);
-    return made;
-  };
+  const pod = (n: number): SecurityPod => podAt(tier, n);
   const proxyOf = (n: number): GrpcClient<typeof ProxyAuthorize> =>
     client(
       createGrpcClient(ProxyAuthorize, {
@@ -107,7 +100,7 @@ describe('security pods on a real database', function () {
   });
 
   after(async () => {
-    for (const each of open) each.close();
+    closeClients();
     await tier?.close();
     await group?.close();
   });

@@ -8,9 +8,10 @@ import { RevokeWait, SessionService } from '#gen/sallyport/session/v1/session_pb
 import { createGrpcClient, type GrpcClient } from '#kernel/rpc/grpc-client.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { type DbGroup, type DbNode, startDbGroup } from '../db-group.ts';
+import { keptClients } from '../kept-clients.ts';
 import { enrolPhone, type Phone, type PhoneSession } from '../phone.ts';
 import { as } from '../security-bench.ts';
-import { type SecurityPod, type SecurityPods, securityPods } from '../security-pods.ts';
+import { podAt, type SecurityPod, type SecurityPods, securityPods } from '../security-pods.ts';
 
 const policy = {
   resources: [
@@ -38,17 +39,9 @@ describe('security pods while their database is away', function () {
   let group: DbGroup;
   let tier: SecurityPods;
   let phone: Phone;
-  const clients: { close(): void }[] = [];
+  const { keep: kept, close: closeClients } = keptClients();
 
-  const pod = (n: number): SecurityPod => {
-    const found = tier.pods[n];
-    assert.ok(found);
-    return found;
-  };
-  const kept = <C extends { close(): void }>(client: C): C => {
-    clients.push(client);
-    return client;
-  };
+  const pod = (n: number): SecurityPod => podAt(tier, n);
   const authorizers = new Map<number, GrpcClient<typeof ProxyAuthorize>>();
   const decide = async (n: number, { id }: PhoneSession): Promise<boolean> => {
     const client =
@@ -106,7 +99,7 @@ describe('security pods while their database is away', function () {
     phone = await enrolPhone(pod(0).connectSocket, 'ada', patientMs);
   });
   after(async () => {
-    for (const each of clients) each.close();
+    closeClients();
     await tier?.close();
     await group?.close();
   });

@@ -3,8 +3,9 @@
  * mutation is not found, 2 for a wrong command, 130 when interrupted.
  */
 import { PartsError } from '#compose/parts/errors.ts';
+import { UsageError } from '../options.ts';
 import { titleOf } from './models.ts';
-import { type ModelOptions, modelOptions, UsageError, usage } from './options.ts';
+import { type ModelOptions, modelOptions, usage } from './options.ts';
 import { figuresOf, runModels } from './run-models.ts';
 
 const options = parsed();

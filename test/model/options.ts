@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { parsed, UsageError, wholeNumber } from '../options.ts';
 import { type Configuration, configurations, type Mutation, mutations, titleOf } from './models.ts';
 
 export interface ModelOptions {
@@ -9,10 +10,6 @@ export interface ModelOptions {
   readonly trace: boolean;
   readonly list: boolean;
   readonly json: boolean;
-}
-
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
 }
 
 export const usage = `npm run model [-- NAMES] [--short] [--trace] [--list] [--timeout S] [--memory MB] [--json]
@@ -33,13 +30,7 @@ Examples:
 
 /** Undefined: help is wanted. @throws UsageError */
 export function modelOptions(argv: readonly string[]): ModelOptions | undefined {
-  let given: ReturnType<typeof parse>;
-  try {
-    given = parse(argv);
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
-  const { values, positionals } = given;
+  const { values, positionals } = parsed(() => parse(argv));
   if (values.help) return undefined;
   const { short, trace, list, json } = values;
   const wanted = (name: string, of: { readonly short?: true }): boolean =>
@@ -52,8 +43,8 @@ export function modelOptions(argv: readonly string[]): ModelOptions | undefined 
   if (selected.configurations.length + selected.mutations.length === 0) {
     throw new UsageError(`there is no configuration and no mutation named like ${positionals.join(', ')}`);
   }
-  const timeoutMs = 1000 * number('--timeout', values.timeout, 1, 86_400);
-  const memoryMb = number('--memory', values.memory, 100, 1_000_000);
+  const timeoutMs = 1000 * wholeNumber('--timeout', values.timeout, 1, 86_400);
+  const memoryMb = wholeNumber('--memory', values.memory, 100, 1_000_000);
   return { ...selected, timeoutMs, memoryMb, trace, list, json };
 }
 
@@ -71,10 +62,4 @@ function parse(argv: readonly string[]) {
       memory: { type: 'string', default: '6000' },
     },
   });
-}
-
-function number(option: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new UsageError(`${option} is a number from ${least} to ${most}, not "${text}"`);
 }

@@ -89,6 +89,23 @@ describe('log', () => {
     assert.match(text(), /\[7 bytes\].*\[32 bytes\]/);
   });
 
+  it('lets no session id through that begins or ends with -, is glued to a text, or is cut by the bound', () => {
+    const { logger, text } = capture();
+    const mac = 'M'.repeat(21);
+    for (const id of [
+      `-${session.slice(1)}`,
+      `${session.slice(0, -1)}-`,
+      `x${session}`,
+      `--${session}`,
+      `${session}M`,
+    ]) {
+      logger.info({ id }, `opened ${id}`);
+    }
+    for (const cut of [1, 2, 20])
+      logger.info(`${'x '.repeat(4096).slice(0, 8192 - session.length + cut)}${session}`);
+    assert.doesNotMatch(text(), new RegExp(`RRRR|${mac}`));
+  });
+
   it('keeps what is no secret: counters, exit codes, key ids', () => {
     const { logger, lines } = capture();
     logger.info({ code: 137, keyId: 'k1', routeKey: route, token: undefined, hasToken: true }, 'x');

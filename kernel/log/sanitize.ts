@@ -32,20 +32,26 @@ const secretEndings = [
   'keymaterial',
 ];
 
-/** `<route key>.<opener>.<random>.<MAC>`: whoever reads a log must not be able to use it as a bearer. */
-const sessionId = /\b([\w-]{22})\.[a-z0-9-]{1,40}\.[\w-]{22}\.[\w-]{22}(?![\w-])/g;
+/**
+ * `<route key>.<opener>.<random>.<MAC>`: whoever reads a log must not be able to use it as a bearer. Wherever it
+ * stands: one of 64 begins with `-`, where no word begins, and a text may be glued to it.
+ */
+const sessionId = /([\w-]{22})\.[a-z0-9-]{1,40}\.[\w-]{22}\.[\w-]{22}/g;
+/** The longest secret that these patterns find whole; a cut through one would leave what is easily guessed. */
+const maxSecret = 1024;
 const privatePem = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g;
-const jwt = /\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}/g;
+const jwt = /eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}/g;
 const bearer = /\b(Bearer|Basic) [\w+/=.~-]{8,}/gi;
 
 /** Text without session ids (only their route part stays), tokens and private keys, and at most 8 KiB long. */
 export function sanitizeText(text: string): string {
-  const short = text.length > maxText ? `${text.slice(0, maxText)}… (${text.length} characters)` : text;
-  return short
+  const safe = text
+    .slice(0, maxText + maxSecret)
     .replace(sessionId, '$1.…')
     .replace(jwt, redacted)
     .replace(bearer, `$1 ${redacted}`)
     .replace(privatePem, '[private key]');
+  return text.length > maxText ? `${safe.slice(0, maxText)}… (${text.length} characters)` : safe;
 }
 
 /**

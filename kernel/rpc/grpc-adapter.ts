@@ -1,4 +1,4 @@
-import { type Message, toBinary } from '@bufbuild/protobuf';
+import { type DescMessage, type Message, toBinary } from '@bufbuild/protobuf';
 import {
   type ServerDuplexStream,
   type ServerReadableStream,
@@ -8,7 +8,7 @@ import {
   type UntypedHandleCall,
 } from '@grpc/grpc-js';
 import { SallyportError } from '#core/errors/error.ts';
-import { Encoded } from './encoded.ts';
+import { asBuffer, Encoded } from './encoded.ts';
 import { GrpcCall } from './grpc-call.ts';
 import { pumpBytes } from './grpc-raw-stream.ts';
 import type { ServeUnary } from './grpc-unary.ts';
@@ -22,6 +22,9 @@ export interface AdapterOptions {
   readonly maxRequestBytes: number;
   readonly newRequestId: () => string;
 }
+
+/** What grpc-js is given to send; see `serialize`. */
+type Sent = Buffer | Encoded<DescMessage>;
 
 export type GrpcHandler =
   | { readonly type: 'unary'; readonly serve: ServeUnary }
@@ -45,12 +48,9 @@ export function adaptToGrpc(route: Route, options: AdapterOptions): GrpcHandler 
   const read = (bytes: Buffer): Message =>
     route.quickRead?.(bounded(bytes)) ?? readRequest(input, bounded(bytes));
   const write = (response: Made): Buffer => {
-    const bytes = response instanceof Encoded ? response.bytes : toBinary(output, response, writeOptions);
-    return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return asBuffer(response instanceof Encoded ? response.bytes : toBinary(output, response, writeOptions));
   };
-  const open = (
-    grpc: ServerReadableStream<Buffer, Buffer> | ServerWritableStream<Buffer, Buffer>,
-  ): GrpcCall => {
+  const open = (grpc: ServerReadableStream<Buffer, Sent> | ServerWritableStream<Buffer, Sent>): GrpcCall => {
     const call = new GrpcCall(grpc, grpc.metadata, route, options.newRequestId);
     grpc.on('cancelled', () => call.cancelled());
     return call;
@@ -74,14 +74,15 @@ export function adaptToGrpc(route: Route, options: AdapterOptions): GrpcHandler 
   /** Writes the responses as fast as the caller takes them, then the end. Never rejects. */
   const pump = async (
     call: GrpcCall,
-    grpc: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>,
+    grpc: ServerWritableStream<Buffer, Sent> | ServerDuplexStream<Buffer, Sent>,
     responses: AsyncIterable<Made>,
   ): Promise<void> => {
     try {
       for await (const response of responses) {
         if (call.call.over) break;
         call.sendHeaders();
-        if (!grpc.write(write(response))) await call.drained(grpc);
+        const late = response instanceof Encoded && response.late !== undefined;
+        if (!grpc.write(late ? response : write(response))) await call.drained(grpc);
       }
       call.sendHeaders();
       grpc.end(call.trailers);
@@ -130,7 +131,7 @@ export function adaptToGrpc(route: Route, options: AdapterOptions): GrpcHandler 
       return { func, type: 'clientStream' };
     }
     case 'server_streaming': {
-      const func = (grpc: ServerWritableStream<Buffer, Buffer>): void => {
+      const func = (grpc: ServerWritableStream<Buffer, Sent>): void => {
         const call = open(grpc);
         const request = (): Message => read(grpc.request);
         void pump(
@@ -142,7 +143,7 @@ export function adaptToGrpc(route: Route, options: AdapterOptions): GrpcHandler 
       return { func, type: 'serverStream' };
     }
     case 'bidi_streaming': {
-      const func = (grpc: ServerDuplexStream<Buffer, Buffer>): void => {
+      const func = (grpc: ServerDuplexStream<Buffer, Sent>): void => {
         const call = open(grpc);
         const requests = (): AsyncIterable<Message> => readAll(grpc, call, read);
         void pump(
@@ -171,7 +172,7 @@ const writeOptions = { writeUnknownFields: false };
 
 /** The requests of a stream, taken from the wire as they are asked for. */
 async function* readAll<T>(
-  grpc: ServerReadableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>,
+  grpc: Pick<ServerReadableStream<Buffer, Sent>, 'iterator'>,
   call: GrpcCall,
   read: (bytes: Buffer) => T,
 ): AsyncGenerator<T, void, undefined> {

@@ -1,9 +1,5 @@
-import {
-  Metadata,
-  type ServerDuplexStream,
-  type ServerInterceptingCallInterface,
-  type ServerWritableStream,
-} from '@grpc/grpc-js';
+import type { Writable } from 'node:stream';
+import { Metadata, type ServerInterceptingCallInterface } from '@grpc/grpc-js';
 import type { SallyportError } from '#core/errors/error.ts';
 import { statusBytes, toWire } from '#kernel/errors/to-wire.ts';
 import type { Route } from './implement.ts';
@@ -82,7 +78,7 @@ export class GrpcCall implements CallParts {
   }
 
   /** Resolves when the stream takes messages again, or the call is over. */
-  async drained(stream: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>) {
+  async drained(stream: Pick<Writable, 'once' | 'off'>): Promise<void> {
     let drained = (): void => {};
     await this.whileOpen((done) => {
       drained = done;

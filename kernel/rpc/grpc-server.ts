@@ -3,6 +3,7 @@ import { Server, ServerCredentials, type sendUnaryData, status } from '@grpc/grp
 import { SallyportError } from '#core/errors/error.ts';
 import { createAdmission } from './admission.ts';
 import { closeInOrder } from './close.ts';
+import { serialize } from './encoded.ts';
 import { adaptToGrpc } from './grpc-adapter.ts';
 import { type ServeUnary, takeUnary } from './grpc-unary.ts';
 import { type HealthState, implementHealth } from './health.ts';
@@ -50,7 +51,7 @@ export function createGrpcServer(options: GrpcServerOptions): RpcServer {
     const handler = adaptToGrpc(route, { pipeline, pod, maxRequestBytes, newRequestId });
     if (handler.type === 'unary') unary.set(route.path, { route, serve: handler.serve });
     const func = handler.type === 'unary' ? notTaken : handler.func;
-    server.register(route.path, func, asItIs, asItIs, handler.type);
+    server.register(route.path, func, serialize, asItIs, handler.type);
   }
   answerUnknownMethods(server, pod);
   return {

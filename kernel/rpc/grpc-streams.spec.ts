@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { create, equals, toBinary } from '@bufbuild/protobuf';
 import { describe, it } from 'mocha';
 import { SallyportError } from '#core/errors/error.ts';
+import { StreamResponseSchema } from '#gen/sallyport/relay/v1/relay_pb.js';
+import { Encoded } from './encoded.ts';
 import { createGrpcClient } from './grpc-client.ts';
 import type { CallContext, Handlers } from './handlers.ts';
 import { implement } from './implement.ts';
@@ -10,6 +13,33 @@ import { echoService, textOf } from './test-service.ts';
 describe('gRPC: streams', () => {
   const fixture = grpcFixture();
   const { serve, relay, later } = fixture;
+
+  it('writes late bytes when they are sent: messages that wait together do not write over each other', async () => {
+    const sizes = [10, 70_000, 0, 3000, 300_000, 3000];
+    const messageOf = (size: number) =>
+      create(StreamResponseSchema, {
+        frame: { sequence: BigInt(size), ciphertext: new Uint8Array(size).fill(size) },
+      });
+    await serve(
+      relayOf({
+        stream: async function* () {
+          for (const size of sizes) {
+            const bytes = toBinary(StreamResponseSchema, messageOf(size));
+            const late = { length: bytes.length, writeTo: (into: Buffer) => into.set(bytes) };
+            yield new Encoded(StreamResponseSchema, late);
+          }
+        },
+      }),
+    );
+    const talk = relay().stream();
+    talk.end();
+    const got: number[] = [];
+    for await (const message of talk.responses) {
+      assert.ok(equals(StreamResponseSchema, message, messageOf(sizes[got.length] ?? -1)));
+      got.push(message.frame?.ciphertext.length ?? -1);
+    }
+    assert.deepEqual(got, sizes);
+  });
 
   it('streams both ways, message by message, and ends either way', async () => {
     let finished = 0;

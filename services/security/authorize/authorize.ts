@@ -117,7 +117,7 @@ export function authorize(deps: AuthorizeDeps): Pick<AuthorizeHandlers, 'authori
     const later: Promise<void>[] = [];
     // Once for all: reading clocks costs a good part of an answer. Whether the feed is fresh is looked at for each.
     const nowMs = deps.now();
-    const answers = new AnswersWriter(pod, 64 + 1024 * questions.length);
+    const answers = new AnswersWriter(pod);
     for (const { id, request } of questions) {
       try {
         const answer = answerHeld(request, proxy, nowMs);

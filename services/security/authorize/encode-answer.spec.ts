@@ -86,8 +86,8 @@ describe('answers as bytes', () => {
       fc.record({ id, reason: fc.constantFrom('NOT_HELD', 'STALE') }),
     );
     fc.assert(
-      fc.property(fc.array(answer, { maxLength: 12 }), fc.nat(5000), (answers, expected) => {
-        const writer = new AnswersWriter('sec-0', expected);
+      fc.property(fc.array(answer, { maxLength: 12 }), (answers) => {
+        const writer = new AnswersWriter('sec-0');
         for (const each of answers) {
           if ('reason' in each) writer.fail(each.id, each.reason);
           else {
@@ -96,7 +96,9 @@ describe('answers as bytes', () => {
           }
         }
         assert.equal(writer.count, answers.length);
-        same(AuthorizeStreamResponseSchema, writer.finish().bytes, {
+        const { bytes } = writer.finish();
+        assert.equal(writer.length, bytes.length);
+        same(AuthorizeStreamResponseSchema, bytes, {
           pod: 'sec-0',
           answers: answers.map((each) =>
             'reason' in each

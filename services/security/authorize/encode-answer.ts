@@ -9,7 +9,7 @@ import {
   AuthorizeResponseSchema,
   AuthorizeStreamResponseSchema,
 } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
-import { Encoded } from '#kernel/rpc/encoded.ts';
+import { Encoded, type LateBytes } from '#kernel/rpc/encoded.ts';
 import type { SessionRecord } from '../session/record.ts';
 import type { Assertion } from './assertions.ts';
 import { type Decided, wireGrant } from './grant.ts';
@@ -92,90 +92,98 @@ export function encodeResponse({ grant, lease }: AnswerBytes): ResponseBytes {
 
 const lengthOf = (field: number): number => (field << 3) | 2;
 const numberOf = (field: number): number => field << 3;
-/** A tag and a varint: what stands before a field at most. */
-const mostBefore = 1 + 10;
+/** Of any field here. */
+const tagLength = 1;
 
-/** Writes several answers into one message of AuthorizeStream. */
-export class AnswersWriter {
-  readonly #pod: string;
-  #bytes: Buffer;
-  #at = 0;
-  #count = 0;
+/** Puts several answers into one message of AuthorizeStream, which is written when it is sent. */
+export class AnswersWriter implements LateBytes {
+  readonly #name: Buffer;
+  readonly #answers: Part[] = [];
+  #length: number;
 
-  constructor(pod: string, expectedBytes = 4096) {
-    this.#pod = pod;
-    this.#bytes = Buffer.allocUnsafe(expectedBytes);
+  constructor(pod: string) {
+    this.#name = Buffer.from(pod);
+    this.#length = fieldLength(this.#name.length);
   }
 
   get count(): number {
-    return this.#count;
+    return this.#answers.length;
   }
 
-  /** Bytes so far. */
+  /** Of the message. Bytes. */
   get length(): number {
-    return this.#at;
+    return this.#length;
   }
 
   add(id: bigint, { grant, lease }: AnswerBytes): void {
     const response = grant.length + lease.length;
-    const body = 1 + varintLength(id) + 1 + varintLength(response) + response;
-    this.#begin(body);
-    this.#varint(numberOf(1));
-    this.#varint(id);
-    this.#varint(lengthOf(2));
-    this.#varint(response);
-    this.#bytes.set(grant, this.#at);
-    this.#bytes.set(lease, this.#at + grant.length);
-    this.#at += response;
+    this.#put({ id, grant, lease, length: tagLength + varintLength(id) + fieldLength(response) });
   }
 
   fail(id: bigint, errorReason: string): void {
     const answer = { id, result: { case: 'errorReason' as const, value: errorReason } };
     const bytes = toBinary(AuthorizeAnswerSchema, create(AuthorizeAnswerSchema, answer));
-    this.#begin(bytes.length);
-    this.#bytes.set(bytes, this.#at);
-    this.#at += bytes.length;
+    this.#put({ bytes, length: bytes.length });
   }
 
-  /** The message. */
+  #put(part: Part): void {
+    this.#answers.push(part);
+    this.#length += fieldLength(part.length);
+  }
+
+  /** The message; nothing is added afterwards. */
   finish(): Encoded<typeof AuthorizeStreamResponseSchema> {
-    const name = Buffer.from(this.#pod);
-    this.#reserve(mostBefore + name.length);
-    this.#varint(lengthOf(4));
-    this.#varint(name.length);
-    this.#bytes.set(name, this.#at);
-    this.#at += name.length;
-    return new Encoded(AuthorizeStreamResponseSchema, this.#bytes.subarray(0, this.#at));
+    return new Encoded(AuthorizeStreamResponseSchema, this);
   }
 
-  #begin(body: number): void {
-    this.#count += 1;
-    this.#reserve(mostBefore + body);
-    this.#varint(lengthOf(5));
-    this.#varint(body);
-  }
-
-  #reserve(bytes: number): void {
-    if (this.#at + bytes <= this.#bytes.length) return;
-    const larger = Buffer.allocUnsafe(2 * (this.#at + bytes));
-    larger.set(this.#bytes.subarray(0, this.#at));
-    this.#bytes = larger;
-  }
-
-  #varint(value: number | bigint): void {
-    let left = value;
-    // Numbers of questions are small, as a rule, and arithmetic with bigints is slow.
-    while (typeof left === 'bigint' && left > 0x7fff_ffffn) {
-      this.#bytes[this.#at++] = Number(left & 0x7fn) | 0x80;
-      left >>= 7n;
+  writeTo(into: Buffer): void {
+    let at = begin(into, 0, lengthOf(4), this.#name.length);
+    into.set(this.#name, at);
+    at += this.#name.length;
+    for (const part of this.#answers) {
+      at = begin(into, at, lengthOf(5), part.length);
+      if (part.id === undefined) {
+        into.set(part.bytes, at);
+        at += part.length;
+        continue;
+      }
+      const { id, grant, lease } = part;
+      at = begin(into, at, numberOf(1), id);
+      at = begin(into, at, lengthOf(2), grant.length + lease.length);
+      into.set(grant, at);
+      into.set(lease, at + grant.length);
+      at += grant.length + lease.length;
     }
-    let small = Number(left);
-    while (small > 0x7f) {
-      this.#bytes[this.#at++] = (small & 0x7f) | 0x80;
-      small >>>= 7;
-    }
-    this.#bytes[this.#at++] = small;
   }
+}
+
+/** An AuthorizeAnswer; `length` of the whole, bytes. */
+type Part =
+  | (AnswerBytes & { readonly id: bigint; readonly length: number })
+  | { readonly id?: undefined; readonly bytes: Uint8Array; readonly length: number };
+
+/** With its tag and its length. */
+function fieldLength(bytes: number): number {
+  return tagLength + varintLength(bytes) + bytes;
+}
+
+/** Writes a tag and a number (a field's value, or its length). Returns where what follows begins. */
+function begin(into: Buffer, start: number, tag: number, value: number | bigint): number {
+  let at = start;
+  into[at++] = tag;
+  let left = value;
+  // Numbers of questions are small, as a rule, and arithmetic with bigints is slow.
+  while (typeof left === 'bigint' && left > 0x7fff_ffffn) {
+    into[at++] = Number(left & 0x7fn) | 0x80;
+    left >>= 7n;
+  }
+  let small = Number(left);
+  while (small > 0x7f) {
+    into[at++] = (small & 0x7f) | 0x80;
+    small >>>= 7;
+  }
+  into[at++] = small;
+  return at;
 }
 
 function varintLength(value: number | bigint): number {

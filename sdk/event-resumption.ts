@@ -16,6 +16,7 @@ export function eventResumption(): Resumption {
   let lastId = '';
   let passed = false;
   return {
+    lasts: true,
     get position() {
       return lastId;
     },

@@ -6,7 +6,13 @@ import type { Edge } from './edges.ts';
 /** What became of sending a request once. */
 export type Outcome =
   /** There is an answer. Its body rejects with a SallyportError when it is cut. */
-  | { readonly at: 'answered'; readonly head: ResponseHead; readonly body: AsyncIterable<Uint8Array> }
+  | {
+      readonly at: 'answered';
+      readonly head: ResponseHead;
+      readonly body: AsyncIterable<Uint8Array>;
+      /** Aborted when the link is to be left; of a link that can last. The body may then end where it is, or move. */
+      readonly leaving?: AbortSignal;
+    }
   /** Certainly not executed: never sent, or refused behind the seal by a proxy that says so. */
   | { readonly at: 'refused'; readonly error: SallyportError }
   /** Behind the seal: the backend may have acted, and there is no whole answer. */

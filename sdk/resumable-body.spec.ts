@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { SallyportError } from '../core/errors/error.ts';
 import type { Backend } from './test/fake-proxy.ts';
-import { answer, answerOf, gate, opened, reasonIs } from './test/opened.ts';
+import { answer, answerOf, gate, opened, reasonIs, until } from './test/opened.ts';
 
 const page = Uint8Array.from({ length: 200_000 }, (_, at) => (at * 7) % 253);
 const whole = { etag: '"v1"', 'accept-ranges': 'bytes', 'content-length': String(page.length) };
@@ -192,6 +192,29 @@ describe('a body that is cut', () => {
     const events = await (await session.fetch('/events')).text();
     assert.equal(events, 'id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: c\n\n');
     assert.deepEqual(asked, [undefined, '2']);
+  });
+
+  it('of events moves on when its proxy is to be left, before it is cut, however often nothing has happened', async () => {
+    const text = (events: string) => new TextEncoder().encode(events);
+    const asked: (string | undefined)[] = [];
+    const { mesh, session, events } = await opened((head) => {
+      asked.push(head.headers.find(({ name }) => name === 'last-event-id')?.value);
+      const body =
+        asked.length === 1
+          ? stuckAfter(text('id: 1\ndata: a\n\nid: 2\nda'))
+          : asked.length < 9
+            ? stuckAfter(new Uint8Array())
+            : [text('id: 2\ndata: b\n\n')];
+      return Promise.resolve(answerOf(200, { 'content-type': 'text/event-stream' }, body));
+    }, true);
+    const reading = (await session.fetch('/events')).text();
+    for (let moves = 1; moves < 9; moves++) {
+      await until(() => asked.length === moves);
+      mesh.handOn();
+    }
+    assert.equal(await reading, 'id: 1\ndata: a\n\nid: 2\ndata: b\n\n');
+    assert.deepEqual(asked, [undefined, ...Array(8).fill('1')]);
+    assert.equal(events.filter(({ type }) => type === 'resumed').length, 8);
   });
 });
 

@@ -1,6 +1,6 @@
 import { SallyportError } from '../core/errors/error.ts';
 import { pauseMs } from './call-edges.ts';
-import { orAborted } from './deadline.ts';
+import { type Deadline, orAborted } from './deadline.ts';
 import type { SdkListener } from './events.ts';
 import { isTransient } from './failure.ts';
 import type { Platform } from './platform.ts';
@@ -10,6 +10,10 @@ import type { Answer } from './send-request.ts';
 
 /** Attempts to go on without a single new byte in between; then the body is given up. */
 const maxFruitless = 5;
+/** Milliseconds for which an answer without a byte was no fruitless one: in event streams nothing may happen for hours. */
+const quietMs = 10_000;
+/** Milliseconds over which those spread who have to leave at the same time. */
+const spreadMs = 500;
 
 export interface ResumeDeps {
   readonly platform: Platform;
@@ -28,13 +32,16 @@ export async function* resumableBody(
   answer: Answer,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
+  const { platform } = deps;
   const resumption = resumptionOf(request, answer.head);
-  let { body } = answer;
+  let part = answer;
   for (let fruitless = 0; ; fruitless++) {
-    const pieces = body[Symbol.asyncIterator]();
+    const began = platform.monotonic();
+    const pieces = part.body[Symbol.asyncIterator]();
+    const stay = resumption.lasts ? untilLeft(platform, part.leaving, signal) : { signal, done: () => {} };
     try {
       for (;;) {
-        const next = await orAborted(pieces.next(), signal);
+        const next = await orAborted(pieces.next(), stay.signal);
         const ready = next.done ? lastOf(resumption) : resumption.take(next.value);
         if (ready.length > 0) {
           yield ready;
@@ -45,12 +52,14 @@ export async function* resumableBody(
     } catch (thrown) {
       const error = SallyportError.from(thrown);
       // CANCELLED, when nobody here gave it up, is the proxy's way to say that it broke off.
-      const cut = isTransient(error) || error.reason === 'CANCELLED';
+      const cut = stay.signal.aborted || isTransient(error) || error.reason === 'CANCELLED';
       if (signal.aborted || !cut) throw error;
+      if (stay.signal.aborted || platform.monotonic() - began >= quietMs) fruitless = 0;
       const rest = await goOn(deps, request, resumption, { error, fruitless }, signal);
       if (rest === undefined) return;
-      body = rest;
+      part = rest;
     } finally {
+      stay.done();
       // Of what is left, nothing is wanted.
       await pieces.return?.();
     }
@@ -65,14 +74,42 @@ function lastOf(resumption: Resumption): Uint8Array {
   return last;
 }
 
-/** The body of the answer that goes on; undefined when there was nothing left. */
+/**
+ * A signal that is aborted with the other one, and a moment after the link is to be left: then the body moves on by
+ * itself, while what it leaves still works, and nobody has to wait for it there.
+ */
+function untilLeft(platform: Platform, leaving: AbortSignal | undefined, signal: AbortSignal): Deadline {
+  const end = new AbortController();
+  const over = new AbortController();
+  const givenUp = (): void => end.abort(signal.reason);
+  const left = (): void => {
+    platform.sleep(platform.random() * spreadMs, over.signal).then(
+      () => end.abort(leaving?.reason),
+      () => undefined,
+    );
+  };
+  if (signal.aborted) givenUp();
+  else signal.addEventListener('abort', givenUp, { once: true });
+  if (leaving?.aborted) left();
+  else leaving?.addEventListener('abort', left, { once: true });
+  return {
+    signal: end.signal,
+    done: () => {
+      signal.removeEventListener('abort', givenUp);
+      leaving?.removeEventListener('abort', left);
+      over.abort();
+    },
+  };
+}
+
+/** The answer that goes on; undefined when there was nothing left. */
 async function goOn(
   deps: ResumeDeps,
   request: PreparedRequest,
   resumption: Resumption,
   cut: { error: SallyportError; fruitless: number },
   signal: AbortSignal,
-): Promise<AsyncIterable<Uint8Array> | undefined> {
+): Promise<Answer | undefined> {
   const headers = resumption.ask();
   if (headers === undefined || cut.fruitless >= maxFruitless) throw streamCut(request, resumption, cut.error);
   const pause = cut.fruitless === 0 ? 0 : pauseMs(deps.platform, cut.fruitless, cut.error);
@@ -86,7 +123,7 @@ async function goOn(
   const verdict = resumption.accept(answer.head);
   if (verdict === 'goes-on') {
     deps.listener?.({ type: 'resumed', requestId: request.id, from: resumption.position });
-    return answer.body;
+    return answer;
   }
   await answer.body[Symbol.asyncIterator]().return?.();
   if (verdict === 'complete') return undefined;

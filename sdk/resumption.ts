@@ -6,6 +6,8 @@ import { headersOf } from './response.ts';
 
 /** How the body of one answer goes on after it was cut. */
 export interface Resumption {
+  /** Whether it may last for as long as anybody listens: then it does not stay at a link that is to be left. */
+  readonly lasts: boolean;
   /** Takes what has arrived; gives what may be passed on by now. */
   take(chunk: Uint8Array): Uint8Array;
   /** The body has ended: what is left of it, or undefined when it is shorter than it should be. */
@@ -49,6 +51,7 @@ function lengthOf(headers: Headers): number | undefined {
 function byteResumption(length: number | undefined, etag: string | undefined): Resumption {
   let received = 0;
   return {
+    lasts: false,
     get position() {
       return received;
     },

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { SallyportError } from '../core/errors/error.ts';
 import type { Backend } from './test/fake-proxy.ts';
-import { answer, gate, opened, reasonIs } from './test/opened.ts';
+import { answer, gate, opened, reasonIs, until } from './test/opened.ts';
 
 /** Counts what was executed, by method and path. */
 function counting(backend: Backend): { executed: string[]; backend: Backend } {
@@ -14,14 +14,6 @@ function counting(backend: Backend): { executed: string[]; backend: Backend } {
       return backend(head, body);
     },
   };
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const end = Date.now() + 5000;
-  while (!condition()) {
-    assert.ok(Date.now() < end, 'it did not come about in time');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 const echo: Backend = async (head, body) => {

@@ -28,8 +28,8 @@ export class StreamLink implements Link {
   readonly #multiplexer: Multiplexer;
   readonly #abort = new AbortController();
   #lost: SallyportError | undefined;
-  /** Why nothing new is to be sent. */
-  #draining: SallyportError | undefined;
+  /** Aborted with the reason why nothing new is to be sent. */
+  readonly #leaving = new AbortController();
   /** The attachment is proven, but not yet that the proxy has taken the stream. */
   #provenAt = Number.NEGATIVE_INFINITY;
 
@@ -43,8 +43,9 @@ export class StreamLink implements Link {
       role: 'device',
       send: (message) => this.#outbox.push(message),
       onDrain: (reason) => {
-        this.#draining ??= reason;
+        // Who moves on by that is to find another link.
         owner.draining(this, reason);
+        this.#leaving.abort(reason);
         this.#endIfIdle();
       },
     });
@@ -107,11 +108,11 @@ export class StreamLink implements Link {
 
   /** A stream that was asked to be left ends from this side, after its last answer: so none is missed. */
   #endIfIdle(): void {
-    if (this.#draining !== undefined && this.#multiplexer.active === 0) this.#outbox.end();
+    if (this.#leaving.signal.aborted && this.#multiplexer.active === 0) this.#outbox.end();
   }
 
   #begin(head: RequestHead): OutgoingRequest | SallyportError {
-    if (this.#draining) return this.#draining;
+    if (this.#leaving.signal.aborted) return SallyportError.from(this.#leaving.signal.reason);
     try {
       return this.#multiplexer.request(head);
     } catch (thrown) {
@@ -127,7 +128,7 @@ export class StreamLink implements Link {
     else signal.addEventListener('abort', giveUp, { once: true });
     try {
       const { head, body } = await request.response();
-      return { at: 'answered', head, body };
+      return { at: 'answered', head, body, leaving: this.#leaving.signal };
     } catch (thrown) {
       const error = SallyportError.from(thrown);
       // The multiplexer passes the very error on that closed it.

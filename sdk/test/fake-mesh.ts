@@ -90,6 +90,14 @@ export class FakeMesh {
     before.restart();
   }
 
+  /** The routed proxy asks to be left; the edges route to the other one, which takes devices again. */
+  handOn(): void {
+    const before = this.proxy;
+    this.routed = 1 - this.routed;
+    this.proxy.draining = false;
+    before.drain();
+  }
+
   /** What an edge serves; also over a real port. */
   routes(router: ConnectRouter): void {
     router.service(KeyStore, this.tier.keyStore);

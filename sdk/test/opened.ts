@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { Header } from '../../core/channel/multiplex/messages.ts';
 import { Device } from '../device.ts';
 import { enroll } from '../enroll.ts';
@@ -71,3 +72,12 @@ export const reasonIs =
   (reason: string) =>
   (error: unknown): boolean =>
     error instanceof Error && 'reason' in error && error.reason === reason;
+
+/** Resolves when it holds; the test’s own time is its bound. */
+export async function until(condition: () => boolean): Promise<void> {
+  const end = Date.now() + 5000;
+  while (!condition()) {
+    assert.ok(Date.now() < end, 'it did not come about in time');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}

@@ -16,7 +16,8 @@ export function eventResumption(): Resumption {
   let lastId = '';
   let passed = false;
   return {
-    lasts: true,
+    // It may last for as long as anybody listens.
+    staysMs: 0,
     get position() {
       return lastId;
     },

@@ -21,7 +21,7 @@ export function repeatResumption(first: ResponseHead, length: number | undefined
   let compared = 0;
   let known = 0;
   return {
-    lasts: false,
+    staysMs: undefined,
     get position() {
       return received;
     },

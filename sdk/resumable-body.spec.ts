@@ -75,6 +75,22 @@ describe('a body that is cut', () => {
     same(Buffer.concat(chunks));
   });
 
+  it('goes on at another proxy, when its own is to be left and it is not soon complete', async () => {
+    const asked: (string | undefined)[] = [];
+    const { mesh, session } = await opened((head) => {
+      asked.push(head.headers.find(({ name }) => name === 'range')?.value);
+      if (asked.length === 1) {
+        return Promise.resolve(answerOf(200, whole, stuckAfter(page.subarray(0, 30_000))));
+      }
+      const part = { 'content-range': `bytes 30000-${page.length - 1}/${page.length}` };
+      return Promise.resolve(answerOf(206, part, [page.subarray(30_000)]));
+    }, true);
+    const reading = (await session.fetch('/')).bytes();
+    mesh.handOn();
+    same(await reading);
+    assert.deepEqual(asked, [undefined, 'bytes=30000-']);
+  });
+
   it('is STREAM_CUT without a strong validator, without ranges, and for a POST', async () => {
     for (const [headers, method] of [
       [{ ...whole, etag: 'W/"v1"' }, 'GET'],

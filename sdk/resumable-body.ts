@@ -38,7 +38,7 @@ export async function* resumableBody(
   for (let fruitless = 0; ; fruitless++) {
     const began = platform.monotonic();
     const pieces = part.body[Symbol.asyncIterator]();
-    const stay = resumption.lasts ? untilLeft(platform, part.leaving, signal) : { signal, done: () => {} };
+    const stay = untilLeft(platform, resumption.staysMs, part.leaving, signal);
     try {
       for (;;) {
         const next = await orAborted(pieces.next(), stay.signal);
@@ -75,28 +75,34 @@ function lastOf(resumption: Resumption): Uint8Array {
 }
 
 /**
- * A signal that is aborted with the other one, and a moment after the link is to be left: then the body moves on by
+ * A signal that is aborted with the other one, and some time after the link is to be left: then the body moves on by
  * itself, while what it leaves still works, and nobody has to wait for it there.
  */
-function untilLeft(platform: Platform, leaving: AbortSignal | undefined, signal: AbortSignal): Deadline {
+function untilLeft(
+  platform: Platform,
+  staysMs: number | undefined,
+  leaving: AbortSignal | undefined,
+  signal: AbortSignal,
+): Deadline {
+  if (staysMs === undefined || leaving === undefined) return { signal, done: () => {} };
   const end = new AbortController();
   const over = new AbortController();
   const givenUp = (): void => end.abort(signal.reason);
   const left = (): void => {
-    platform.sleep(platform.random() * spreadMs, over.signal).then(
-      () => end.abort(leaving?.reason),
+    platform.sleep(staysMs + platform.random() * spreadMs, over.signal).then(
+      () => end.abort(leaving.reason),
       () => undefined,
     );
   };
   if (signal.aborted) givenUp();
   else signal.addEventListener('abort', givenUp, { once: true });
-  if (leaving?.aborted) left();
-  else leaving?.addEventListener('abort', left, { once: true });
+  if (leaving.aborted) left();
+  else leaving.addEventListener('abort', left, { once: true });
   return {
     signal: end.signal,
     done: () => {
       signal.removeEventListener('abort', givenUp);
-      leaving?.removeEventListener('abort', left);
+      leaving.removeEventListener('abort', left);
       over.abort();
     },
   };

@@ -6,8 +6,8 @@ import { headersOf } from './response.ts';
 
 /** How the body of one answer goes on after it was cut. */
 export interface Resumption {
-  /** Whether it may last for as long as anybody listens: then it does not stay at a link that is to be left. */
-  readonly lasts: boolean;
+  /** Milliseconds that it may stay at a link that is to be left, before it goes on elsewhere; undefined: to its end. */
+  readonly staysMs: number | undefined;
   /** Takes what has arrived; gives what may be passed on by now. */
   take(chunk: Uint8Array): Uint8Array;
   /** The body has ended: what is left of it, or undefined when it is shorter than it should be. */
@@ -19,6 +19,9 @@ export interface Resumption {
   /** For events: bytes passed on, or id of the last event. */
   readonly position: number | string;
 }
+
+/** What ends within that is not worth another request. */
+const rangeStaysMs = 2000;
 
 const nothing = new Uint8Array();
 
@@ -51,7 +54,7 @@ function lengthOf(headers: Headers): number | undefined {
 function byteResumption(length: number | undefined, etag: string | undefined): Resumption {
   let received = 0;
   return {
-    lasts: false,
+    staysMs: etag === undefined ? undefined : rangeStaysMs,
     get position() {
       return received;
     },

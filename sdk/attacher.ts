@@ -33,6 +33,8 @@ export interface AttacherDeps {
   readonly edges: Edges;
   readonly platform: Platform;
   readonly listener: SdkListener | undefined;
+  /** Called once, when the session has ended. */
+  readonly onEnd?: () => void;
 }
 
 /** Keeps a session attached to some proxy, whenever somebody needs it to be. */
@@ -50,6 +52,11 @@ export class Attacher {
 
   get state(): AttachState['at'] {
     return this.#state.at;
+  }
+
+  /** @throws the error that ended the session */
+  assertLive(): void {
+    if (this.#state.at === 'ended') throw this.#state.error;
   }
 
   /**
@@ -103,6 +110,7 @@ export class Attacher {
     this.#state = { at: 'ended', error };
     if (before.at === 'attaching') before.abandon.abort(error);
     for (const link of [...this.#links]) link.close(error);
+    this.#deps.onEnd?.();
     this.#deps.listener?.({ type: 'ended', reason: error.reason });
   }
 

@@ -54,12 +54,19 @@ export class Session {
   readonly #parts: SessionParts;
   readonly #attacher: Attacher;
   #expiresAtMs: number;
+  #closing = false;
 
   constructor(parts: SessionParts) {
     const { secrets, proxies, platform, listener } = parts;
     this.#parts = parts;
     this.#expiresAtMs = parts.expiresAtMs;
-    this.#attacher = new Attacher({ session: secrets, edges: proxies, platform, listener });
+    this.#attacher = new Attacher({
+      ...{ session: secrets, edges: proxies, platform, listener },
+      onEnd: () => {
+        // The message that closes the session is still to be sealed.
+        if (!this.#closing) wipe(secrets.sessionKey);
+      },
+    });
   }
 
   get id(): string {
@@ -123,6 +130,7 @@ export class Session {
 
   /** Moves the session's end into the future. @throws SESSION_…, UNAVAILABLE */
   async renew(options: { signal?: AbortSignal } = {}): Promise<{ expiresAtMs: number }> {
+    this.#attacher.assertLive();
     try {
       const reply = await this.#message('renew', options.signal);
       this.#expiresAtMs = Number(reply.expiresAtMs);
@@ -137,6 +145,7 @@ export class Session {
   /** Ends the session everywhere, and this object whether or not the tier could be told. */
   async close(options: { signal?: AbortSignal } = {}): Promise<void> {
     const over = this.#attacher.state === 'ended';
+    this.#closing = true;
     this.#attacher.end(new SallyportError('SESSION_REVOKED', { message: 'the session was closed' }));
     try {
       if (!over) await this.#message('close', options.signal);

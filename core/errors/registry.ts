@@ -147,6 +147,11 @@ export const registry = define({
     'the enrolment of this device has been revoked',
     'enrol again with a new activation code',
   ],
+  DEVICE_BLOCKED: [
+    'PERMISSION_DENIED',
+    'this device is blocked',
+    'whoever blocked it, or an administrator, can unblock it: `sallyport devices unblock`',
+  ],
   CREDENTIALS_INVALID: [
     'UNAUTHENTICATED',
     'user name or password is wrong',

@@ -1,6 +1,6 @@
 import { portOf } from '#compose/topology/query.ts';
 import { adminMethods, type Method, publicMethods } from '../model/access.ts';
-import { clientAddressHeader, innerHeaders, unprocessedHeader } from '../model/headers.ts';
+import { adminHeader, clientAddressHeader, innerHeaders, unprocessedHeader } from '../model/headers.ts';
 import {
   type Cluster,
   type Endpoints,
@@ -158,16 +158,18 @@ export function edgeRoutes(ctx: BuildContext): RouteConfiguration[] {
     ...publicMethods.security.map((method) => publicRoute(ctx, 'security', method)),
     ...(edge.admin_api ? adminMethods : []).map((method) => publicRoute(ctx, 'security', method)),
   ];
+  // Overwrites what a phone may have sent.
+  const set = {
+    [clientAddressHeader]: '%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%',
+    ...(edge.admin_api && { [adminHeader]: 'on' }),
+  };
   return [
     routeConfig('public', [virtualHost('api', edge.domains, routes, corsPolicy(ctx))], {
-      request_headers_to_remove: innerHeaders.filter((name) => name !== clientAddressHeader),
-      // Overwrites what a phone may have sent.
-      request_headers_to_add: [
-        {
-          header: { key: clientAddressHeader, value: '%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%' },
-          append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
-        },
-      ],
+      request_headers_to_remove: innerHeaders.filter((name) => !(name in set)),
+      request_headers_to_add: Object.entries(set).map(([key, value]) => ({
+        header: { key, value },
+        append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
+      })),
       response_headers_to_remove: ['server', 'x-envoy-upstream-service-time', unprocessedHeader],
       ...(edge.http3
         ? {

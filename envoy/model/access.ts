@@ -58,6 +58,15 @@ const keyStore = service('sallyport.keystore.v1.KeyStore', 'connect', {
   RotateRootKey: 'repeatable',
   GetRootKeyStatus: 'repeatable',
 });
+const devices = service('sallyport.device.v1.DeviceService', 'connect', {
+  ListDevices: 'repeatable',
+  GetDevice: 'repeatable',
+  RenameDevice: 'repeatable',
+  BlockDevice: 'repeatable',
+  UnblockDevice: 'repeatable',
+  WipeSessions: 'repeatable',
+  ReplaceDevice: 'once',
+});
 const directory = service('sallyport.directory.v1.Directory', 'connect', {
   ListUsers: 'repeatable',
   GetUser: 'repeatable',
@@ -111,6 +120,8 @@ export const publicMethods = {
     session.GetSession,
     keyStore.GetServerKeys,
     keyStore.GetJwks,
+    // People's own; others' are for administrators (adminHeader).
+    ...Object.values(devices),
   ],
 } as const;
 
@@ -158,7 +169,7 @@ export const access: Readonly<Record<ServingRole, CallerTable>> = {
       ...alive,
       ...reflection,
     ],
-    operator: [session.GetSession, ...adminMethods, ...alive, ...reflection],
+    operator: [session.GetSession, ...Object.values(devices), ...adminMethods, ...alive, ...reflection],
   },
   proxy: {
     edge: [...publicMethods.proxy, ...alive],

@@ -6,6 +6,8 @@ export const podHeader = 'x-sallyport-pod';
 export const authorityHeader = 'x-sallyport-authority';
 /** Address of the phone as the edge sees it, without port. Set by the edge; to be believed from role edge only. */
 export const clientAddressHeader = 'x-sallyport-client-address';
+/** Says that the edge lets administrators in. Set by the edge; services/security/authorize/administrators.ts reads it. */
+export const adminHeader = 'x-sallyport-admin';
 /**
  * Set by a sidecar on its own answer when the call never reached its process (no connection to it): such a
  * call may be sent to another pod whatever it does. Without it a dead process behind a living sidecar looks
@@ -24,6 +26,7 @@ export const innerHeaders = [
   podHeader,
   authorityHeader,
   clientAddressHeader,
+  adminHeader,
   unprocessedHeader,
   localReplyHeader,
   'x-forwarded-client-cert',

@@ -4,6 +4,7 @@ import { addChangeCommands } from './change/commands.ts';
 import type { CliContext } from './context.ts';
 import { addDbCommands } from './db/commands.ts';
 import { addDeviceCommands } from './device/commands.ts';
+import { addDevicesCommands } from './devices/commands.ts';
 import { addDowntimeCostCommand } from './downtime-cost/commands.ts';
 import { exitCodes, failureOf, UsageError } from './failure.ts';
 import { addKeyCommands } from './keys/commands.ts';
@@ -65,6 +66,7 @@ Examples:
   addPolicyCommands(program, context, end);
   addActivationCommands(program, context, end);
   addSessionCommands(program, context, end);
+  addDevicesCommands(program, context, end);
   addKeyCommands(program, context, end);
   addDowntimeCostCommand(program, context, end);
   return program;

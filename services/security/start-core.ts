@@ -6,6 +6,7 @@ import { systemClock } from '#kernel/time/system-clock.ts';
 import { LeaseBook } from './authorize/lease-book.ts';
 import { mysqlPolicies, PolicyStore } from './authorize/policy-store.ts';
 import type { SecurityConfig } from './config.ts';
+import { Sightings, saveDevicesSeen } from './devices/sightings.ts';
 import { fleet } from './feed/fleet.ts';
 import { Freshness } from './feed/freshness.ts';
 import { mysqlFeedSource } from './feed/mysql-feed-source.ts';
@@ -36,6 +37,7 @@ export interface Core {
   readonly membership: Membership;
   readonly policies: PolicyStore;
   readonly sessions: SessionOwner;
+  readonly sightings: Sightings;
   readonly list: Pick<SessionStore, 'list' | 'info'>;
   /** Sessions that are in no database go to a pod that goes on. */
   readonly giveSessionsAway: () => Promise<number>;
@@ -130,7 +132,7 @@ function startSessions(
   log: Logger,
   storage: Storage,
   core: { joined: Joined; feed: RevocationFeed; peers: Peers },
-): Pick<Core, 'sessions' | 'list' | 'giveSessionsAway'> {
+): Pick<Core, 'sessions' | 'sightings' | 'list' | 'giveSessionsAway'> {
   const clock = systemClock;
   const { pod, sessions: limits } = config;
   const { db, replica, time, dataKeys, keyring } = storage;
@@ -148,7 +150,16 @@ function startSessions(
       onStored: (record) => sessions.stored(record),
       patienceMs: limits.patienceMs,
     });
-  const lastSeen = new LastSeen(store, log);
+  const lastSeen = new LastSeen(
+    {
+      saveLastSeen: async (seen) => {
+        await store?.saveLastSeen(seen);
+        await saveDevicesSeen(db, seen);
+      },
+    },
+    log,
+  );
+  const sightings = new Sightings(db, log);
   const unit = '{session}';
   gauge('sallyport.session.held', { unit, description: 'Sessions in memory.' }, () => held.size);
   gauge(
@@ -188,11 +199,11 @@ function startSessions(
   life.defer('sessions', async () => {
     sweep.cancel();
     purging.cancel();
-    await Promise.all([persister?.close(), lastSeen.flush()]);
+    await Promise.all([persister?.close(), lastSeen.flush(), sightings.close()]);
     // Those that were opened while the pod drained.
     await give();
   });
-  return { sessions, list: store ?? memoryList(held, now), giveSessionsAway: give };
+  return { sessions, sightings, list: store ?? memoryList(held, now), giveSessionsAway: give };
 }
 
 /** The feed's first look tells of it, too, but does not wait until it decides. */

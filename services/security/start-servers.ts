@@ -1,5 +1,6 @@
 import { Authorization } from '#gen/envoy/service/auth/v3/external_auth_pb.js';
 import { ProxyAuthorize } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
+import { DeviceService } from '#gen/sallyport/device/v1/device_pb.js';
 import { Directory } from '#gen/sallyport/directory/v1/directory_pb.js';
 import { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
 import { PeerService } from '#gen/sallyport/peer/v1/peer_pb.js';
@@ -28,6 +29,7 @@ import { quickAuthorizeRequest, quickStreamRequest } from './authorize/quick-rea
 import { subjects } from './authorize/subject.ts';
 import { watch } from './authorize/watch.ts';
 import type { SecurityConfig } from './config.ts';
+import { deviceService } from './devices/device-service.ts';
 import { directoryService } from './directory/directory-service.ts';
 import { keyStoreService } from './keystore/key-store-service.ts';
 import { peerService } from './peer/peer-service.ts';
@@ -124,7 +126,7 @@ function hotServices(config: SecurityConfig, log: Logger, storage: Storage, core
 function rareServices(config: SecurityConfig, log: Logger, storage: Storage, core: Core): Implementation[] {
   const { pod, edgeUrls, proxyUrls } = config;
   const { db, replica, time, dataKeys, keyring, credentials } = storage;
-  const { sessions, feed, joined, list, policies } = core;
+  const { sessions, sightings, feed, joined, list, policies } = core;
   // Its wall time is the database's: what these write is compared by other pods.
   const clock = time.asClock();
   const { lifetimeMs, peopleLifetimeMs } = config.sessions;
@@ -150,13 +152,14 @@ function rareServices(config: SecurityConfig, log: Logger, storage: Storage, cor
       SessionService,
       sessionService({
         enroll: shared,
-        openSession: { ...shared, lifetimeMs, proxyUrls },
+        openSession: { ...shared, sightings, lifetimeMs, proxyUrls },
         messages: { sessions, clock, lifetimeMs },
         people: { ...shared, lifetimeMs: peopleLifetimeMs },
         queries: { pod, era: joined.era, sessions, list, feed, admins, clock, now: () => time.now() },
       }),
     ),
     implement(KeyStore, keyStoreService({ ...shared, edgeUrls })),
+    implement(DeviceService, deviceService({ ...shared, edgeUrls })),
     implement(Directory, directoryService({ db, feed, admins, clock })),
     implement(Policy, policyService({ db, policies, admins, list, feed, clock })),
   ];

@@ -12,16 +12,11 @@ export function addActivationCommands(program: Command, context: CliContext, end
     .description('Makes activation strings, with which a device enrols.')
     .addHelpText('after', '\nExamples:\n  sallyport activation create --user anna');
 
-  const create = activation
-    .command('create')
+  const create = activationOutput(activation.command('create'))
     .summary('a one-time string for a device, as text and QR code')
     .description('Makes an activation string: one device can enrol with it, once. It is shown only now.')
     .requiredOption('--user <name>', 'whose device it is')
     .option('--app <id>', 'the app on it', demoApp.appId)
-    .option('--ttl <time>', 'how long it can be used: 90s, 30m, 8h, 7d at most', lifetime, 86_400)
-    .option('--qr', 'draw it, too (default: on a terminal)')
-    .option('--no-qr', 'never')
-    .option('-o, --output <file>', 'into a new file that only its owner can read')
     .addHelpText(
       'after',
       `
@@ -35,6 +30,14 @@ Examples:
     return runActivationCreate(options, command);
   });
 }
+
+/** How long an activation string lives, and where it goes. */
+export const activationOutput = (command: Command): Command =>
+  command
+    .option('--ttl <time>', 'how long it can be used: 90s, 30m, 8h, 7d at most', lifetime, 86_400)
+    .option('--qr', 'draw it, too (default: on a terminal)')
+    .option('--no-qr', 'never')
+    .option('-o, --output <file>', 'into a new file that only its owner can read');
 
 const units: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 const longest = 604_800;

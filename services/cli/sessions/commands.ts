@@ -55,8 +55,7 @@ Examples:
     return runSessionShow(handle, command);
   });
 
-  const revoke = sessions
-    .command('revoke')
+  const revoke = withWait(sessions.command('revoke'))
     .argument('[handle]', 'one session, as `sessions list` gives it')
     .summary('end sessions')
     .description(
@@ -66,15 +65,6 @@ Examples:
     .option('--device <id>', 'all of this device')
     .option('--everybody', 'all that there are')
     .option('--reason <text>', 'why, for the record', '')
-    .addOption(
-      new Option(
-        '--wait <until>',
-        'committed: it will reach everybody; fleet: nobody can accept them any more, which takes a moment, and ' +
-          'up to half a minute when a pod does not answer (then exit code 1 if it is still not sure)',
-      )
-        .choices(['committed', 'fleet'])
-        .default('fleet'),
-    )
     .addHelpText(
       'after',
       `
@@ -94,3 +84,15 @@ Examples:
     },
   );
 }
+
+/** How long a command that ends sessions waits. */
+export const withWait = (command: Command): Command =>
+  command.addOption(
+    new Option(
+      '--wait <until>',
+      'committed: it will reach everybody; fleet: nobody can accept them any more, which takes a moment, and ' +
+        'up to half a minute when a pod does not answer (then exit code 1 if it is still not sure)',
+    )
+      .choices(['committed', 'fleet'])
+      .default('fleet'),
+  );

@@ -1,24 +1,20 @@
-import { RevokeWait, SessionService } from '#gen/sallyport/session/v1/session_pb.js';
+import { SessionService } from '#gen/sallyport/session/v1/session_pb.js';
 import { askTier } from '../ask-tier.ts';
 import type { CommandContext, CommonOptions } from '../command.ts';
 import { UsageError } from '../failure.ts';
 import type { Outcome } from '../report.ts';
+import { committedMs, type WaitOption, waitFor } from './wait.ts';
 
-export interface SessionRevokeOptions extends CommonOptions {
+export interface SessionRevokeOptions extends CommonOptions, WaitOption {
   readonly user?: string;
   readonly device?: string;
   readonly everybody?: boolean;
   readonly reason: string;
-  readonly wait: 'committed' | 'fleet';
 }
 
 type Subject =
   | { readonly case: 'session' | 'user' | 'deviceId'; readonly value: string }
   | { readonly case: 'everybody'; readonly value: true };
-
-/** Longer than a lease and the time for which a pod may go on without the feed: FLEET always ends before. */
-const fleetMs = 90_000;
-const committedMs = 15_000;
 
 /** `sallyport sessions revoke` */
 export async function runSessionRevoke(
@@ -26,32 +22,17 @@ export async function runSessionRevoke(
   command: CommandContext,
   handle: string | undefined,
 ): Promise<Outcome> {
-  const { report, signal } = command;
   const subject = subjectOf(options, handle);
-  const fleet = options.wait === 'fleet';
   const known = await knownSessions(subject, command);
-  if (fleet) report.progress('waiting until nobody can accept them any more');
-  const { position, everywhere } = await askTier(command, SessionService, (service) =>
-    service.revokeSessions(
-      { subject, reason: options.reason, wait: fleet ? RevokeWait.FLEET : RevokeWait.COMMITTED },
-      { signal, timeoutMs: fleet ? fleetMs : committedMs },
+  const ending = waitFor(options.wait, command);
+  const outcome = ending.outcome(
+    await askTier(command, SessionService, (service) =>
+      service.revokeSessions({ subject, reason: options.reason, wait: ending.wire }, ending.call),
     ),
   );
-  report.say(
-    everywhere
-      ? `Revoked, and over everywhere (position ${position} of the feed).`
-      : `Revoked (position ${position} of the feed); it reaches everybody within seconds.`,
-  );
-  if (known !== undefined) report.say(known.text);
-  if (fleet && !everywhere) {
-    report.say(
-      'Not everybody has said so in time; run it again to wait on, and `sallyport status` tells who is away.',
-    );
-  }
-  return {
-    ok: everywhere || !fleet,
-    items: { position: Number(position), everywhere, ...(known && { sessions: known.count }) },
-  };
+  if (known === undefined) return outcome;
+  command.report.say(known.text);
+  return { ...outcome, items: { ...outcome.items, sessions: known.count } };
 }
 
 /** How many sessions that ends, as far as the tier lists them: who mistypes a name is to see that it was none. */

@@ -8,6 +8,9 @@ import type { Sessions } from '../session/sessions.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import { leastRole } from './role-table.ts';
 
+/** Set by an edge that lets administrators in (`edge.admin_api` of mesh.yaml), and removed from what comes in there. */
+const adminHeader = 'x-sallyport-admin';
+
 /** Whoever was let do something. */
 export interface Administrator {
   /** `operator/<certificate's name>` or `person/<user>`, for the record. */
@@ -22,6 +25,20 @@ type AdminCall = Pick<CallContext, 'caller' | 'method' | 'header' | 'signal'>;
 export interface Administrators {
   /** @throws CALLER_NOT_ALLOWED, TOKEN_INVALID, STALE, DB_UNAVAILABLE */
   admit(call: AdminCall): Promise<Administrator>;
+  /**
+   * For methods by which people look after what is their own: administrators as above, through an edge only where
+   * it lets them in; and every person with a token, for what is theirs.
+   * @throws CALLER_NOT_ALLOWED, TOKEN_INVALID, STALE, DB_UNAVAILABLE
+   */
+  admitOwner(call: AdminCall): Promise<Owner>;
+}
+
+/** Whoever was let do something to what is theirs, or to everybody's. */
+export interface Owner {
+  /** As an administrator's. */
+  readonly name: string;
+  /** Whose it must be; undefined for administrators. */
+  readonly owner: string | undefined;
 }
 
 /** A person's roles in the directory now; none when disabled or removed. */
@@ -31,19 +48,28 @@ export function administrators(deps: {
   readonly sessions: Pick<Sessions, 'get'>;
   readonly rolesOf: RolesOf;
 }): Administrators {
+  /** The person's name, and the least role for the method. */
+  const person = async (call: AdminCall): Promise<{ user: string; least: PersonRole }> => {
+    const { caller, method } = call;
+    const least = leastRole[method];
+    if (caller.role !== 'edge' || least === undefined) {
+      throw new SallyportError('CALLER_NOT_ALLOWED', {
+        message: `${method} is for operators, and people with a token; the caller is ${caller.role}`,
+      });
+    }
+    const { user } = await sessionOfToken(deps.sessions, bearerToken(call));
+    return { user, least };
+  };
+  const roleOf = async (user: string, signal: AbortSignal): Promise<PersonRole | undefined> => {
+    const roles = await deps.rolesOf(user, signal);
+    return personRoles.findLast((each) => roles.includes(each));
+  };
   return {
     admit: async (call) => {
       const { caller, method } = call;
       if (caller.role === 'operator') return { name: `operator/${caller.pod}`, role: 'security-officer' };
-      const least = leastRole[method];
-      if (caller.role !== 'edge' || least === undefined) {
-        throw new SallyportError('CALLER_NOT_ALLOWED', {
-          message: `${method} is for operators, and people with a token; the caller is ${caller.role}`,
-        });
-      }
-      const { user } = await sessionOfToken(deps.sessions, bearerToken(call));
-      const roles = await deps.rolesOf(user, call.signal);
-      const role = personRoles.findLast((each) => roles.includes(each));
+      const { user, least } = await person(call);
+      const role = await roleOf(user, call.signal);
       if (role === undefined) {
         throw new SallyportError('CALLER_NOT_ALLOWED', {
           message: `${user} has no role, and ${method} is for people with the role ${least}`,
@@ -53,6 +79,15 @@ export function administrators(deps: {
       const administrator = { name: `person/${user}`, role };
       requireRank(administrator, least, method);
       return administrator;
+    },
+
+    admitOwner: async (call) => {
+      const { caller } = call;
+      if (caller.role === 'operator') return { name: `operator/${caller.pod}`, owner: undefined };
+      const { user, least } = await person(call);
+      const role = call.header(adminHeader) === undefined ? undefined : await roleOf(user, call.signal);
+      const administers = role !== undefined && rankOf(role) >= rankOf(least);
+      return { name: `person/${user}`, owner: administers ? undefined : user };
     },
   };
 }

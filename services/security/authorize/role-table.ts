@@ -2,12 +2,13 @@ import type { PersonRole } from '../directory/roles.ts';
 
 const session = 'sallyport.session.v1.SessionService';
 const keyStore = 'sallyport.keystore.v1.KeyStore';
+const device = 'sallyport.device.v1.DeviceService';
 const directory = 'sallyport.directory.v1.Directory';
 const policy = 'sallyport.policy.v1.Policy';
 
 /**
  * The least role with which a person may call a method of administrators. What is not here is for
- * operators' certificates only. Which roles may be touched, and who may end everybody's sessions, is looked
+ * operators' certificates only. Of devices people may do all of it to their own without a role. Which roles may be touched, and who may end everybody's sessions, is looked
  * at where it is done.
  */
 export const leastRole: Readonly<Record<string, PersonRole>> = {
@@ -20,6 +21,13 @@ export const leastRole: Readonly<Record<string, PersonRole>> = {
   [`${keyStore}/RevokeSharedKey`]: 'security-officer',
   [`${keyStore}/RotateRootKey`]: 'security-officer',
   [`${keyStore}/GetRootKeyStatus`]: 'security-officer',
+  [`${device}/ListDevices`]: 'viewer',
+  [`${device}/GetDevice`]: 'viewer',
+  [`${device}/RenameDevice`]: 'helpdesk',
+  [`${device}/BlockDevice`]: 'helpdesk',
+  [`${device}/UnblockDevice`]: 'helpdesk',
+  [`${device}/WipeSessions`]: 'helpdesk',
+  [`${device}/ReplaceDevice`]: 'helpdesk',
   [`${directory}/ListUsers`]: 'viewer',
   [`${directory}/GetUser`]: 'viewer',
   [`${directory}/CreateUser`]: 'operator',

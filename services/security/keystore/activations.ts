@@ -11,6 +11,8 @@ export const codeBytes = 16;
 export interface Activation {
   readonly user: string;
   readonly appId: string;
+  /** Route key of the enrolment that ends with the new one. */
+  readonly replaces?: string | undefined;
 }
 
 /** Only this is stored: whoever reads the table learns no code. */
@@ -42,6 +44,7 @@ export async function createActivation(
       expires_ms: expiresMs,
       consumed_by: null,
       reply: null,
+      replaces: activation.replaces ?? null,
     })
     .execute();
   return { code, user: user.name };
@@ -78,7 +81,7 @@ export async function consumeActivation(
     return row.reply;
   }
   if (row.app_id !== use.appId) throw new SallyportError('ACTIVATION_INVALID');
-  const reply = await consume({ user: row.user, appId: row.app_id });
+  const reply = await consume({ user: row.user, appId: row.app_id, replaces: row.replaces ?? undefined });
   await trx
     .updateTable('activations')
     .set({ consumed_by: Buffer.from(use.requestDigest), reply: Buffer.from(reply) })

@@ -21,6 +21,10 @@ export interface Enrolment {
   readonly rotationPending: boolean;
   readonly createdMs: number;
   readonly revokedMs: number | undefined;
+  /** Since when it may open no sessions. */
+  readonly blockedMs: number | undefined;
+  /** `operator/<name>` or `person/<user>`. */
+  readonly blockedBy: string | undefined;
 }
 
 /** An enrolment as administrators see it: without keys. */
@@ -95,6 +99,8 @@ export async function insertEnrolment(
       rotation_pending: 0,
       created_ms: nowMs,
       revoked_ms: null,
+      blocked_ms: null,
+      blocked_by: null,
     })
     .execute();
 }
@@ -141,6 +147,21 @@ export async function revokeEnrolment(
   await trx.updateTable('shared_keys').set({ revoked_ms: nowMs }).where('route_key', '=', routeKey).execute();
 }
 
+/**
+ * Ends the enrolment of a device whose place another one takes.
+ * @throws ACTIVATION_INVALID when it has ended otherwise since the code was made: whoever ended it did not mean that
+ */
+export async function replaceEnrolment(
+  trx: Kysely<KeyTables>,
+  routeKey: string,
+  nowMs: number,
+): Promise<EnrolmentInfo> {
+  const info = infoOf(await lockEnrolment(trx, routeKey));
+  if (info.revokedMs !== undefined) throw new SallyportError('ACTIVATION_INVALID');
+  await revokeEnrolment(trx, routeKey, nowMs);
+  return info;
+}
+
 /** @throws KEY_UNKNOWN */
 export async function lockEnrolment(
   trx: Kysely<KeyTables>,
@@ -168,5 +189,7 @@ export function infoOf(row: SharedKeyRow): EnrolmentInfo {
     rotationPending: row.rotation_pending !== 0,
     createdMs: row.created_ms,
     revokedMs: row.revoked_ms ?? undefined,
+    blockedMs: row.blocked_ms ?? undefined,
+    blockedBy: row.blocked_by ?? undefined,
   };
 }

@@ -1,7 +1,4 @@
-import { create, toBinary } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
-import { encodeActivationString } from '#core/channel/activation-string.ts';
-import { ActivationSchema } from '#gen/sallyport/channel/v1/channel_pb.js';
 import type { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
 import type { Db } from '#kernel/db/db.ts';
 import type { Handlers } from '#kernel/rpc/handlers.ts';
@@ -11,10 +8,10 @@ import type { Administrators } from '../authorize/administrators.ts';
 import { canonicalUser } from '../directory/users.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { SecurityTables } from '../store/tables.ts';
-import { createActivation, sweepActivations } from './activations.ts';
 import type { DataKeys } from './data-keys.ts';
 import { type EnrolmentInfo, listEnrolments, revokeEnrolment } from './enrolments.ts';
 import type { Keyring } from './keyring.ts';
+import { makeActivation } from './make-activation.ts';
 import { decodePageToken, encodePageToken } from './page-token.ts';
 import { requestRotation } from './rotate-enrolment.ts';
 
@@ -31,8 +28,6 @@ export interface KeyStoreDeps {
 
 type KeyStoreHandlers = Omit<Handlers<typeof KeyStore>, 'leaseSessionKey'>;
 
-const defaultTtlSeconds = 86_400;
-
 /** Keys for devices and verifiers to read, and for administrators to manage. Envoy says who may call what; this looks again. */
 export function keyStoreService(deps: KeyStoreDeps): KeyStoreHandlers {
   return {
@@ -45,30 +40,11 @@ export function keyStoreService(deps: KeyStoreDeps): KeyStoreHandlers {
 
     createActivation: async (request, call) => {
       await deps.admins.admit(call);
-      const nowMs = deps.clock.now();
-      const expiresMs = nowMs + 1000 * (request.ttlSeconds === 0 ? defaultTtlSeconds : request.ttlSeconds);
-      const { appId } = request;
-      // An activation whose commit is ambiguous may stay behind unused: it expires.
-      const { code, user } = await deps.db.tx(
-        async (trx) => {
-          await sweepActivations(trx, nowMs);
-          return createActivation(trx, { user: request.user, appId }, nowMs, expiresMs);
-        },
-        { idempotent: true, ...held(call) },
-      );
-      const activation = encodeActivationString(
-        toBinary(
-          ActivationSchema,
-          create(ActivationSchema, {
-            code,
-            identityDigest: deps.keyring.identityDigest(),
-            edgeUrls: [...deps.edgeUrls],
-            userHint: user,
-            appId,
-          }),
-        ),
-      );
-      return { activation, expiresAt: timestampFromMs(expiresMs) };
+      const { user, appId, ttlSeconds } = request;
+      return deps.db.tx((trx) => makeActivation(deps, trx, { user, appId }, ttlSeconds), {
+        idempotent: true,
+        ...held(call),
+      });
     },
 
     listSharedKeys: async (request, call) => {

@@ -17,17 +17,19 @@ import type { Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { nextTurn } from '#kernel/time/next-turn.ts';
+import type { Feed } from '../feed/feed.ts';
 import { consumeActivation } from '../keystore/activations.ts';
 import type { DataKeys } from '../keystore/data-keys.ts';
-import { insertEnrolment } from '../keystore/enrolments.ts';
+import { insertEnrolment, replaceEnrolment } from '../keystore/enrolments.ts';
 import type { Keyring } from '../keystore/keyring.ts';
-import type { KeyTables } from '../store/tables-keys.ts';
+import type { SecurityTables } from '../store/tables.ts';
 import { addressOf } from '../throttle/address-of.ts';
 import type { Limits } from '../throttle/limits.ts';
 import { parseInside } from './parse-inside.ts';
 
 export interface EnrollDeps {
-  readonly db: Db<KeyTables>;
+  readonly db: Db<SecurityTables>;
+  readonly feed: Pick<Feed, 'append' | 'announce'>;
   readonly dataKeys: DataKeys;
   readonly keyring: Keyring;
   readonly clock: Clock;
@@ -55,11 +57,12 @@ export function enroll(deps: EnrollDeps): Handlers<typeof SessionService>['enrol
       }, call.signal);
       try {
         const body = parseInside(EnrollBodySchema, opened.plaintext);
-        const reply = await deps.db.tx((trx) => answer(deps, trx, body, sealed, opened), {
+        const { reply, position } = await deps.db.tx((trx) => answer(deps, trx, body, sealed, opened), {
           // Consuming a consumed code with the same message gives the stored reply.
           idempotent: true,
           ...held(call),
         });
+        if (position > 0) await deps.feed.announce(position, 'COMMITTED');
         return fromBinary(EnrollResponseSchema, reply);
       } finally {
         wipe(opened.sharedKey, opened.replyKey, opened.plaintext);
@@ -73,7 +76,7 @@ export function enroll(deps: EnrollDeps): Handlers<typeof SessionService>['enrol
   };
 }
 
-type Trx = Parameters<Parameters<Db<KeyTables>['tx']>[0]>[0];
+type Trx = Parameters<Parameters<Db<SecurityTables>['tx']>[0]>[0];
 
 async function answer(
   deps: EnrollDeps,
@@ -81,17 +84,26 @@ async function answer(
   body: EnrollBody,
   sealed: { enc: Uint8Array; ciphertext: Uint8Array },
   keys: { sharedKey: Uint8Array; replyKey: Uint8Array },
-): Promise<Uint8Array> {
+): Promise<{ reply: Uint8Array; position: number }> {
   const nowMs = deps.clock.now();
   const { app } = body;
   if (app === undefined) throw new SallyportError('MALFORMED');
   const requestDigest = createHash('sha256').update(sealed.enc).update(sealed.ciphertext).digest();
-  return consumeActivation(
+  let position = 0;
+  const reply = await consumeActivation(
     trx,
     { code: body.code, appId: app.appId, requestDigest, nowMs },
     async (activation) => {
       const routeKey = newRouteKey(channelCrypto);
       const deviceId = newDeviceId(channelCrypto);
+      let { deviceName } = body;
+      const { replaces } = activation;
+      if (replaces !== undefined) {
+        const old = await replaceEnrolment(trx, replaces, nowMs);
+        if (deviceName === '') deviceName = old.deviceName;
+        const reason = `replaced by ${deviceId}`;
+        position = await deps.feed.append({ kind: 'shared-key', subject: replaces, reason }, trx);
+      }
       await insertEnrolment(
         trx,
         deps.dataKeys,
@@ -99,7 +111,7 @@ async function answer(
           ...activation,
           routeKey,
           deviceId,
-          deviceName: body.deviceName === '' ? app.platform : body.deviceName,
+          deviceName: deviceName === '' ? app.platform : deviceName,
           platform: app.platform,
           sharedKey: keys.sharedKey,
         },
@@ -122,4 +134,5 @@ async function answer(
       return toBinary(EnrollResponseSchema, create(EnrollResponseSchema, { ciphertext }));
     },
   );
+  return { reply, position };
 }

@@ -14,6 +14,7 @@ import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { appFacts } from '../authorize/facts.ts';
+import type { Sightings } from '../devices/sightings.ts';
 import type { Credentials, VerifyOptions } from '../directory/credentials.ts';
 import type { User } from '../directory/users.ts';
 import { AsOf } from '../feed/as-of.ts';
@@ -38,6 +39,8 @@ export interface OpenSessionDeps extends UnsealDeps, SettleDeps {
   /** Told to devices; empty: the edges that they know. */
   readonly proxyUrls: readonly string[];
   readonly limits: Limits;
+  /** Learns from which app sessions are opened. */
+  readonly sightings: Pick<Sightings, 'note'>;
 }
 
 /**
@@ -59,6 +62,7 @@ export function openSession(deps: OpenSessionDeps): Handlers<typeof SessionServi
     const { enrolment, received } = opened;
     try {
       if (enrolment.revokedMs !== undefined) throw new SallyportError('ENROLMENT_REVOKED');
+      if (enrolment.blockedMs !== undefined) throw new SallyportError('DEVICE_BLOCKED');
       const body = parseInside(OpenSessionBodySchema, received.plaintext);
       checkDeviceTime(body.timeMs, deps.clock.now());
       const openHash = digestOf(message);
@@ -84,6 +88,7 @@ async function open(deps: OpenSessionDeps, call: CallContext, attempt: Attempt) 
   const { app } = body;
   if (app === undefined) throw new SallyportError('MALFORMED');
   const user = await verifyUser(deps, enrolment, body, { appId: app.appId, asOf, ...held(call) });
+  const facts = appFacts(app);
   const agreed = agreeSession(channelCrypto, received, body.deviceShare);
   const sharedKeyVersion = await settleSharedKey(deps, opened, agreed.sessionKey);
   const record = await deps.sessions.open({
@@ -92,7 +97,7 @@ async function open(deps: OpenSessionDeps, call: CallContext, attempt: Attempt) 
     user: user.name,
     groups: user.groups,
     deviceId: enrolment.deviceId,
-    app: appFacts(app),
+    app: facts,
     feedPosition: asOf.position,
     openHash,
     lifetimeMs: deps.lifetimeMs,
@@ -117,6 +122,7 @@ async function open(deps: OpenSessionDeps, call: CallContext, attempt: Attempt) 
       };
     },
   });
+  deps.sightings.note({ routeKey: record.routeKey, app: facts, seenMs: record.openedAtMs });
   // Another copy of the message was faster, so no reply was sealed under this one's key.
   wipe(agreed.replyKey);
   return storedReply(record);

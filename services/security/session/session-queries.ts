@@ -5,13 +5,13 @@ import {
   type RevokeSessionsRequest,
   type SessionService,
   SessionState,
-  RevokeWait as WireWait,
 } from '#gen/sallyport/session/v1/session_pb.js';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { type Administrator, type Administrators, requireRank } from '../authorize/administrators.ts';
 import { canonicalUser } from '../directory/users.ts';
+import { announced } from '../feed/announced.ts';
 import type { Feed, NewRevocation } from '../feed/feed.ts';
 import { bearerToken, sessionOfToken } from './people-token.ts';
 import { handleOf } from './record.ts';
@@ -25,7 +25,7 @@ export interface SessionQueriesDeps {
   readonly sessions: Sessions;
   /** What there is to list: the database's, or with persistence off this pod's own. */
   readonly list: Pick<SessionStore, 'list' | 'info'>;
-  readonly feed: Pick<Feed, 'isRevoked' | 'revokeAndPush' | 'append' | 'announce'>;
+  readonly feed: Pick<Feed, 'isRevoked' | 'append' | 'announce'>;
   readonly admins: Administrators;
   readonly clock: Clock;
   /** Database time. */
@@ -83,16 +83,8 @@ export function sessionQueries(
       const entry = revocationOf(request);
       if (entry.kind === 'everybody' && by !== undefined)
         requireRank(by, 'operator', "ending everybody's sessions");
-      if (request.wait !== WireWait.FLEET) {
-        const { position } = await deps.feed.revokeAndPush(entry, 'COMMITTED', held(call));
-        return { position: BigInt(position), everywhere: false };
-      }
       const position = await deps.feed.append(entry, undefined, held(call));
-      const everywhere = await Promise.race([
-        deps.feed.announce(position, 'FLEET').then((result) => result.everywhere),
-        deadlineNears(deps.clock, call),
-      ]);
-      return { position: BigInt(position), everywhere };
+      return announced(deps, position, request.wait, call);
     },
   };
 }
@@ -104,21 +96,6 @@ async function admit(
 ): Promise<Administrator | undefined> {
   const { role } = call.caller;
   return role === 'service' || role === 'security' ? undefined : admins.admit(call);
-}
-
-/** Milliseconds before the caller's deadline at which it is answered. */
-const answerAheadMs = 250;
-
-/** The caller's time is almost over; the entry stands all the same. */
-async function deadlineNears(clock: Clock, { deadlineMs, signal }: CallContext): Promise<false> {
-  // Without a deadline FLEET ends by itself: everybody's time runs out some time.
-  const left = deadlineMs === undefined ? 2 ** 30 : deadlineMs - Date.now() - answerAheadMs;
-  try {
-    await clock.sleep(left, signal);
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
-  return false;
 }
 
 function revocationOf({ subject, reason }: RevokeSessionsRequest): NewRevocation {

@@ -19,7 +19,16 @@ const key = (): Uint8Array => channelCrypto.randomBytes(32);
 function enrolled(sharedKey: Uint8Array, ...nextKeys: Uint8Array[]): Enrolment {
   return {
     ...{ routeKey, deviceId: 'd', deviceName: 'd', user: 'ada', appId: 'app', platform: 'ios' },
-    ...{ sharedKey, nextKeys, keyVersion: 1, rotationPending: false, createdMs: 0, revokedMs: undefined },
+    ...{
+      sharedKey,
+      nextKeys,
+      keyVersion: 1,
+      rotationPending: false,
+      createdMs: 0,
+      revokedMs: undefined,
+      blockedMs: undefined,
+      blockedBy: undefined,
+    },
   };
 }
 

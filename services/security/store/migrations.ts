@@ -1,5 +1,6 @@
 import type { Migration } from '#kernel/db/migrate.ts';
 import { kernelMigrations } from '#kernel/db/migrations.ts';
+import { deviceMigrations } from './migrations-devices.ts';
 import { directoryMigrations } from './migrations-directory.ts';
 import { keyMigrations } from './migrations-keys.ts';
 import { sessionMigrations } from './migrations-sessions.ts';
@@ -10,4 +11,5 @@ export const securityMigrations: readonly Migration[] = [
   ...keyMigrations,
   ...sessionMigrations,
   ...directoryMigrations,
+  ...deviceMigrations,
 ];

@@ -23,6 +23,8 @@ export interface ActivationRow {
   consumed_by: Buffer | null;
   /** The serialised answer to that request. */
   reply: Buffer | null;
+  /** Route key of the enrolment that ends when the code is used. */
+  replaces: string | null;
 }
 
 export interface SharedKeyRow {
@@ -39,6 +41,9 @@ export interface SharedKeyRow {
   rotation_pending: number;
   created_ms: number;
   revoked_ms: number | null;
+  blocked_ms: number | null;
+  /** `operator/<name>` or `person/<user>`; with blocked_ms. */
+  blocked_by: string | null;
 }
 
 export interface ServerKeyRow {

@@ -1,6 +1,7 @@
+import type { DeviceTables } from './tables-devices.ts';
 import type { DirectoryTables } from './tables-directory.ts';
 import type { KeyTables } from './tables-keys.ts';
 import type { SessionTables } from './tables-sessions.ts';
 
 /** All tables of the security tier. */
-export interface SecurityTables extends KeyTables, SessionTables, DirectoryTables {}
+export interface SecurityTables extends KeyTables, SessionTables, DirectoryTables, DeviceTables {}

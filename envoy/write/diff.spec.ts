@@ -28,6 +28,19 @@ describe('the difference between two configurations', () => {
     assert.doesNotMatch(JSON.stringify(keys), /OLD|NEW/);
   });
 
+  it('names what a list has more or less of, wherever it stands', () => {
+    const list = (...names: string[]) => ({ filters: names.map((name) => ({ name })) });
+    assert.deepEqual(fieldChanges(list('a', 'b', 'c'), list('a', 'c')), [
+      { path: 'filters[1]', before: '{"name":"b"}', after: undefined },
+    ]);
+    assert.deepEqual(fieldChanges(list('a', 'b'), list('x', 'a', 'b')), [
+      { path: 'filters[0]', before: undefined, after: '{"name":"x"}' },
+    ]);
+    assert.deepEqual(fieldChanges(list('a', 'a'), list('a')), [
+      { path: 'filters', before: '2 items', after: '1 items' },
+    ]);
+  });
+
   it('to what is on disk is nothing after writing, and else the resources that a knob reaches', async () => {
     const stateDir = mkdtempSync(join(tmpdir(), 'sp-diff-'));
     try {

@@ -70,8 +70,7 @@ const readObject = (path: string): JsonObject | undefined =>
 /** The deepest places at which two values differ, in the order of the second. */
 export function fieldChanges(before: Json | undefined, after: Json | undefined, path = ''): FieldChange[] {
   if (isDeepStrictEqual(before, after)) return [];
-  if (Array.isArray(before) && Array.isArray(after) && before.length === after.length)
-    return after.flatMap((each: Json, n) => fieldChanges(before[n] as Json, each, `${path}[${n}]`));
+  if (Array.isArray(before) && Array.isArray(after)) return listChanges(before, after, path);
   if (isObject(before) && isObject(after)) {
     const [old, now] = [before as JsonObject, after as JsonObject];
     return [...new Set([...Object.keys(now), ...Object.keys(old)])].flatMap((field) =>
@@ -82,6 +81,23 @@ export function fieldChanges(before: Json | undefined, after: Json | undefined, 
   const show = (value: Json | undefined) =>
     value === undefined ? undefined : secret ? '(a key)' : brief(value);
   return [{ path, before: show(before), after: show(after) }];
+}
+
+/** Of a longer or a shorter list: what was taken out, by its old place, and what was put in, by its new one. */
+function listChanges(before: readonly Json[], after: readonly Json[], path: string): FieldChange[] {
+  if (before.length === after.length)
+    return after.flatMap((each, n) => fieldChanges(before[n], each, `${path}[${n}]`));
+  const unlike = (list: readonly Json[], other: readonly Json[]) =>
+    list.flatMap((each, n) => (other.some((one) => isDeepStrictEqual(one, each)) ? [] : [n]));
+  const [gone, come] = [unlike(before, after), unlike(after, before)];
+  const changes = [
+    ...gone.flatMap((n) => fieldChanges(before[n], undefined, `${path}[${n}]`)),
+    ...come.flatMap((n) => fieldChanges(undefined, after[n], `${path}[${n}]`)),
+  ];
+  // The same things, some of them more often or in another order.
+  return changes.length > 0
+    ? changes
+    : [{ path, before: `${before.length} items`, after: `${after.length} items` }];
 }
 
 /** Certificates and lists are long; where they differ is told by the path. */

@@ -48,7 +48,7 @@ export async function enrollDevice(
           { stateDir, pods: mesh.pods },
           { user: options.user ?? mesh.demo.user, appId: options.app, signal },
         )
-      : readSecretFile(options.activationFile, command);
+      : await readSecretFile(options.activationFile, command);
   const app = {
     platform: demoApp.platform,
     appId: readActivation(activation).appId,

@@ -1,15 +1,19 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import type { CommandContext } from '../command.ts';
 import { Interrupted } from '../context.ts';
 import { UsageError } from '../failure.ts';
+import { readText } from '../read-text.ts';
 
 /** More than any password or activation string. */
 const maxLength = 4096;
+/** Only its first line counts. */
+const maxFileBytes = 65_536;
 
 /** The first line of a file; `-` is standard input. */
-export function readSecretFile(file: string, { cwd }: Pick<CommandContext, 'cwd'>): string {
-  const text = readFileSync(file === '-' ? 0 : resolve(cwd, file), 'utf8');
+export async function readSecretFile(
+  file: string,
+  command: Pick<CommandContext, 'cwd' | 'signal'>,
+): Promise<string> {
+  const text = await readText(file, command, maxFileBytes);
   const [line = ''] = text.split(/\r?\n/, 1);
   if (line.length > 0 && line.length <= maxLength) return line;
   throw new UsageError(

@@ -8,7 +8,7 @@ import { askAdmin } from '#envoy/admin/ask.ts';
 import { rejectedUpdates } from '#envoy/admin/stats.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { askStatus } from '#services/db-agent/peers.ts';
-import { healthOf } from '../mesh/health.ts';
+import { healthOf, healthPlaces } from '../mesh/health.ts';
 import { locatedFigure, locatedIn } from '../mesh/located.ts';
 import type { MeshFacts } from '../mesh/mesh-of-state.ts';
 
@@ -43,7 +43,7 @@ export function machineFindings(stateDir: string): Finding[] {
 
 /** How the mesh on the folder is. */
 export async function meshFindings(mesh: MeshFacts, clock: Clock): Promise<Finding[]> {
-  const places = { stateDir: mesh.stateDir, runDir: mesh.state.runDir, publicCa: mesh.publicCa };
+  const places = healthPlaces(mesh);
   const healths = await Promise.all(
     mesh.pods.map(async (pod) => ({ pod: pod.name, ...(await healthOf(pod, places)) })),
   );

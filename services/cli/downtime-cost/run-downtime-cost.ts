@@ -41,7 +41,7 @@ export async function runDowntimeCost(o: DowntimeCostOptions, command: CommandCo
     return { ok: true };
   }
   if (o.example) return example(command);
-  const input = readInput(givenBy(o, command), o.file ?? 'the options');
+  const input = readInput(await givenBy(o, command), o.file ?? 'the options');
   const hours = within('--outage', o.outage ?? 1, hoursPerYear, 'a year has 8,766 hours');
   const people =
     o.people === undefined
@@ -105,8 +105,8 @@ const figure = (name: string, value: number, unit: string): Figure => ({
 });
 
 /** The file, with what single options say in its place. */
-function givenBy(o: DowntimeCostOptions, command: CommandContext): unknown {
-  const file = o.file === undefined ? {} : readDocument(o.file, command);
+async function givenBy(o: DowntimeCostOptions, command: CommandContext): Promise<unknown> {
+  const file = o.file === undefined ? {} : await readDocument(o.file, command);
   if (typeof file !== 'object' || file === null || Array.isArray(file)) {
     throw new SallyportError('CONFIG_INVALID', {
       message: `${o.file} does not hold the fields of a calculation`,

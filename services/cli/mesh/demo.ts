@@ -28,7 +28,7 @@ export async function runDemo(command: CommandContext): Promise<string> {
   }
   const told = { ...options, tell: (line: string) => report.progress(`phone: ${line}`) };
   return withDevice(mesh, told, command, async (device) => {
-    const password = readSecretFile(passwordFile, command);
+    const password = await readSecretFile(passwordFile, command);
     const session = await device.open({ user, password, origin: demoOrigin, signal });
     const phone = phoneOf(device, session);
     keepSession(stateDir, name, device, session);

@@ -6,6 +6,8 @@ import { type SocketName, socketPath } from '#compose/topology/paths.ts';
 import type { Pod } from '#compose/topology/types.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { askStatus } from '#services/db-agent/peers.ts';
+import { drainingOf } from '../sidecars/observe.ts';
+import type { MeshFacts } from './mesh-of-state.ts';
 
 export interface Health {
   readonly up: boolean;
@@ -13,11 +15,20 @@ export interface Health {
 }
 
 export interface HealthPlaces {
+  /** Pods that are out of rotation, whose sidecars are not ready because somebody wants it so. */
+  readonly draining: ReadonlySet<string>;
   readonly stateDir: string;
   readonly runDir: string;
   /** File. */
   readonly publicCa: string;
 }
+
+export const healthPlaces = (mesh: MeshFacts): HealthPlaces => ({
+  stateDir: mesh.stateDir,
+  runDir: mesh.state.runDir,
+  publicCa: mesh.publicCa,
+  draining: drainingOf(mesh),
+});
 
 /** Milliseconds for an answer. */
 const answerMs = 2000;
@@ -26,8 +37,10 @@ const answerMs = 2000;
 export async function healthOf(pod: RunState['pods'][number], places: HealthPlaces): Promise<Health> {
   try {
     const ready = await socketStatus(socketPath(places, pod.name, 'admin'), '/ready', answerMs);
-    if (ready !== 200) return { up: false, says: `its sidecar is not ready (${ready})` };
-    return await processHealth(pod as Pod, places);
+    const drained = places.draining.has(pod.name);
+    if (ready !== 200 && !drained) return { up: false, says: `its sidecar is not ready (${ready})` };
+    const { up, says } = await processHealth(pod as Pod, places);
+    return { up, says: drained ? `${says}, drained: \`sallyport undrain ${pod.name}\`` : says };
   } catch (error) {
     return { up: false, says: wordsOf(error) };
   }

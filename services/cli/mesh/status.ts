@@ -4,9 +4,9 @@ import type { RunState } from '#compose/runner/run-file.ts';
 import type { CommandContext } from '../command.ts';
 import type { Figure, Outcome } from '../report.ts';
 import { table } from '../table.ts';
-import { healthOf } from './health.ts';
+import { healthOf, healthPlaces } from './health.ts';
 import { locatedFigure, locatedIn } from './located.ts';
-import { runningMesh } from './mesh-of-state.ts';
+import { type MeshFacts, runningMesh } from './mesh-of-state.ts';
 
 /** One pod, as `status --json` gives it in `pods`. */
 export interface PodStatus {
@@ -28,7 +28,7 @@ export async function runStatus({ stateDir, report }: CommandContext): Promise<O
   const mesh = runningMesh(stateDir);
   const { state } = mesh;
   const living = livingProcesses(state);
-  const pods = await Promise.all(state.pods.map((pod) => podStatus(pod, state, stateDir, living)));
+  const pods = await Promise.all(state.pods.map((pod) => podStatus(pod, mesh, living)));
   const mib = pssMib([state.runner.pid, ...living.map(({ identity }) => identity.pid)]);
   const up = pods.filter((pod) => pod.up).length;
   const ok = state.state === 'up' && up === pods.length;
@@ -76,8 +76,7 @@ export async function runStatus({ stateDir, report }: CommandContext): Promise<O
 
 async function podStatus(
   pod: RunState['pods'][number],
-  state: RunState,
-  stateDir: string,
+  mesh: MeshFacts,
   living: ReturnType<typeof livingProcesses>,
 ): Promise<PodStatus> {
   const pids = Object.fromEntries(
@@ -92,7 +91,7 @@ async function podStatus(
   const health =
     dead.length > 0
       ? { up: false, says: `no ${dead.join(', no ')}` }
-      : await healthOf(pod, { stateDir, runDir: state.runDir, publicCa: state.publicCa });
+      : await healthOf(pod, healthPlaces(mesh));
   return { pod: name, role, host, address, ports, up: health.up, health: health.says, pids };
 }
 

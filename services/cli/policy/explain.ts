@@ -24,7 +24,7 @@ export async function runPolicyExplain(
   command: CommandContext,
 ): Promise<Outcome> {
   const { report, signal } = command;
-  const documentJson = o.policy === undefined ? '' : JSON.stringify(readDocument(o.policy, command));
+  const documentJson = o.policy === undefined ? '' : JSON.stringify(await readDocument(o.policy, command));
   const posture = Object.fromEntries(
     (o.posture ?? []).map((claim) => {
       const [name = '', ...value] = claim.split('=');
@@ -38,12 +38,13 @@ export async function runPolicyExplain(
     osVersion: o.osVersion,
     posture,
   };
+  const asked = requestOf(`${o.request} ${url}`);
   const answer = await askTier(command, Policy, (policy) =>
     policy.explain(
       {
         user: o.user,
         ...(o.app !== undefined && { app }),
-        ...requestOf(`${o.request} ${url}`),
+        ...asked,
         clientAddress: o.address,
         documentJson,
       },

@@ -49,7 +49,7 @@ export async function runPolicyApply(
   command: CommandContext,
 ): Promise<Outcome> {
   const { report } = command;
-  const document = readDocument(file, command);
+  const document = await readDocument(file, command);
   // Here, too, so that what is wrong is told without a mesh.
   parsePolicy(document);
   const applied = await apply(command, document, { dryRun: o.dryRun === true, expected: o.expect ?? 0 });
@@ -70,7 +70,7 @@ export async function runPolicyApply(
 /** `sallyport policy diff` */
 export async function runPolicyDiff(file: string, command: CommandContext): Promise<Outcome> {
   const { report } = command;
-  const document = readDocument(file, command);
+  const document = await readDocument(file, command);
   const after = resourcesOf(document);
   const current = await readPolicy(command, 0);
   const before = resourcesOf(current.document);

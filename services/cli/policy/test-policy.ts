@@ -57,7 +57,7 @@ export async function runPolicyTest(
   command: CommandContext,
 ): Promise<Outcome> {
   const { report, cwd, clock } = command;
-  const parsed = fileSchema.safeParse(readDocument(file, command));
+  const parsed = fileSchema.safeParse(await readDocument(file, command));
   if (!parsed.success) {
     throw new SallyportError('CONFIG_INVALID', {
       message: `${file}: ${z.prettifyError(parsed.error)}`,
@@ -73,7 +73,7 @@ export async function runPolicyTest(
       hint: 'add `policy: FILE` to it, or use --policy FILE',
     });
   }
-  const policy = loadPolicy(readDocument(policyFile, command), 0);
+  const policy = loadPolicy(await readDocument(policyFile, command), 0);
   const results = tests.map((test) => tryOut(test, policy, clock.now()));
   const failed = results.filter(({ ok }) => !ok);
   for (const { name, wanted, got, explanation } of failed) {

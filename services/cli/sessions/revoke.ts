@@ -40,7 +40,14 @@ async function knownSessions(
   subject: Subject,
   command: CommandContext,
 ): Promise<{ readonly count: number; readonly text: string } | undefined> {
-  if (subject.case !== 'user' && subject.case !== 'deviceId') return undefined;
+  // @throws SESSION_UNKNOWN, before anything is revoked
+  if (subject.case === 'session') {
+    await askTier(command, SessionService, (service) =>
+      service.getSession({ sessionId: subject.value }, { signal: command.signal, timeoutMs: committedMs }),
+    );
+    return undefined;
+  }
+  if (subject.case === 'everybody') return undefined;
   const { sessions, nextPageToken } = await askTier(command, SessionService, (service) =>
     service.listSessions(
       {

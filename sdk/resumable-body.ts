@@ -41,6 +41,8 @@ export async function* resumableBody(
     const stay = untilLeft(platform, resumption.staysMs, part.leaving, signal);
     try {
       for (;;) {
+        // For a slow reader there is always a piece, which would be faster than any signal.
+        stay.signal.throwIfAborted();
         const next = await orAborted(pieces.next(), stay.signal);
         const ready = next.done ? lastOf(resumption) : resumption.take(next.value);
         if (ready.length > 0) {

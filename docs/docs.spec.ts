@@ -8,6 +8,7 @@ import { ManualClock } from '#kernel/time/manual-clock.ts';
 import { buildProgram } from '#services/cli/run-cli.ts';
 import { cliPage } from './cli-page.ts';
 import { configPage } from './config-page.ts';
+import { rolesPage } from './roles-page.ts';
 
 const root = join(import.meta.dirname, '..');
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
@@ -63,6 +64,10 @@ describe('documentation', () => {
 
   it('has in docs/CLI.md what the commands say of themselves; `npm run docs` writes it', () => {
     assert.equal(read('docs/CLI.md'), cliPage());
+  });
+
+  it('has in docs/ROLES.md what the table of roles says; `npm run docs` writes it', () => {
+    assert.equal(read('docs/ROLES.md'), rolesPage());
   });
 
   it('tells in docs/PROTOCOL.md what a device does about errors that exist', () => {

@@ -64,6 +64,7 @@ const ending: ReadonlySet<ErrorReason> = new Set<ErrorReason>([
   'SESSION_EXPIRED',
   'SESSION_REVOKED',
   'ENROLMENT_REVOKED',
+  'APP_REFUSED',
   'ATTACH_PROOF_INVALID',
 ]);
 

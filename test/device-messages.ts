@@ -60,6 +60,12 @@ export interface OpenWords {
   readonly user: string;
   readonly password: string;
   readonly appId?: string;
+  /** What else the app says of itself. */
+  readonly app?: {
+    readonly version?: string;
+    readonly certDigest?: Uint8Array;
+    readonly posture?: Record<string, string>;
+  };
   /** Default: this machine's time. */
   readonly timeMs?: number;
 }
@@ -75,7 +81,7 @@ export async function openMessage(
     channelCrypto,
     { ...key, routeKey, sharedKey },
     (deviceShare) => {
-      const app = { ...testApp, appId };
+      const app = { ...testApp, appId, ...words.app };
       const body = create(OpenSessionBodySchema, {
         ...{ timeMs: BigInt(timeMs), user, password, app, deviceShare },
       });

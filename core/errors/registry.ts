@@ -165,6 +165,11 @@ export const registry = define({
     'the session has been ended',
     'open a new session, if the administrator allows it',
   ],
+  APP_REFUSED: [
+    'UNAUTHENTICATED',
+    'the policy takes no session from this app as it is',
+    'metadata.grant says why: update the app or put the device right, then open a new session',
+  ],
   ROUTE_MISMATCH: [
     'INVALID_ARGUMENT',
     'x-sallyport-route is not the route key of this message',

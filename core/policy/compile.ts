@@ -22,9 +22,26 @@ export function compilePolicy(document: PolicyDocument, version: number): Policy
     resources,
     byName: new Map(resources.map((resource) => [resource.name, resource])),
     hosts: indexHosts(resources, document.ignorePathCase),
+    requirements: compileRequirements(document.apps ?? []),
+    refusals: new WeakMap(),
     outlooks: new WeakMap(),
     apps: new Map(),
   });
+}
+
+/** Each as an allow rule for that app. */
+function compileRequirements(
+  documents: NonNullable<PolicyDocument['apps']>,
+): ReadonlyMap<string, readonly Rule[]> {
+  const byId = new Map<string, Rule[]>();
+  for (const [index, { platforms, minOsVersion, maxOsVersion, posture, ...app }] of documents.entries()) {
+    const rule = {
+      ...{ name: app.id, effect: 'allow' as const, apps: [app] },
+      ...{ platforms, minOsVersion, maxOsVersion, posture },
+    };
+    append(byId, app.id, compileRule(rule, index, new Map()));
+  }
+  return byId;
 }
 
 function compileResource(document: ResourceDocument, shareTimes: Map<string, TimeCondition>): Resource {

@@ -12,6 +12,14 @@ export function findContradictions(document: PolicyDocument): PolicyIssue[] {
   if (total > limits.rules)
     issues.push({ path: 'resources', problem: `have more than ${limits.rules} rules`, hint: 'merge rules' });
 
+  for (const [index, { minVersion, maxVersion }] of (document.apps ?? []).entries()) {
+    if (inverted(minVersion, maxVersion))
+      issues.push({
+        path: `apps[${index}].maxVersion`,
+        problem: 'is lower than minVersion',
+        hint: 'exchange them',
+      });
+  }
   for (const [index, resource] of document.resources.entries()) {
     const path = `resources[${index}]`;
     const twin = names.get(resource.name);

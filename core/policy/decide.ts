@@ -1,3 +1,4 @@
+import { appRefusal } from './app-refusal.ts';
 import { requestMiss, stepUpMiss, viewRequest } from './conditions.ts';
 import { describe } from './describe.ts';
 import type { AppContext, RequestFacts, SessionFacts } from './facts.ts';
@@ -22,7 +23,7 @@ export function decide(
   policy: Policy,
   now: number,
 ): Grant {
-  const conclude = (reason: GrantReason, until: number, rule?: Rule): Grant =>
+  const conclude = (reason: GrantReason, until: number, rule?: Rule, endsSession = false): Grant =>
     Object.freeze({
       allow: reason === 'ALLOWED',
       reason,
@@ -30,11 +31,14 @@ export function decide(
       resource: resource?.name,
       explain: describe(reason, { rule, resource, session, app, request }),
       policyVersion: policy.version,
+      endsSession,
       validUntil: until,
     });
   // Written so that a time or an expiry that is no number denies.
   if (!(now < session.expiresAt)) return conclude('SESSION_EXPIRED', Number.MAX_SAFE_INTEGER);
   let until = session.expiresAt;
+  const refusal = appRefusal(policy, app);
+  if (refusal) return conclude(refusal, until, undefined, true);
   if (!resource || policy.byName.get(resource.name) !== resource) return conclude('NO_RESOURCE', until);
   if (resource.methods && !resource.methods.has(request.method)) return conclude('METHOD', until);
 

@@ -13,7 +13,7 @@ export interface Circumstances {
 /** One sentence that tells a person why. What the user does not know already it does not tell. */
 export function describe(reason: GrantReason, circumstances: Circumstances): string {
   const { rule, resource, session, app, request } = circumstances;
-  const by = `rule "${rule?.name ?? ''}" of ${resource?.name ?? 'no resource'}`;
+  const by = rule ? `rule "${rule.name}" of ${resource?.name ?? 'no resource'}` : 'the policy';
   const thisApp = app ? `${app.appId} ${app.version}` : 'a session without an app';
   const system = app ? `${app.platform} ${app.osVersion}`.trim() : 'an unknown system';
   switch (reason) {

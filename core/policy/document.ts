@@ -74,6 +74,17 @@ const rule = z.strictObject({
     .optional(),
 });
 
+/**
+ * What an app must be for its sessions to live, whatever they reach: looked at when one is opened and on each
+ * request. Of several entries for one id one is enough. Apps without an entry are not concerned.
+ */
+const requirement = app.extend({
+  platforms: some(field.platform).optional(),
+  minOsVersion: perPlatform.optional(),
+  maxOsVersion: perPlatform.optional(),
+  posture: z.record(z.string().min(1).max(64), claim).optional(),
+});
+
 const resource = z.strictObject({
   name: field.resourceName,
   /** The cluster that serves it. */
@@ -110,6 +121,7 @@ export const policySchema = z.strictObject({
   version: z.int().min(0).optional(),
   /** For servers that do not tell /Payroll from /payroll (Windows). Prefixes are compared likewise. */
   ignorePathCase: z.boolean().default(false),
+  apps: z.array(requirement).max(limits.conditions).optional(),
   resources: z.array(resource).max(limits.resources),
 });
 

@@ -37,6 +37,8 @@ export interface Grant {
   /** One sentence for people. Names no group and no other user. */
   readonly explain: string;
   readonly policyVersion: number;
+  /** The app is none that the policy takes sessions from: `reason` says why, and this one is over. */
+  readonly endsSession: boolean;
   /** Unix milliseconds, exclusive: until then the same question has the same answer. */
   readonly validUntil: number;
 }

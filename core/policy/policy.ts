@@ -1,6 +1,7 @@
 /** A compiled policy: one immutable value, replaced whole by the next version. */
 
 import type { AppContext, SessionFacts } from './facts.ts';
+import type { GrantReason } from './grant.ts';
 import type { Network } from './network.ts';
 import type { Outlook } from './outlook.ts';
 import type { TimeCondition } from './time-window.ts';
@@ -75,6 +76,10 @@ export interface Policy {
   readonly resources: readonly Resource[];
   readonly byName: ReadonlyMap<string, Resource>;
   readonly hosts: HostIndex;
+  /** What apps must be for their sessions to live, by id; see `appRefusal`. Tried as allow rules are. */
+  readonly requirements: ReadonlyMap<string, readonly Rule[]>;
+  /** What `appRefusal` came to. */
+  readonly refusals: WeakMap<AppContext, GrantReason | 'none'>;
   /** What was worked out for sessions that cannot change; see `outlookOf`. */
   readonly outlooks: WeakMap<SessionFacts, RememberedOutlooks>;
   /** What its rules say of an app, by the app's facts; see `appVerdicts`. */

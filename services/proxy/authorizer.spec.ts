@@ -93,6 +93,21 @@ describe('admitting a request', () => {
     assert.equal(byName.authority, 'intranet.example', 'the first host without a wildcard');
   });
 
+  it('ends a session whose app a newer policy does not take, and has the tier end it', async () => {
+    const { authorizer, attachment, tier, policies, reason, clock } = given({ app: '1.1' });
+    tier.lease = { app: '1.1' };
+    await authorizer.admit(attachment, page);
+    const apps = [{ id: 'com.example.field', minVersion: '1.2' }];
+    policies.offer(2, JSON.stringify({ ...JSON.parse(documentFor('staff')), apps }));
+    await assert.rejects(
+      authorizer.admit(attachment, page),
+      (error) => error instanceof SallyportError && /^\(APP_TOO_OLD\) /.test(error.message),
+    );
+    await clock.advance(0);
+    assert.equal(reason(), 'APP_REFUSED');
+    assert.equal(tier.asked.length, 2);
+  });
+
   it('asks once for all who wait for the same', async () => {
     const { authorizer, attachment, tier, clock } = given();
     const gate = Promise.withResolvers<void>();

@@ -1,7 +1,9 @@
+import { appRefused } from '#core/errors/app-refused.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import type { ErrorReason } from '#core/errors/registry.ts';
 import { decide } from '#core/policy/decide.ts';
 import type { RequestFacts } from '#core/policy/facts.ts';
+import type { Grant as PolicyGrant } from '#core/policy/grant.ts';
 import { requestHost } from '#core/policy/host.ts';
 import type { Policy, Resource } from '#core/policy/policy.ts';
 import { resolveResource } from '#core/policy/resolve-resource.ts';
@@ -42,6 +44,7 @@ const sessionOver: ReadonlySet<ErrorReason> = new Set<ErrorReason>([
   'SESSION_EXPIRED',
   'SESSION_REVOKED',
   'ENROLMENT_REVOKED',
+  'APP_REFUSED',
 ]);
 /** By these the tier says that the question makes no sense; the lease is what it was. */
 const badQuestion: ReadonlySet<ErrorReason> = new Set<ErrorReason>([
@@ -162,7 +165,19 @@ export class Authorizer {
     const resource = resolveResource(policy, request);
     const grant = decide(facts, facts.app, resource, request, policy, this.#deps.clock.now());
     if (grant.allow && resource !== undefined) return resource;
+    if (grant.endsSession) throw this.#refused(attachment, request, grant);
     throw denied(grant.reason, grant.explain, grant.rule);
+  }
+
+  /** Ends it here at once; the tier, which is asked about it, comes to the same and ends it everywhere. */
+  #refused(attachment: Attachment, request: RequestFacts, grant: PolicyGrant): SallyportError {
+    counts.decisions.add(1, { how: 'denied' });
+    const error = appRefused(grant);
+    this.#deps.tier.authorize(attachment, request).then(
+      () => this.#deps.onEnded(attachment, error),
+      () => this.#deps.onEnded(attachment, error),
+    );
+    return error;
   }
 
   #showable(attachment: Attachment, resource: Resource, policy: Policy | undefined): string | undefined {

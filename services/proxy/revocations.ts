@@ -90,7 +90,7 @@ export class Revocations {
     return this.#attachments.removeWhere(
       (each) => each.clearedUpTo < position && concerns(entry, { ...namesOf(each), facts: each.lease.facts }),
       // Who is not named may well have a good session: the tier tells when the device attaches again.
-      new SallyportError(meansAll(entry) ? 'ATTACH_REQUIRED' : 'SESSION_REVOKED'),
+      errorOf(entry),
     );
   }
 
@@ -160,3 +160,12 @@ export class Revocations {
 }
 
 const namesOf = ({ handle, routeKey }: Attachment) => ({ handle, routeKey });
+
+/** Why the attachments that an entry ends are over, as their devices are told. */
+function errorOf(entry: RevocationEntry): SallyportError {
+  if (meansAll(entry)) return new SallyportError('ATTACH_REQUIRED');
+  const [, message] = /^APP_REFUSED (.*)$/s.exec(entry.reason) ?? [];
+  return message === undefined
+    ? new SallyportError('SESSION_REVOKED')
+    : new SallyportError('APP_REFUSED', { message });
+}

@@ -20,6 +20,7 @@ import { administrators, mysqlRoles } from './authorize/administrators.ts';
 import { Assertions } from './authorize/assertions.ts';
 import { authorize } from './authorize/authorize.ts';
 import { check } from './authorize/check.ts';
+import { endsSessions } from './authorize/ends-sessions.ts';
 import { epochs } from './authorize/epochs.ts';
 import { grants } from './authorize/grant.ts';
 import { lastLook } from './authorize/last-look.ts';
@@ -103,7 +104,7 @@ function hotServices(config: SecurityConfig, log: Logger, storage: Storage, core
   const now = (): number => time.now();
   const lease = leases({ pod, feed, book: leaseBook, policies, now, leaseMs: config.leases.durationMs });
   const assertions = new Assertions({ signer: () => keyring.assertionSigner(), now });
-  const grant = grants({ policies, assertions, now });
+  const grant = grants({ policies, assertions, now, end: endsSessions({ sessions, log }) });
   const look = lastLook(feed);
   const shown = subjects({ sessions, jwks: () => keyring.jwks(), now });
   const nextEpoch = epochs(joined.era, joined.incarnation);
@@ -152,7 +153,7 @@ function rareServices(config: SecurityConfig, log: Logger, storage: Storage, cor
       SessionService,
       sessionService({
         enroll: shared,
-        openSession: { ...shared, sightings, lifetimeMs, proxyUrls },
+        openSession: { ...shared, sightings, policies, lifetimeMs, proxyUrls },
         messages: { sessions, clock, lifetimeMs },
         people: { ...shared, lifetimeMs: peopleLifetimeMs },
         queries: { pod, era: joined.era, sessions, list, feed, admins, clock, now: () => time.now() },

@@ -17,13 +17,18 @@ export interface LeaseParts {
   readonly policyVersion?: number;
   readonly feedPosition?: number;
   readonly pod?: string;
+  /** Version of the app that the session is of. */
+  readonly app?: string;
 }
 
 export function givenLease(clock: Clock, parts: LeaseParts = {}): Lease {
   const { user = 'ada', deviceId = 'device', groups = ['staff'], durationMs = 10_000, pod = 'sec-0' } = parts;
   const wire = create(LeaseSchema, {
     durationMs,
-    facts: { user, deviceId, groups, expiresAtMs: 1n },
+    facts: {
+      ...{ user, deviceId, groups, expiresAtMs: 1n },
+      ...(parts.app && { app: { platform: 'ios', appId: 'com.example.field', version: parts.app } }),
+    },
     policyVersion: BigInt(parts.policyVersion ?? 1),
     feedPosition: BigInt(parts.feedPosition ?? 10),
     pod,

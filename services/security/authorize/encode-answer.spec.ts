@@ -26,6 +26,7 @@ describe('answers as bytes', () => {
     resource: fc.option(fc.string(), { nil: undefined }),
     explain: fc.string({ maxLength: 300, unit: 'grapheme' }),
     policyVersion: fc.nat(),
+    endsSession: fc.constant(false),
     validUntil: fc.maxSafeNat(),
   });
   const decided: fc.Arbitrary<Decided> = fc.record({

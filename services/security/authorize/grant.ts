@@ -1,3 +1,4 @@
+import { appRefused } from '#core/errors/app-refused.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { decide } from '#core/policy/decide.ts';
 import type { RequestFacts, SessionFacts } from '#core/policy/facts.ts';
@@ -14,6 +15,8 @@ import type { PolicyStore } from './policy-store.ts';
 export interface GrantDeps {
   readonly policies: Pick<PolicyStore, 'current'>;
   readonly assertions: Pick<Assertions, 'of' | 'known'>;
+  /** The session's app is none that the policy takes: ends it, soon, for that reason. */
+  readonly end: (record: SessionRecord, reason: string) => void;
   /** Database time. */
   readonly now: () => number;
 }
@@ -31,7 +34,7 @@ export interface Decided {
  * Decides a request by the current policy and, if it is allowed, signs whom the backend is to see. At once unless
  * something is to be signed: then whoever waits for it takes the last look anew.
  * @param nowMs database time, by whoever has read it in this turn of the event loop; else it is read
- * @throws REQUEST_INVALID
+ * @throws REQUEST_INVALID, APP_REFUSED
  */
 export type MakeGrant = (
   record: SessionRecord,
@@ -40,7 +43,7 @@ export type MakeGrant = (
 ) => Decided | Promise<Decided>;
 
 export function grants(deps: GrantDeps): MakeGrant {
-  const { policies, assertions, now } = deps;
+  const { policies, assertions, end, now } = deps;
   // Frozen facts of a record: what they may do is remembered with them (core/policy/facts.ts).
   const facts = new WeakMap<SessionRecord, SessionFacts>();
   return (record, request, nowMs = now()) => {
@@ -53,6 +56,11 @@ export function grants(deps: GrantDeps): MakeGrant {
     const resource = resolveResource(policy, request);
     const grant = decide(session, session.app, resource, request, policy, nowMs);
     counts.decisions.add(1, attributesOf(grant.reason));
+    if (grant.endsSession) {
+      const refused = appRefused(grant);
+      end(record, `${refused.reason} ${refused.message}`);
+      throw refused;
+    }
     if (!grant.allow || resource === undefined) return { grant, resource, assertion: undefined };
     const { audience } = resource;
     const assertion = assertions.known(record, audience, nowMs);

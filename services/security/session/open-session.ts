@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { wipe } from '#core/channel/bytes.ts';
 import { agreeSession, type OpenMessage, sealOpenReply } from '#core/channel/open-session.ts';
+import { appRefused } from '#core/errors/app-refused.ts';
 import { SallyportError } from '#core/errors/error.ts';
+import { appRefusal, describeRefusal } from '#core/policy/app-refusal.ts';
 import {
   type OpenSessionBody,
   OpenSessionBodySchema,
@@ -14,6 +16,7 @@ import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { appFacts } from '../authorize/facts.ts';
+import type { PolicyStore } from '../authorize/policy-store.ts';
 import type { Sightings } from '../devices/sightings.ts';
 import type { Credentials, VerifyOptions } from '../directory/credentials.ts';
 import type { User } from '../directory/users.ts';
@@ -39,6 +42,7 @@ export interface OpenSessionDeps extends UnsealDeps, SettleDeps {
   /** Told to devices; empty: the edges that they know. */
   readonly proxyUrls: readonly string[];
   readonly limits: Limits;
+  readonly policies: Pick<PolicyStore, 'current'>;
   /** Learns from which app sessions are opened. */
   readonly sightings: Pick<Sightings, 'note'>;
 }
@@ -87,8 +91,11 @@ async function open(deps: OpenSessionDeps, call: CallContext, attempt: Attempt) 
   const { enrolment, received } = opened;
   const { app } = body;
   if (app === undefined) throw new SallyportError('MALFORMED');
-  const user = await verifyUser(deps, enrolment, body, { appId: app.appId, asOf, ...held(call) });
   const facts = appFacts(app);
+  // Before a password is asked for: no right one would help.
+  const refusal = appRefusal(deps.policies.current.policy, facts);
+  if (refusal) throw appRefused({ reason: refusal, explain: describeRefusal(refusal, facts) });
+  const user = await verifyUser(deps, enrolment, body, { appId: app.appId, asOf, ...held(call) });
   const agreed = agreeSession(channelCrypto, received, body.deviceShare);
   const sharedKeyVersion = await settleSharedKey(deps, opened, agreed.sessionKey);
   const record = await deps.sessions.open({

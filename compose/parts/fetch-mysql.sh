@@ -16,6 +16,8 @@
 #              MYSQL_DEB_KEYRING default /usr/share/keyrings/debian-archive-keyring.gpg
 set -euo pipefail
 export LC_ALL=C
+# shellcheck source=private-apt.sh
+. "$(dirname "$0")/private-apt.sh"
 
 say() { printf '%s\n' "$*"; }
 die() { printf 'error [%s]: %s\nhint: %s\n' "$1" "$2" "$3" >&2; exit 1; }
@@ -92,40 +94,23 @@ case $MIRROR in *[[:space:]]*) die MIRROR_UNKNOWN "the mirror's address has a sp
 
 # ---- the signed index -----------------------------------------------------------------------------------------
 A=$TMP/apt
-mkdir -p "$A/state/lists/partial" "$A/cache/archives/partial" "$A/empty"
+mkdir -p "$A/empty"
 : >"$A/status"
 say "deb [signed-by=$KEYRING arch=$ARCH] $MIRROR $SUITE main" >"$A/sources.list"
-# Read after the machine's own configuration (-c), which so keeps its proxies but not its hooks.
-cat >"$A/apt.conf" <<CONF
-#clear APT::Update::Pre-Invoke;
-#clear APT::Update::Post-Invoke;
-#clear APT::Update::Post-Invoke-Success;
-Dir::State "$A/state";
-Dir::State::status "$A/status";
-Dir::Cache "$A/cache";
+private_apt "$A" "$A/status"
+cat >>"$A/apt.conf" <<CONF
 Dir::Etc::sourcelist "$A/sources.list";
 Dir::Etc::sourceparts "$A/empty";
 Dir::Etc::preferences "/dev/null";
 Dir::Etc::preferencesparts "$A/empty";
 Dir::Etc::trusted "/dev/null";
 Dir::Etc::trustedparts "$A/empty";
-Dir::Log "$A";
 APT::Architecture "$ARCH";
 APT::Architectures { "$ARCH"; };
 APT::Default-Release "";
-APT::Install-Recommends "false";
-APT::Install-Suggests "false";
-APT::Sandbox::User "root";
-APT::Update::Error-Mode "any";
-APT::Get::AllowUnauthenticated "false";
-Acquire::AllowInsecureRepositories "false";
 Acquire::AllowWeakRepositories "false";
 Acquire::AllowDowngradeToInsecureRepositories "false";
-Acquire::Languages "none";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
-Acquire::Retries "3";
-Acquire::http::Timeout "30";
-Acquire::https::Timeout "30";
 CONF
 apt_get() { bounded "$1" apt-get -c "$A/apt.conf" -qq "${@:2}"; }
 

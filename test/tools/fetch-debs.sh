@@ -7,6 +7,8 @@
 # standard error.
 set -euo pipefail
 export LC_ALL=C
+# shellcheck source=../../compose/parts/private-apt.sh
+. "$(dirname "$0")/../../compose/parts/private-apt.sh"
 
 [ $# -eq 2 ] || { echo "usage: fetch-debs.sh DEST PACKAGE" >&2; exit 2; }
 DEST=$(cd "$1" && pwd)
@@ -15,26 +17,8 @@ for tool in apt-get dpkg-deb timeout; do
 done
 
 A=$DEST/.apt
-mkdir -p "$A/state/lists/partial" "$A/cache/archives/partial" "$DEST/.debs" "$DEST/root"
-cat >"$A/apt.conf" <<CONF
-#clear APT::Update::Pre-Invoke;
-#clear APT::Update::Post-Invoke;
-#clear APT::Update::Post-Invoke-Success;
-Dir::State "$A/state";
-Dir::State::status "/var/lib/dpkg/status";
-Dir::Cache "$A/cache";
-Dir::Log "$A";
-APT::Install-Recommends "false";
-APT::Install-Suggests "false";
-APT::Sandbox::User "root";
-APT::Update::Error-Mode "any";
-APT::Get::AllowUnauthenticated "false";
-Acquire::AllowInsecureRepositories "false";
-Acquire::Languages "none";
-Acquire::Retries "3";
-Acquire::http::Timeout "30";
-Acquire::https::Timeout "30";
-CONF
+mkdir -p "$DEST/.debs" "$DEST/root"
+private_apt "$A" /var/lib/dpkg/status
 apt_get() { timeout --kill-after=5 "$1" apt-get -c "$A/apt.conf" -qq "${@:2}"; }
 
 echo "reading the signed package index"

@@ -1,10 +1,9 @@
 import { join } from 'node:path';
-import { executablesOnPath, firstOnPath } from '#compose/parts/executables.ts';
+import { executablesOnPath } from '#compose/parts/executables.ts';
 import type { PartsOptions } from '#compose/parts/options.ts';
 import { run } from '#compose/parts/run.ts';
-import { assertFetched, cachedFolder, missing } from './cached-folder.ts';
-
-const script = join(import.meta.dirname, 'fetch-debs.sh');
+import { missing } from './cached-folder.ts';
+import { debianPackage } from './debian-package.ts';
 
 export interface Spin {
   readonly bin: string;
@@ -25,22 +24,11 @@ export async function findSpin(o: PartsOptions): Promise<Spin> {
     if (version !== undefined) return { bin, version };
     o.progress(`not using ${bin}: it is not the model checker spin 6.5 or a later 6`);
   }
-  const bash = await firstOnPath(['bash'], o.env);
-  const apt = await firstOnPath(['apt-get'], o.env);
-  if (given || bash === undefined || apt === undefined) throw missing('spin 6.5 (spinroot.com)');
   const binIn = (folder: string): string => join(folder, 'root', 'usr', 'bin', 'spin');
-  const dir = await cachedFolder(
-    {
-      name: 'spin',
-      works: async (folder) => (await versionOf(binIn(folder), o)) !== undefined,
-      fetch: async (folder) => {
-        const onLine = (line: string): void => o.progress(`spin: ${line}`);
-        const options = { env: o.env, timeoutMs: 15 * 60_000, signal: o.signal, onLine };
-        assertFetched('spin', await run(bash, [script, folder, 'spin'], options));
-      },
-    },
-    o,
-  );
+  const dir = given
+    ? undefined
+    : await debianPackage('spin', async (folder) => (await versionOf(binIn(folder), o)) !== undefined, o);
+  if (dir === undefined) throw missing('spin 6.5 (spinroot.com)');
   return { bin: binIn(dir), version: (await versionOf(binIn(dir), o)) ?? '' };
 }
 

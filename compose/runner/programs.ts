@@ -131,6 +131,7 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
     case 'security':
       return {
         pod: pod.name,
+        host: pod.host,
         sockets: {
           grpc: socket('grpc'),
           connect: socket('connect'),

@@ -268,6 +268,33 @@ export const registry = define({
     '`sallyport db status` shows which; `sallyport db recover --force` goes on without them',
   ],
 
+  // Directories
+  SOURCE_INVALID: [
+    'INVALID_ARGUMENT',
+    'the settings of the source cannot be used',
+    'the message says which, and why',
+  ],
+  SOURCE_UNREACHABLE: [
+    'UNAVAILABLE',
+    'no host of the directory answers',
+    'look at the directory and the way to it: `sallyport sources test NAME`',
+  ],
+  SOURCE_REFUSED: [
+    'FAILED_PRECONDITION',
+    'the directory refuses what it is asked for',
+    '`sallyport sources test NAME` shows what each host says',
+  ],
+  SOURCE_INCOMPLETE: [
+    'FAILED_PRECONDITION',
+    'the directory told less than it was asked for, so nothing was changed',
+    'raise the limits that it has for the account of the source',
+  ],
+  SOURCE_OWNS: [
+    'FAILED_PRECONDITION',
+    'this is decided in the directory that the user comes from',
+    'change it there; here the user can be disabled and given roles',
+  ],
+
   // Running it
   CONFIG_INVALID: [
     'INVALID_ARGUMENT',

@@ -76,6 +76,15 @@ const directory = service('sallyport.directory.v1.Directory', 'connect', {
   SetPassword: 'repeatable',
   DeleteUser: 'repeatable',
 });
+const sources = service('sallyport.directory.v1.Sources', 'connect', {
+  ListSources: 'repeatable',
+  GetSource: 'repeatable',
+  PutSource: 'repeatable',
+  TestSource: 'repeatable',
+  StartSync: 'repeatable',
+  GetSync: 'repeatable',
+  CancelSync: 'repeatable',
+});
 const policy = service('sallyport.policy.v1.Policy', 'connect', {
   GetPolicy: 'repeatable',
   ApplyPolicy: 'repeatable',
@@ -139,6 +148,7 @@ export const adminMethods: readonly Method[] = [
   keyStore.RotateRootKey,
   keyStore.GetRootKeyStatus,
   ...Object.values(directory),
+  ...Object.values(sources),
   ...Object.values(policy),
 ];
 

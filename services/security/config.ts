@@ -34,6 +34,22 @@ export const securityConfig = z.strictObject({
       connections: z.int().min(2).max(100).default(8).describe('Connections at most, to each socket.'),
     })
     .describe('MySQL.'),
+  host: z
+    .string()
+    .min(1)
+    .max(128)
+    .optional()
+    .describe("The machine that this pod is on, where sources are bound to one; the machine's name."),
+  sources: z
+    .strictObject({
+      hosts: z
+        .array(z.string().min(1).max(128))
+        .max(64)
+        .default([])
+        .describe('Pods or hosts on which directories are read; empty or `localhost`: on any.'),
+    })
+    .prefault({})
+    .describe('Directories; where a single one may run is in its own settings.'),
   seedFile: path().optional().describe('Users and policy of a new, empty database.'),
   sessions: z
     .strictObject({

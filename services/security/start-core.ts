@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import type { Lifecycle } from '#kernel/lifecycle/lifecycle.ts';
 import type { Logger } from '#kernel/log/logger.ts';
 import type { RpcObserver } from '#kernel/rpc/observer.ts';
@@ -25,6 +26,7 @@ import { Persister } from './session/persister.ts';
 import type { SessionRecord } from './session/record.ts';
 import { SessionOwner } from './session/session-owner.ts';
 import type { SessionStore } from './session/session-store.ts';
+import { SyncRunner } from './sources/runner.ts';
 import type { Storage } from './start-storage.ts';
 import { purge } from './store/purge.ts';
 
@@ -39,6 +41,7 @@ export interface Core {
   readonly sessions: SessionOwner;
   readonly sightings: Sightings;
   readonly list: Pick<SessionStore, 'list' | 'info'>;
+  readonly syncRunner: SyncRunner;
   /** Sessions that are in no database go to a pod that goes on. */
   readonly giveSessionsAway: () => Promise<number>;
 }
@@ -123,7 +126,34 @@ export async function startCore(
   await policies.refresh(await newestPolicy(storage));
 
   const parts = startSessions(life, config, log, storage, { joined, feed, peers });
-  return { joined, freshness, feed, leaseBook, membership, policies, ...parts };
+  const syncRunner = await life.start(
+    'directories',
+    () => startSyncRunner(config, log, storage, feed),
+    (runner) => runner.close(),
+  );
+  return { joined, freshness, feed, leaseBook, membership, policies, syncRunner, ...parts };
+}
+
+function startSyncRunner(
+  config: SecurityConfig,
+  log: Logger,
+  storage: Storage,
+  feed: RevocationFeed,
+): SyncRunner {
+  const { db, dataKeys, hosts, time } = storage;
+  const runner = new SyncRunner({
+    pod: config.pod,
+    host: config.host ?? hostname(),
+    runsAt: config.sources.hosts,
+    db,
+    dataKeys,
+    hosts,
+    feed,
+    clock: time.asClock(),
+    log,
+  });
+  runner.start();
+  return runner;
 }
 
 function startSessions(

@@ -2,6 +2,7 @@ import { Authorization } from '#gen/envoy/service/auth/v3/external_auth_pb.js';
 import { ProxyAuthorize } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
 import { DeviceService } from '#gen/sallyport/device/v1/device_pb.js';
 import { Directory } from '#gen/sallyport/directory/v1/directory_pb.js';
+import { Sources } from '#gen/sallyport/directory/v1/sources_pb.js';
 import { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
 import { PeerService } from '#gen/sallyport/peer/v1/peer_pb.js';
 import { Policy } from '#gen/sallyport/policy/v1/policy_pb.js';
@@ -36,6 +37,7 @@ import { keyStoreService } from './keystore/key-store-service.ts';
 import { peerService } from './peer/peer-service.ts';
 import { policyService } from './policy/policy-service.ts';
 import { sessionService } from './session/session-service.ts';
+import { sourcesService } from './sources/sources-service.ts';
 import type { Core } from './start-core.ts';
 import type { Storage } from './start-storage.ts';
 import { limits } from './throttle/limits.ts';
@@ -162,6 +164,7 @@ function rareServices(config: SecurityConfig, log: Logger, storage: Storage, cor
     implement(KeyStore, keyStoreService({ ...shared, edgeUrls })),
     implement(DeviceService, deviceService({ ...shared, edgeUrls })),
     implement(Directory, directoryService({ db, feed, admins, clock })),
+    implement(Sources, sourcesService({ pod, db, dataKeys, admins, clock, runner: core.syncRunner })),
     implement(Policy, policyService({ db, policies, admins, list, feed, clock })),
   ];
 }

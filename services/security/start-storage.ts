@@ -14,6 +14,8 @@ import type { CredentialReads } from './feed/as-of.ts';
 import { DatabaseTime } from './feed/database-time.ts';
 import { DataKeys } from './keystore/data-keys.ts';
 import { Keyring } from './keystore/keyring.ts';
+import { bindPassword } from './sources/bind-credentials.ts';
+import { Hosts } from './sources/hosts.ts';
 import { readDatabaseNow } from './store/database-now.ts';
 import { securityMigrations } from './store/migrations.ts';
 import type { SecurityTables } from './store/tables.ts';
@@ -26,6 +28,7 @@ export interface Storage {
   readonly dataKeys: DataKeys;
   readonly keyring: Keyring;
   readonly credentials: Credentials;
+  readonly hosts: Hosts;
 }
 
 /** Milliseconds for which a starting pod waits for the database. */
@@ -72,7 +75,9 @@ export async function startStorage(life: Lifecycle, config: SecurityConfig, log:
   life.defer('keyring refresh', () => refresh.cancel());
   const { seedFile } = config;
   if (seedFile !== undefined) await life.start('seed', () => seed({ db, clock: dbClock, log }, seedFile));
-  return { db, replica, time, dataKeys, keyring, credentials: await localCredentials(replica) };
+  const hosts = new Hosts(clock);
+  const credentials = await localCredentials(replica, bindPassword({ db, replica, dataKeys, hosts, log }));
+  return { db, replica, time, dataKeys, keyring, credentials, hosts };
 }
 
 async function bringUpToDate(

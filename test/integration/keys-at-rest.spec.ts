@@ -248,7 +248,10 @@ describe('keys at rest in a real database', function () {
   it('let in by the right password alone, and not a disabled user', async () => {
     const db = connect();
     const asOf = new AsOf(0);
-    const credentials = await localCredentials({ readSoon: (find) => db.read((on) => find(on, false)) });
+    const credentials = await localCredentials(
+      { readSoon: (find) => db.read((on) => find(on, false)) },
+      async () => false,
+    );
     assert.equal((await credentials.verify('ADA', 'correct horse', { asOf }))?.name, 'ada');
     for (const [name, password] of [
       ['ada', 'wrong'],

@@ -4,6 +4,7 @@ const session = 'sallyport.session.v1.SessionService';
 const keyStore = 'sallyport.keystore.v1.KeyStore';
 const device = 'sallyport.device.v1.DeviceService';
 const directory = 'sallyport.directory.v1.Directory';
+const sources = 'sallyport.directory.v1.Sources';
 const policy = 'sallyport.policy.v1.Policy';
 
 /**
@@ -34,6 +35,13 @@ export const leastRole: Readonly<Record<string, PersonRole>> = {
   [`${directory}/UpdateUser`]: 'operator',
   [`${directory}/SetPassword`]: 'operator',
   [`${directory}/DeleteUser`]: 'operator',
+  [`${sources}/ListSources`]: 'viewer',
+  [`${sources}/GetSource`]: 'viewer',
+  [`${sources}/GetSync`]: 'viewer',
+  [`${sources}/TestSource`]: 'operator',
+  [`${sources}/StartSync`]: 'operator',
+  [`${sources}/CancelSync`]: 'operator',
+  [`${sources}/PutSource`]: 'security-officer',
   [`${policy}/GetPolicy`]: 'viewer',
   [`${policy}/ListVersions`]: 'viewer',
   [`${policy}/Explain`]: 'viewer',

@@ -1,11 +1,11 @@
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import { SallyportError } from '#core/errors/error.ts';
 import { isDuplicate } from '#kernel/db/failures.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import { findUserDetails, type UserDetails } from './read-users.ts';
 import type { PersonRole } from './roles.ts';
-import { canonicalUser, insertUser, type NewUser } from './users.ts';
+import { canonicalUser, disabledBySource, disabledHere, insertUser, type NewUser } from './users.ts';
 
 /** Entries are appended in the transaction of the change: there is no moment at which only one of them holds. */
 export interface ChangeContext {
@@ -58,14 +58,18 @@ export async function updateUser(
   update: UserUpdate,
 ): Promise<UserChange> {
   const before = await locked(trx, name, mayChange);
+  const { displayName, groups: others, addGroups, removeGroups } = update;
+  if ([displayName, others, addGroups, removeGroups].some((each) => each !== undefined)) assertOwn(before);
   const groups = groupsAfter(before.groups, update);
   const disabled = update.disabled ?? before.disabled;
   await trx
     .updateTable('users')
     .set({
       display_name: update.displayName ?? before.displayName,
-      disabled: disabled ? 1 : 0,
       updated_ms: nowMs,
+      ...(update.disabled !== undefined && {
+        disabled: sql<number>`(disabled & ${disabledBySource}) | ${update.disabled ? disabledHere : 0}`,
+      }),
     })
     .where('name', '=', before.name)
     .execute();
@@ -88,6 +92,7 @@ export async function setPassword(
   passwordHash: string,
 ): Promise<UserChange> {
   const user = await locked(trx, name, mayChange);
+  assertOwn(user);
   await trx
     .updateTable('users')
     .set({ password_hash: passwordHash, updated_ms: nowMs })
@@ -104,19 +109,36 @@ export async function deleteUser(
   reason: string,
 ): Promise<UserChange> {
   const user = await locked(trx, name, mayChange);
+  assertOwn(user);
+  await removeUsers(trx, [user.name], nowMs);
+  const entry = { kind: 'user', subject: user.name, reason: reason || 'removed' } as const;
+  return { user, position: await feed.append(entry, trx) };
+}
+
+/** @throws SOURCE_OWNS: what is changed here would be changed back */
+function assertOwn({ name, source }: UserDetails): void {
+  if (source === undefined) return;
+  throw new SallyportError('SOURCE_OWNS', { message: `${name} comes from the source ${source}` });
+}
+
+/** With all that they have here; whoever calls ends their sessions. */
+export async function removeUsers(
+  trx: Kysely<SecurityTables>,
+  names: readonly string[],
+  nowMs: number,
+): Promise<void> {
+  if (names.length === 0) return;
   // Activations first: an enrolment that is just using one up is waited for, and found below.
-  await trx.deleteFrom('activations').where('user', '=', user.name).execute();
+  await trx.deleteFrom('activations').where('user', 'in', names).execute();
   await trx
     .updateTable('shared_keys')
     .set({ revoked_ms: nowMs })
-    .where('user', '=', user.name)
+    .where('user', 'in', names)
     .where('revoked_ms', 'is', null)
     .execute();
-  await trx.deleteFrom('user_groups').where('user', '=', user.name).execute();
-  await trx.deleteFrom('user_roles').where('user', '=', user.name).execute();
-  await trx.deleteFrom('users').where('name', '=', user.name).execute();
-  const entry = { kind: 'user', subject: user.name, reason: reason || 'removed' } as const;
-  return { user, position: await feed.append(entry, trx) };
+  await trx.deleteFrom('user_groups').where('user', 'in', names).execute();
+  await trx.deleteFrom('user_roles').where('user', 'in', names).execute();
+  await trx.deleteFrom('users').where('name', 'in', names).execute();
 }
 
 /** Held until the transaction ends. @throws NOT_FOUND, CALLER_NOT_ALLOWED */
@@ -151,7 +173,7 @@ function groupsAfter(before: readonly string[], update: UserUpdate): string[] {
   throw new SallyportError('INVALID_FIELD', { message: `a user is in at most ${maxGroups} groups` });
 }
 
-async function setGroups(
+export async function setGroups(
   trx: Kysely<SecurityTables>,
   user: string,
   groups: readonly string[],

@@ -1,6 +1,6 @@
 import { hashPassword, type PasswordFrom, verifyPassword } from '#kernel/crypto/password.ts';
 import { type AsOf, type CredentialReads, readAsOf } from '../feed/as-of.ts';
-import { findUser, type User } from './users.ts';
+import { findUser, type User, type UserEntryLink } from './users.ts';
 
 export interface VerifyOptions {
   /** Learns how far the database was where the user was read. */
@@ -17,15 +17,32 @@ export interface Credentials {
   verify(name: string, password: string, options: VerifyOptions): Promise<User | undefined>;
 }
 
-export async function localCredentials(replica: CredentialReads): Promise<Credentials> {
+/** Asks the directory that a user comes from. */
+export type AskDirectory = (
+  user: User,
+  entry: UserEntryLink,
+  password: string,
+  options: VerifyOptions,
+) => Promise<boolean>;
+
+export async function localCredentials(
+  replica: CredentialReads,
+  askDirectory: AskDirectory,
+): Promise<Credentials> {
   // Verified for names that do not exist, so that the answer takes as long.
   const nobody = await hashPassword('');
   return {
-    verify: async (name, password, { asOf, from, ...waiting }) => {
+    verify: async (name, password, options) => {
+      const { asOf, from, ...waiting } = options;
       const { signal } = waiting;
       const user = await readAsOf(replica, asOf, (db) => findUser(db, name), waiting);
-      const right = await verifyPassword(user?.passwordHash ?? nobody, password, signal, from);
-      return right && user?.passwordHash !== undefined && !user.disabled ? user : undefined;
+      // Also for a directory's user: how long it takes must not tell who has one.
+      const local = verifyPassword(user?.passwordHash ?? nobody, password, signal, from);
+      if (user?.entry !== undefined && !user.disabled) {
+        const [there] = await Promise.all([askDirectory(user, user.entry, password, options), local]);
+        return there ? user : undefined;
+      }
+      return (await local) && user?.passwordHash !== undefined && !user.disabled ? user : undefined;
     },
   };
 }

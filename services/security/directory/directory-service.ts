@@ -138,7 +138,7 @@ export function directoryService(deps: DirectoryDeps): Handlers<typeof Directory
 const rolesOfWire = (roles: readonly Role[]): PersonRole[] => roles.flatMap((role) => roleOfWire(role) ?? []);
 
 function toWire(user: UserDetails) {
-  const { name, displayName, groups, roles, disabled, hasPassword, createdMs, updatedMs } = user;
+  const { name, displayName, groups, roles, disabled, hasPassword, source, createdMs, updatedMs } = user;
   return {
     name,
     displayName,
@@ -146,6 +146,7 @@ function toWire(user: UserDetails) {
     roles: roles.map(roleToWire),
     disabled,
     hasPassword,
+    source: source ?? '',
     createdAt: timestampFromMs(createdMs),
     updatedAt: timestampFromMs(updatedMs),
   };

@@ -13,6 +13,8 @@ export interface UserDetails {
   readonly roles: readonly PersonRole[];
   readonly disabled: boolean;
   readonly hasPassword: boolean;
+  /** The directory that it comes from; undefined: it is managed here. */
+  readonly source: string | undefined;
   /** Unix milliseconds, database time. */
   readonly createdMs: number;
   readonly updatedMs: number;
@@ -35,7 +37,7 @@ export async function listUsers(db: Kysely<DirectoryTables>, page: UserPage): Pr
   const prefix = canonicalUser(page.namePrefix ?? '');
   const rows = await db
     .selectFrom('users')
-    .select(['name', 'display_name', 'disabled', 'created_ms', 'updated_ms'])
+    .select(['name', 'display_name', 'disabled', 'source', 'created_ms', 'updated_ms'])
     .select(sql<number>`password_hash is not null`.as('has_password'))
     .$if(name !== undefined, (q) => q.where('name', '=', canonicalUser(name ?? '')))
     .$if(after !== undefined, (q) => q.where('name', '>', after ?? ''))
@@ -69,6 +71,7 @@ export async function listUsers(db: Kysely<DirectoryTables>, page: UserPage): Pr
     roles: roles.get(row.name) ?? [],
     disabled: row.disabled !== 0,
     hasPassword: Number(row.has_password) !== 0,
+    source: row.source ?? undefined,
     createdMs: row.created_ms,
     updatedMs: row.updated_ms,
   }));
@@ -82,7 +85,7 @@ export async function findUserDetails(
   return user;
 }
 
-async function groupsOf(
+export async function groupsOf(
   db: Kysely<DirectoryTables>,
   users: readonly string[],
 ): Promise<Map<string, string[]>> {

@@ -4,6 +4,7 @@ import { deviceMigrations } from './migrations-devices.ts';
 import { directoryMigrations } from './migrations-directory.ts';
 import { keyMigrations } from './migrations-keys.ts';
 import { sessionMigrations } from './migrations-sessions.ts';
+import { sourceMigrations } from './migrations-sources.ts';
 
 /** The whole schema of the security tier, in the order in which it is applied. */
 export const securityMigrations: readonly Migration[] = [
@@ -12,4 +13,5 @@ export const securityMigrations: readonly Migration[] = [
   ...sessionMigrations,
   ...directoryMigrations,
   ...deviceMigrations,
+  ...sourceMigrations,
 ];

@@ -10,7 +10,7 @@ const limit = 1000;
 
 /**
  * Deletes what nobody asks for any more: sessions a day after their end, revocations a day after the last
- * session they could concern, pods that have been gone for an hour, idempotency keys after a week.
+ * session they could concern, pods that have been gone for an hour, idempotency keys and synchronisations after a week.
  */
 export async function purge(db: Pick<Db<SecurityTables>, 'read'>, keepMs: number): Promise<void> {
   await db.read(async (on) => {
@@ -20,6 +20,8 @@ export async function purge(db: Pick<Db<SecurityTables>, 'read'>, keepMs: number
     await sql`delete from revocations where committed_ms < ${databaseNow} - ${keepMs + dayMs}
       order by position limit ${sql.lit(limit)}`.execute(on);
     await sql`delete from members where heartbeat_ms < ${databaseNow} - ${dayMs / 24}
+      limit ${sql.lit(limit)}`.execute(on);
+    await sql`delete from sync_runs where state = 'ended' and created_ms < ${databaseNow} - ${7 * dayMs}
       limit ${sql.lit(limit)}`.execute(on);
     await purgeKeys(on, 7 * dayMs, limit);
   });

@@ -6,6 +6,9 @@ export interface UserRow {
   disabled: number;
   created_ms: number;
   updated_ms: number;
+  /** The directory that it comes from, and its entry there; null: it is managed here. */
+  source: string | null;
+  source_entry: string | null;
 }
 
 export interface UserGroupRow {

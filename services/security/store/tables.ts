@@ -2,6 +2,12 @@ import type { DeviceTables } from './tables-devices.ts';
 import type { DirectoryTables } from './tables-directory.ts';
 import type { KeyTables } from './tables-keys.ts';
 import type { SessionTables } from './tables-sessions.ts';
+import type { SourceTables } from './tables-sources.ts';
 
 /** All tables of the security tier. */
-export interface SecurityTables extends KeyTables, SessionTables, DirectoryTables, DeviceTables {}
+export interface SecurityTables
+  extends KeyTables,
+    SessionTables,
+    DirectoryTables,
+    DeviceTables,
+    SourceTables {}

@@ -74,6 +74,13 @@ export declare type User = Message<"sallyport.directory.v1.User"> & {
    * @generated from field: google.protobuf.Timestamp updated_at = 8;
    */
   updatedAt?: Timestamp | undefined;
+
+  /**
+   * The source that it comes from, which has its name, groups and password; empty: none.
+   *
+   * @generated from field: string source = 9;
+   */
+  source: string;
 };
 
 /**

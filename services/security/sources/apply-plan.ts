@@ -1,0 +1,187 @@
+import { type Kysely, sql } from 'kysely';
+import { SallyportError } from '#core/errors/error.ts';
+import type { Db } from '#kernel/db/db.ts';
+import type { Clock } from '#kernel/time/clock.ts';
+import type { Feed } from '../feed/feed.ts';
+import type { SecurityTables } from '../store/tables.ts';
+import type { GroupEntry } from './membership.ts';
+import type { PlannedChange } from './plan.ts';
+import { renameUser, settleUsers } from './settle-users.ts';
+
+/** The right to change what comes from a source: it is over as soon as another pod has taken a later one. */
+export interface SourceLease {
+  readonly source: string;
+  readonly fence: number;
+}
+
+export interface ApplyDeps {
+  readonly db: Db<SecurityTables>;
+  readonly feed: Pick<Feed, 'append' | 'announce'>;
+  /** Database time. */
+  readonly clock: Clock;
+}
+
+export interface Applied {
+  readonly problems: readonly string[];
+}
+
+/** Users of one transaction: others wait for their rows. */
+const batchUsers = 250;
+const batchGroups = 100;
+
+/** Runs `fn` in a transaction in which the lease is good. @throws CANCELLED when it is over */
+export function underLease<T>(
+  { db }: Pick<ApplyDeps, 'db'>,
+  { source, fence }: SourceLease,
+  fn: (trx: Kysely<SecurityTables>) => Promise<T>,
+): Promise<T> {
+  return db.tx(
+    async (trx) => {
+      const row = await trx
+        .selectFrom('sources')
+        .select('fence')
+        .where('name', '=', source)
+        .forUpdate()
+        .executeTakeFirst();
+      if (row === undefined || Number(row.fence) !== fence) {
+        throw new SallyportError('CANCELLED', { message: `another pod synchronises ${source} now` });
+      }
+      return fn(trx);
+    },
+    { idempotent: true, deadlineMs: 60_000 },
+  );
+}
+
+/**
+ * Makes the changes, batch by batch: whoever goes on after a crash finds those made, and makes the rest.
+ * @param onBatch told how many are made
+ */
+export async function applyChanges(
+  deps: ApplyDeps,
+  lease: SourceLease,
+  changes: readonly PlannedChange[],
+  onBatch: (made: number, problems: readonly string[]) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let at = 0; at < changes.length; at += batchUsers) {
+    signal.throwIfAborted();
+    const batch = changes.slice(at, at + batchUsers);
+    const { position, problems } = await underLease(deps, lease, (trx) =>
+      applyBatch({ trx, feed: deps.feed, nowMs: deps.clock.now() }, lease.source, batch),
+    );
+    if (position > 0) await deps.feed.announce(position, 'COMMITTED');
+    onBatch(Math.min(changes.length, at + batchUsers), problems);
+  }
+}
+
+async function applyBatch(
+  context: Parameters<typeof settleUsers>[0],
+  source: string,
+  batch: readonly PlannedChange[],
+): Promise<{ position: number; problems: readonly string[] }> {
+  const { trx } = context;
+  const gone = batch.flatMap(({ known, wanted }) => (wanted === undefined && known ? [known.id] : []));
+  if (gone.length > 0) {
+    await trx.deleteFrom('source_users').where('source', '=', source).where('entry_id', 'in', gone).execute();
+  }
+  const problems: string[] = [];
+  let position = 0;
+  const there: NonNullable<PlannedChange['wanted']>[] = [];
+  for (const { known, wanted } of batch) {
+    if (wanted === undefined) continue;
+    if (known === undefined || known.name === wanted.name || !(await owns(trx, source, known))) {
+      there.push(wanted);
+      continue;
+    }
+    const renamed = await renameUser(context, known.name, wanted.name);
+    position = renamed || position;
+    // Under its old name until the other is free; the next look tries again.
+    if (renamed === 0) problems.push(`${known.name} is to be ${wanted.name}, which another user is`);
+    there.push(renamed === 0 ? { ...wanted, name: known.name } : wanted);
+  }
+  await mirror(trx, source, there);
+  const names = new Set(
+    batch.flatMap(({ known, wanted }) => [known?.name, wanted?.name].filter((each) => each !== undefined)),
+  );
+  const settled = await settleUsers(context, [...names]);
+  return { position: settled.position || position, problems: [...problems, ...settled.problems] };
+}
+
+/** Whether the user of that name is this entry. */
+async function owns(
+  trx: Kysely<SecurityTables>,
+  source: string,
+  { name, id }: { readonly name: string; readonly id: string },
+): Promise<boolean> {
+  const user = await trx
+    .selectFrom('users')
+    .select('name')
+    .where('name', '=', name)
+    .where('source', '=', source)
+    .where('source_entry', '=', id)
+    .executeTakeFirst();
+  return user !== undefined;
+}
+
+async function mirror(
+  trx: Kysely<SecurityTables>,
+  source: string,
+  users: readonly NonNullable<PlannedChange['wanted']>[],
+): Promise<void> {
+  if (users.length === 0) return;
+  await trx
+    .insertInto('source_users')
+    .columns(['source', 'entry_id', 'name', 'dn', 'display_name', 'disabled', 'groups_json'])
+    .values(
+      users.map((user) => ({
+        source,
+        entry_id: user.id,
+        name: user.name,
+        dn: user.dn,
+        display_name: user.displayName,
+        disabled: user.disabled ? 1 : 0,
+        groups_json: user.groups,
+      })),
+    )
+    .onDuplicateKeyUpdate({
+      name: sql`values(name)`,
+      dn: sql`values(dn)`,
+      display_name: sql`values(display_name)`,
+      disabled: sql`values(disabled)`,
+      groups_json: sql`values(groups_json)`,
+    })
+    .execute();
+}
+
+/** Keeps the groups as they are now, for the next comparison. */
+export async function keepGroups(
+  deps: ApplyDeps,
+  lease: SourceLease,
+  before: ReadonlyMap<string, GroupEntry>,
+  now: ReadonlyMap<string, GroupEntry>,
+): Promise<void> {
+  const gone = [...before.keys()].filter((id) => !now.has(id));
+  const changed = [...now.values()].filter((group) => {
+    const old = before.get(group.id);
+    return !(old && old.name === group.name && old.dn === group.dn && old.members.equals(group.members));
+  });
+  for (let at = 0; at < gone.length; at += batchGroups) {
+    await underLease(deps, lease, (trx) =>
+      trx
+        .deleteFrom('source_groups')
+        .where('source', '=', lease.source)
+        .where('entry_id', 'in', gone.slice(at, at + batchGroups))
+        .execute(),
+    );
+  }
+  for (let at = 0; at < changed.length; at += batchGroups) {
+    const rows = changed.slice(at, at + batchGroups).map(({ id, name, dn, members }) => ({
+      source: lease.source,
+      entry_id: id,
+      name,
+      dn,
+      members,
+    }));
+    await underLease(deps, lease, (trx) => trx.replaceInto('source_groups').values(rows).execute());
+  }
+}

@@ -1,0 +1,76 @@
+import type { Entry } from 'ldapts';
+import { canonicalUser } from '../directory/users.ts';
+import { type Dialect, idOf, texts, values } from './dialect.ts';
+import type { Effective } from './settings.ts';
+
+/** A user as a directory has it. */
+export interface UserEntry {
+  /** 32 hexadecimal digits. */
+  readonly id: string;
+  /** Canonical. */
+  readonly name: string;
+  readonly dn: string;
+  readonly displayName: string;
+  readonly disabled: boolean;
+}
+
+/** A group as a directory has it, with whoever it names. */
+export interface NamedGroup {
+  readonly id: string;
+  readonly name: string;
+  readonly dn: string;
+  /** DNs; of a posixGroup names to log in with. */
+  readonly members: readonly string[];
+}
+
+/** As CreateUser has it: what a path or another site's user is told by is in no name. */
+const loginName = /^[^\p{C}/~]*[^\p{C}\p{Z}/~][^\p{C}/~]*$/u;
+const groupName = /^[^\p{C}]*[^\p{C}\p{Z}][^\p{C}]*$/u;
+const maxName = 128;
+const maxDn = 1024;
+/** Bit ACCOUNTDISABLE of userAccountControl ([MS-ADTS] 2.2.16). */
+const accountDisabled = 2;
+
+/** The user, or why the entry cannot be taken. */
+export function readUser(entry: Entry, dialect: Dialect, as: Effective): UserEntry | string {
+  const id = idOf(entry, dialect);
+  if (id === undefined) return `${entry.dn} has no ${dialect.idAttribute} that this account may read`;
+  const names = values(entry, as.login);
+  const [name] = names;
+  if (names.length !== 1) return `${entry.dn} has ${names.length} values of ${as.login}, not 1`;
+  if (typeof name !== 'string' || !loginName.test(name)) {
+    return `${entry.dn} has a ${as.login} that cannot be a name to log in with`;
+  }
+  const canonical = canonicalUser(name);
+  if (canonical.length > maxName || entry.dn.length > maxDn) return `${entry.dn} has too long a name`;
+  const displayName = as.display.flatMap((each) => texts(entry, each))[0] ?? name;
+  return {
+    id,
+    name: canonical,
+    dn: entry.dn,
+    displayName: [...displayName].slice(0, 256).join(''),
+    disabled: isDisabled(entry, as),
+  };
+}
+
+function isDisabled(entry: Entry, { disabled, disabledValues }: Effective): boolean {
+  const said = texts(entry, disabled);
+  if (disabledValues.length > 0) {
+    return said.some((each) => disabledValues.some((value) => value.toLowerCase() === each.toLowerCase()));
+  }
+  if (disabled.toLowerCase() !== 'useraccountcontrol') return values(entry, disabled).length > 0;
+  return said.some((each) => (Number(each) & accountDisabled) !== 0);
+}
+
+/** The group, or why the entry cannot be taken. */
+export function readGroup(entry: Entry, dialect: Dialect, as: Effective): NamedGroup | string {
+  const id = idOf(entry, dialect);
+  if (id === undefined) return `${entry.dn} has no ${dialect.idAttribute} that this account may read`;
+  const [name] = texts(entry, as.groupName);
+  if (name === undefined || !groupName.test(name)) return `${entry.dn} has no usable ${as.groupName}`;
+  if (name.length > maxName || entry.dn.length > maxDn) return `${entry.dn} has too long a name`;
+  return { id, name, dn: entry.dn, members: texts(entry, as.member) };
+}
+
+/** A DN in the one spelling by which DNs are compared here. */
+export const comparableDn = (dn: string): string => dn.toLowerCase().replace(/\s*([,=+])\s*/g, '$1');

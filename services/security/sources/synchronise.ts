@@ -1,0 +1,180 @@
+import type { Kysely } from 'kysely';
+import {
+  SyncAction,
+  type SyncChange,
+  SyncKind,
+  type SyncRun,
+} from '#gen/sallyport/directory/v1/sources_pb.js';
+import type { SecurityTables } from '../store/tables.ts';
+import { type ApplyDeps, applyChanges, keepGroups, type SourceLease, underLease } from './apply-plan.ts';
+import type { Hosts } from './hosts.ts';
+import { readKnown } from './known.ts';
+import { membership } from './membership.ts';
+import {
+  allowedTakings,
+  type Plan,
+  type PlannedAction,
+  type PlannedChange,
+  planChanges,
+  takings,
+  tokenFor,
+} from './plan.ts';
+import { readAll, readContext } from './read-directory.ts';
+import { type Known, type Snapshot, type Stamp, withoutDoubles } from './snapshot.ts';
+import type { SourceAccess } from './source-store.ts';
+
+export interface SyncDeps extends ApplyDeps {
+  readonly hosts: Hosts;
+}
+
+export interface SyncWork {
+  readonly source: SourceAccess;
+  readonly lease: SourceLease;
+  /** Is filled in as it goes. */
+  readonly run: SyncRun;
+  /** As of which everything was read; undefined: never. */
+  readonly stamp: Stamp | undefined;
+  /** When everything was last read, and when it was last looked who is gone: database time. */
+  readonly fullMs: number | null;
+  readonly listedMs: number | null;
+  readonly signal: AbortSignal;
+}
+
+/** `held`: it would remove too much, so nothing was changed. */
+export type SyncEnd = 'done' | 'held';
+
+const maxListed = 1000;
+const maxProblems = 100;
+
+/**
+ * Brings the database in step with a directory, once. What was changed before a failure stays, and is not done again
+ * by the next.
+ * @throws SOURCE_UNREACHABLE, SOURCE_REFUSED, SOURCE_INCOMPLETE; CANCELLED when the lease or the signal says so
+ */
+export async function synchronise(deps: SyncDeps, work: SyncWork): Promise<SyncEnd> {
+  const { source, lease, run, signal } = work;
+  run.phase = 'reading the database';
+  const known = await readKnown((fn) => deps.db.read(fn, { signal }), source.name);
+  const now = run.kind === SyncKind.RETIRE ? nobody : await read(deps, work, known);
+  const problems = [...now.problems];
+  const groups = withoutDoubles(now.groups, known.groups, problems);
+  run.phase = 'comparing';
+  const plan = await planChanges(known.users, now.users, now.unreadable, membership(groups.values()));
+  tell(run, plan, [...problems, ...plan.problems]);
+  const taken = takings(plan).length;
+  const percent = run.kind === SyncKind.RETIRE ? 0 : source.settings.maxRemovalPercent;
+  const token = tokenFor(source.name, plan);
+  if (taken > allowedTakings(known.users.size, percent) && token !== run.confirm) {
+    run.token = token;
+    if (!run.dryRun) return 'held';
+  }
+  if (run.dryRun) return 'done';
+  run.phase = 'changing users';
+  await applyChanges(
+    deps,
+    lease,
+    plan.changes,
+    (made, found) => {
+      run.applied = plan.changes.slice(0, made).filter(({ action }) => action !== 'note').length;
+      addProblems(run, found);
+    },
+    signal,
+  );
+  await keepGroups(deps, lease, known.groups, groups);
+  await underLease(deps, lease, (trx) => finish(trx, work, now.stamp, deps.clock.now()));
+  return 'done';
+}
+
+const nobody: Snapshot = {
+  users: new Map(),
+  groups: new Map(),
+  unreadable: new Set(),
+  problems: [],
+  stamp: { server: '', last: '', context: '' },
+};
+
+function read(deps: SyncDeps, { source, run, signal }: SyncWork, known: Known): Promise<Snapshot> {
+  const { settings, account } = source;
+  run.full = true;
+  return deps.hosts.at(
+    settings,
+    account,
+    async (session) => {
+      run.phase = `reading ${session.url}`;
+      const context = await readContext(session, settings, ({ users, groups }) => {
+        run.usersRead = users;
+        run.groupsRead = groups;
+      });
+      return readAll(context, known);
+    },
+    signal,
+  );
+}
+
+/** A source that is being removed goes with its last user. */
+async function finish(
+  trx: Kysely<SecurityTables>,
+  { source: { name }, run }: SyncWork,
+  stamp: Stamp,
+  nowMs: number,
+): Promise<void> {
+  if (run.kind === SyncKind.RETIRE) {
+    await trx.deleteFrom('sources').where('name', '=', name).execute();
+    return;
+  }
+  await trx
+    .updateTable('sources')
+    .set({
+      stamp: JSON.stringify(stamp),
+      synced_ms: nowMs,
+      ...(run.full && { full_ms: nowMs }),
+    })
+    .where('name', '=', name)
+    .execute();
+}
+
+const actions: Readonly<Record<Exclude<PlannedAction, 'note'>, SyncAction>> = {
+  add: SyncAction.ADD,
+  change: SyncAction.CHANGE,
+  rename: SyncAction.RENAME,
+  disable: SyncAction.DISABLE,
+  remove: SyncAction.REMOVE,
+};
+
+function tell(run: SyncRun, { changes }: Plan, problems: readonly string[]): void {
+  const count = (...which: readonly PlannedAction[]): number =>
+    changes.filter(({ action }) => which.includes(action)).length;
+  run.adds = count('add');
+  run.changes = count('change', 'rename');
+  run.disables = count('disable');
+  run.removes = count('remove');
+  run.applied = 0;
+  run.problems = 0;
+  run.listedProblems = [];
+  run.listed = changes.slice(0, maxListed).flatMap(listedChange);
+  addProblems(run, problems);
+}
+
+function addProblems(run: SyncRun, problems: readonly string[]): void {
+  run.problems += problems.length;
+  run.listedProblems.push(...problems.slice(0, maxProblems - run.listedProblems.length));
+}
+
+function listedChange({ action, known, wanted }: PlannedChange): SyncChange[] {
+  if (action === 'note') return [];
+  const before = new Set(groupsIn(known?.groups));
+  const after = new Set(groupsIn(wanted?.groups));
+  return [
+    {
+      $typeName: 'sallyport.directory.v1.SyncChange',
+      action: actions[action],
+      name: (wanted ?? known)?.name ?? '',
+      formerName: known !== undefined && wanted !== undefined && known.name !== wanted.name ? known.name : '',
+      addedGroups: [...after].filter((each) => !before.has(each)),
+      removedGroups: [...before].filter((each) => !after.has(each)),
+    },
+  ];
+}
+
+const groupsIn = (text: string | undefined): string[] =>
+  text === undefined ? [] : (JSON.parse(text) as string[]);

@@ -14,6 +14,7 @@ import { addPolicyCommands } from './policy/commands.ts';
 import { createReport } from './report.ts';
 import { addSessionCommands } from './sessions/commands.ts';
 import { addSidecarCommands } from './sidecars/commands.ts';
+import { addSourceCommands } from './sources/commands.ts';
 import { addToolCommands } from './tool-commands.ts';
 import { addUserCommands } from './users/commands.ts';
 
@@ -63,6 +64,7 @@ Examples:
   addDeviceCommands(program, context, end);
   addPeopleCommands(program, context, end);
   addUserCommands(program, context, end);
+  addSourceCommands(program, context, end);
   addPolicyCommands(program, context, end);
   addActivationCommands(program, context, end);
   addSessionCommands(program, context, end);

@@ -3,10 +3,11 @@ import { isPersonRole, type PersonRole, personRoles } from '#services/security/d
 import { withCommon } from '../command.ts';
 import type { CliContext } from '../context.ts';
 import { withPages } from '../list.ts';
+import { addSyncCommand } from '../sources/commands.ts';
 import type { UserAddOptions, UserPasswordOptions, UserRemoveOptions, UserSetOptions } from './change.ts';
 import type { UserListOptions } from './read.ts';
 
-/** `users list`, `show`, `add`, `set`, `disable`, `enable`, `passwd` and `remove`. */
+/** `users list`, `show`, `add`, `set`, `disable`, `enable`, `passwd`, `sync` and `remove`. */
 export function addUserCommands(program: Command, context: CliContext, end: { code: number }): void {
   const users = program
     .command('users')
@@ -147,6 +148,8 @@ Examples:
       return runUserPassword(name, options, command);
     },
   );
+
+  addSyncCommand(users, context, end);
 
   const remove = users
     .command('remove')

@@ -11,7 +11,7 @@ export const rolesText = (user: User): string =>
   user.roles.map((role) => roleOfWire(role) ?? '?').join(', ') || '-';
 
 export const stateText = (user: User): string =>
-  user.disabled ? 'disabled' : user.hasPassword ? 'can log in' : 'no password';
+  user.disabled ? 'disabled' : user.hasPassword || user.source !== '' ? 'can log in' : 'no password';
 
 /** A line for each thing that is known of a user. */
 export const userLines = (user: User): string[] =>
@@ -22,6 +22,7 @@ export const userLines = (user: User): string[] =>
       ['groups', user.groups.join(', ') || '-'],
       ['roles', rolesText(user)],
       ['state', stateText(user)],
+      ['comes from', user.source || '-'],
       ['made', timeText(user.createdAt)],
       ['changed', timeText(user.updatedAt)],
     ],

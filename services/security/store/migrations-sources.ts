@@ -7,7 +7,7 @@ const ascii = (length: number): string => `varchar(${length}) character set asci
 /** Directories of the company, what they were last seen to hold, and synchronisations. Times are Unix milliseconds. */
 export const sourceMigrations: readonly Migration[] = [
   {
-    name: 'security-0501-sources',
+    name: 'security-0701-sources',
     up: `create table sources (
       name ${ascii(64)} not null primary key,
       settings text character set utf8mb4 not null,
@@ -26,7 +26,7 @@ export const sourceMigrations: readonly Migration[] = [
     )`,
   },
   {
-    name: 'security-0502-source-users',
+    name: 'security-0702-source-users',
     up: `create table source_users (
       source ${ascii(64)} not null,
       entry_id ${ascii(32)} not null,
@@ -41,7 +41,7 @@ export const sourceMigrations: readonly Migration[] = [
     )`,
   },
   {
-    name: 'security-0503-source-groups',
+    name: 'security-0703-source-groups',
     up: `create table source_groups (
       source ${ascii(64)} not null,
       entry_id ${ascii(32)} not null,
@@ -52,7 +52,7 @@ export const sourceMigrations: readonly Migration[] = [
     )`,
   },
   {
-    name: 'security-0504-sync-runs',
+    name: 'security-0704-sync-runs',
     up: `create table sync_runs (
       id ${ascii(36)} not null primary key,
       source ${ascii(64)} not null,
@@ -65,7 +65,7 @@ export const sourceMigrations: readonly Migration[] = [
     )`,
   },
   {
-    name: 'security-0505-user-source',
+    name: 'security-0705-user-source',
     up: `alter table users add column source ${ascii(64)} null, add column source_entry ${ascii(32)} null`,
   },
 ];

@@ -76,7 +76,7 @@ async function put(
   { passwordFile }: SettingsOptions,
   command: CommandContext,
 ): Promise<Outcome> {
-  const password = passwordFile === undefined ? undefined : readSecretFile(passwordFile, command);
+  const password = passwordFile === undefined ? undefined : await readSecretFile(passwordFile, command);
   const request = {
     requestKey: randomUUID(),
     name,

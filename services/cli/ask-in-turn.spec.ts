@@ -10,7 +10,7 @@ describe('asking in turn', () => {
     const asked: string[] = [];
     const answer = askInTurn(['a', 'b'], 'pod', clock, async (place) => {
       asked.push(place);
-      if (asked.length < 4) throw new SallyportError('UNAVAILABLE');
+      if (asked.length < 4) throw new SallyportError(asked.length < 3 ? 'UNAVAILABLE' : 'DB_OUTCOME_UNKNOWN');
       return place;
     });
     await clock.advance(1000);
@@ -24,7 +24,7 @@ describe('asking in turn', () => {
     await assert.rejects(askInTurn(['a', 'b'], 'pod', clock, refuse), /no such thing/);
     const silent = async (): Promise<never> => Promise.reject(new SallyportError('UNAVAILABLE'));
     const given = assert.rejects(askInTurn(['a'], 'pod', clock, silent), /cannot answer/);
-    for (let i = 0; i < 50; i++) await clock.advance(250);
+    for (let i = 0; i < 90; i++) await clock.advance(250);
     await given;
     await assert.rejects(askInTurn([], 'pod', clock, silent), /there is no pod to ask/);
   });

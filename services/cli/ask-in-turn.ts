@@ -1,14 +1,14 @@
 import { SallyportError } from '#core/errors/error.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 
-/** A pod or a database primary that fails over is back by then. */
-const patienceMs = 10_000;
+/** A pod or a database primary that fails over is back by then, also when the first try has waited for it in vain. */
+const patienceMs = 20_000;
 const pauseMs = 250;
 
 /**
- * Asks one place after the other until one answers, and goes round again for 10 s: what was killed is
+ * Asks one place after the other until one answers, and goes round again for 20 s: what was killed is
  * started again, and the person at the console is not to notice. Only for what may be done twice.
- * @throws what a place answers; the last UNAVAILABLE or DEADLINE_EXCEEDED when none does
+ * @throws what a place answers; the last UNAVAILABLE, DEADLINE_EXCEEDED or DB_OUTCOME_UNKNOWN when none does
  */
 export async function askInTurn<P, T>(
   places: readonly P[],
@@ -25,7 +25,8 @@ export async function askInTurn<P, T>(
         return await ask(place);
       } catch (thrown) {
         last = SallyportError.from(thrown);
-        if (last.status !== 'UNAVAILABLE' && last.status !== 'DEADLINE_EXCEEDED') throw last;
+        const passes = last.status === 'UNAVAILABLE' || last.status === 'DEADLINE_EXCEEDED';
+        if (!passes && last.reason !== 'DB_OUTCOME_UNKNOWN') throw last;
       }
     }
     if (clock.monotonic() - start >= patienceMs) throw last;

@@ -18,7 +18,8 @@ export interface PhoneSession {
 export interface Phone {
   readonly routeKey: string;
   readonly deviceId: string;
-  open(connectSocket: string, password: string): Promise<PhoneSession>;
+  /** In the name of whom it was enrolled for, unless that has changed. */
+  open(connectSocket: string, password: string, name?: string): Promise<PhoneSession>;
 }
 
 const operator = { 'x-forwarded-client-cert': 'URI=spiffe://sallyport.internal/operator/test' };
@@ -50,7 +51,7 @@ export async function enrolPhone(connectSocket: string, user: string, deadlineMs
     return {
       routeKey,
       deviceId,
-      open: (socket, password) => open(socket, enrolled, { user, password }),
+      open: (socket, password, name = user) => open(socket, enrolled, { user: name, password }),
     };
   } finally {
     sessions.close();

@@ -95,7 +95,7 @@ async function applyBatch(
     }
     const renamed = await renameUser(context, known.name, wanted.name);
     position = renamed || position;
-    // Under its old name until the other is free; the next look tries again.
+    // Under its old name until the other is free and everything is read again.
     if (renamed === 0) problems.push(`${known.name} is to be ${wanted.name}, which another user is`);
     there.push(renamed === 0 ? { ...wanted, name: known.name } : wanted);
   }

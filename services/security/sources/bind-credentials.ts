@@ -28,7 +28,7 @@ export interface BindDeps {
  */
 export function bindPassword(deps: BindDeps): AskDirectory {
   const binds = new Bound({ inside: 16, waiting: 200, what: 'passwords' });
-  return async (user, entry, password, { signal, from }) => {
+  return async (_user, entry, password, { signal, from }) => {
     // A bind without a password succeeds, as nobody (RFC 4513 5.1.2).
     if (password === '' || entry.dn === '') return false;
     const until = signal ?? new AbortController().signal;
@@ -39,12 +39,15 @@ export function bindPassword(deps: BindDeps): AskDirectory {
     try {
       right = await binds.run(() => bind(deps, source, entry, password, until), until);
     } catch (error) {
-      const unreachable = SallyportError.from(error).reason === 'SOURCE_UNREACHABLE';
-      if (!unreachable || !source.settings.offlineVerifier || entry.verifier === undefined) throw error;
+      const { reason } = SallyportError.from(error);
+      if (reason !== 'SOURCE_UNREACHABLE' && reason !== 'SOURCE_REFUSED') throw error;
+      const offline = source.settings.offlineVerifier && reason === 'SOURCE_UNREACHABLE';
       deps.log.warn(
-        { user: user.name, source: entry.source },
-        'no directory answers: an earlier password counts',
+        { err: error, source: entry.source, offline },
+        'a directory cannot say whose password it is',
       );
+      // Where it is, and as whom one logs in there, is nothing for a phone.
+      if (!offline || entry.verifier === undefined) throw new SallyportError(reason, { retryAfterMs: 5000 });
       return verifyPassword(entry.verifier, password, until, from);
     }
     if (right && source.settings.offlineVerifier) await keepVerifier(deps, entry, password);

@@ -22,7 +22,7 @@ export interface ReadContext {
 /** Groups are large: fewer of them make a page. */
 const groupsPerPage = 100;
 /** Ids in one filter. */
-const idsPerSearch = 50;
+export const idsPerSearch = 50;
 
 export async function readContext(
   session: LdapSession,
@@ -75,7 +75,11 @@ async function contextCsn(session: LdapSession, base: string): Promise<string[]>
   return found.flatMap((entry) => texts(entry, 'contextCSN'));
 }
 
-export async function gatherUsers(context: ReadContext, gathered: Gathering, filter: string): Promise<void> {
+export async function gatherUsers(
+  context: ReadContext,
+  gathered: Gathering,
+  filter: string | Filter,
+): Promise<void> {
   const { session, settings, dialect, as } = context;
   const attributes = [dialect.idAttribute, dialect.changeAttribute, as.login, ...as.display, as.disabled];
   const search = { base: settings.usersBase, filter, attributes, pageSize: settings.pageSize };
@@ -89,7 +93,11 @@ export async function gatherUsers(context: ReadContext, gathered: Gathering, fil
   }
 }
 
-export async function gatherGroups(context: ReadContext, gathered: Gathering, filter: string): Promise<void> {
+export async function gatherGroups(
+  context: ReadContext,
+  gathered: Gathering,
+  filter: string | Filter,
+): Promise<void> {
   const { session, settings, dialect, as } = context;
   if (settings.groupsBase === '') return;
   const attributes = [dialect.idAttribute, dialect.changeAttribute, as.groupName, as.member];

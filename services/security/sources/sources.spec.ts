@@ -7,6 +7,7 @@ import type { Dialect } from './dialect.ts';
 import { comparableDn, readUser } from './entries.ts';
 import { type GroupEntry, membership } from './membership.ts';
 import { allowedTakings, type KnownUser, planChanges, takings, tokenFor } from './plan.ts';
+import { earlier } from './read-changes.ts';
 import { effective } from './settings.ts';
 import { isLater, withoutDoubles } from './snapshot.ts';
 
@@ -165,5 +166,9 @@ describe('an entry', () => {
       isLater('20261127130000.000002Z#000000#000#000000', '20261127130000.000001Z#000001#000#000000'),
     );
     assert.ok(!isLater('', ''));
+    assert.equal(
+      earlier('20261127000002.123456Z#000004#001#000000'),
+      '20261126235957.000000Z#000000#000#000000',
+    );
   });
 });

@@ -19,8 +19,9 @@ import {
   takings,
   tokenFor,
 } from './plan.ts';
+import { type Changes, canCount, readChanges } from './read-changes.ts';
 import { readAll, readContext } from './read-directory.ts';
-import { type Known, type Snapshot, type Stamp, withoutDoubles } from './snapshot.ts';
+import { type Known, type Stamp, withoutDoubles } from './snapshot.ts';
 import type { SourceAccess } from './source-store.ts';
 
 export interface SyncDeps extends ApplyDeps {
@@ -53,11 +54,28 @@ const maxProblems = 100;
  */
 export async function synchronise(deps: SyncDeps, work: SyncWork): Promise<SyncEnd> {
   const { source, lease, run, signal } = work;
-  run.phase = 'reading the database';
-  const known = await readKnown((fn) => deps.db.read(fn, { signal }), source.name);
-  const now = run.kind === SyncKind.RETIRE ? nobody : await read(deps, work, known);
+  let loading: Promise<Known> | undefined;
+  const load = (): Promise<Known> => {
+    loading ??= readKnown((fn) => deps.db.read(fn, { signal }), source.name);
+    return loading;
+  };
+  const {
+    snapshot: now,
+    stamp,
+    listed,
+  } = run.kind === SyncKind.RETIRE ? nobody : await read(deps, work, load);
+  if (now === undefined) {
+    if (!run.dryRun)
+      await underLease(deps, lease, (trx) => finish(trx, work, { stamp, listed }, deps.clock.now()));
+    return 'done';
+  }
+  const known = await load();
   const problems = [...now.problems];
   const groups = withoutDoubles(now.groups, known.groups, problems);
+  for (const id of now.unreadable) {
+    const before = known.groups.get(id);
+    if (before !== undefined) groups.set(id, before);
+  }
   run.phase = 'comparing';
   const plan = await planChanges(known.users, now.users, now.unreadable, membership(groups.values()));
   tell(run, plan, [...problems, ...plan.problems]);
@@ -81,21 +99,28 @@ export async function synchronise(deps: SyncDeps, work: SyncWork): Promise<SyncE
     signal,
   );
   await keepGroups(deps, lease, known.groups, groups);
-  await underLease(deps, lease, (trx) => finish(trx, work, now.stamp, deps.clock.now()));
+  await underLease(deps, lease, (trx) => finish(trx, work, { stamp, listed }, deps.clock.now()));
   return 'done';
 }
 
-const nobody: Snapshot = {
-  users: new Map(),
-  groups: new Map(),
-  unreadable: new Set(),
-  problems: [],
-  stamp: { server: '', last: '', context: '' },
+const noStamp: Stamp = { server: '', last: '', context: '' };
+const nobody: Changes = {
+  snapshot: { users: new Map(), groups: new Map(), unreadable: new Set(), problems: [], stamp: noStamp },
+  stamp: noStamp,
+  listed: true,
 };
 
-function read(deps: SyncDeps, { source, run, signal }: SyncWork, known: Known): Promise<Snapshot> {
+/** Milliseconds after which a directory that does not tell of deletions is looked through for them. */
+const listEveryMs = 600_000;
+
+function read(
+  deps: SyncDeps,
+  { source, run, stamp, fullMs, listedMs, signal }: SyncWork,
+  known: () => Promise<Known>,
+): Promise<Changes> {
   const { settings, account } = source;
-  run.full = true;
+  const nowMs = deps.clock.now();
+  const fullDue = fullMs === null || nowMs - fullMs >= settings.fullEverySeconds * 1000;
   return deps.hosts.at(
     settings,
     account,
@@ -105,7 +130,14 @@ function read(deps: SyncDeps, { source, run, signal }: SyncWork, known: Known): 
         run.usersRead = users;
         run.groupsRead = groups;
       });
-      return readAll(context, known);
+      run.full = run.kind === SyncKind.FULL || fullDue || !canCount(stamp, context);
+      if (!run.full && canCount(stamp, context)) {
+        // Whoever asks for it wants to know.
+        const list = run.orderedBy !== '' || nowMs - (listedMs ?? 0) >= listEveryMs;
+        return readChanges(context, { stamp, list, known });
+      }
+      const snapshot = await readAll(context, await known());
+      return { snapshot, stamp: snapshot.stamp, listed: true };
     },
     signal,
   );
@@ -115,7 +147,7 @@ function read(deps: SyncDeps, { source, run, signal }: SyncWork, known: Known): 
 async function finish(
   trx: Kysely<SecurityTables>,
   { source: { name }, run }: SyncWork,
-  stamp: Stamp,
+  { stamp, listed }: Pick<Changes, 'stamp' | 'listed'>,
   nowMs: number,
 ): Promise<void> {
   if (run.kind === SyncKind.RETIRE) {
@@ -128,6 +160,7 @@ async function finish(
       stamp: JSON.stringify(stamp),
       synced_ms: nowMs,
       ...(run.full && { full_ms: nowMs }),
+      ...(listed && { listed_ms: nowMs }),
     })
     .where('name', '=', name)
     .execute();

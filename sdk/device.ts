@@ -9,6 +9,7 @@ import { decodeSession, encodeSession, type SavedSession } from './saved-session
 import { ServerKeys } from './server-keys.ts';
 import { Session } from './session.ts';
 import { type Tracer, traced } from './trace.ts';
+import type { DeliveryParts } from './updates/delivery-client.ts';
 
 export interface DeviceOptions {
   readonly app: AppInfo;
@@ -69,6 +70,17 @@ export class Device {
 
   get enrolment(): Enrolment {
     return this.#enrolment;
+  }
+
+  /** What the app catalogue is asked with: `Updates` of sdk/updates/updates.ts. */
+  get delivery(): DeliveryParts {
+    return {
+      edges: this.#edges,
+      platform: this.#platform,
+      app: this.#options.app,
+      enrolment: () => this.#enrolment,
+      tierNow: () => this.#platform.now() + this.#clockOffsetMs,
+    };
   }
 
   /**

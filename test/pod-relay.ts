@@ -2,7 +2,13 @@
  * Stands in for the sidecars between security pods: takes HTTP/2 on one Unix socket, reads
  * `x-sallyport-pod`, and passes the call on to that pod's socket in the name of the caller.
  */
-import { type ClientHttp2Session, connect, createServer, type ServerHttp2Stream } from 'node:http2';
+import {
+  type ClientHttp2Session,
+  connect,
+  constants,
+  createServer,
+  type ServerHttp2Stream,
+} from 'node:http2';
 
 export interface PodRelay {
   close(): Promise<void>;
@@ -39,8 +45,10 @@ export async function startPodRelay(
       'x-forwarded-client-cert': `URI=${options.identity}`,
     });
     onward.on('error', fail);
-    onward.on('response', (response) => {
+    onward.on('response', (response, flags) => {
       if (stream.destroyed) return;
+      // An error is all in the headers.
+      if (flags & constants.NGHTTP2_FLAG_END_STREAM) return stream.respond(response, { endStream: true });
       stream.respond(response, { waitForTrailers: true });
       let trailers = {};
       onward.on('trailers', (received) => {

@@ -16,6 +16,8 @@ export const labels = {
   renew: 'sallyport renew v1',
   close: 'sallyport close v1',
   sharedKeyRotation: 'sallyport shared key rotation v1',
+  catalogue: 'sallyport catalogue v1',
+  catalogueRoot: 'sallyport catalogue root v1',
   attach: 'sallyport attach v1',
   trafficToProxy: 'sallyport traffic v1 c2s',
   trafficToDevice: 'sallyport traffic v1 s2c',

@@ -213,6 +213,21 @@ export const registry = define({
     'another policy is in force than the one that was to be replaced',
     'read the newest one, merge, and apply again',
   ],
+  UPLOAD_INCOMPLETE: [
+    'FAILED_PRECONDITION',
+    'the package is not here as a whole, or not the one that was announced',
+    'upload it again; what is here already is not asked for again',
+  ],
+  UPDATE_UNTRUSTED: [
+    'UNAUTHENTICATED',
+    'what the catalogue has sent is not what was signed',
+    'do not install it; check the clock of this device, then ask the administrator',
+  ],
+  DEVICE_UNKNOWN: [
+    'UNAUTHENTICATED',
+    'no enrolment has the key that this proof was made with',
+    'check the enrolment of this device; if it was lost, enrol again',
+  ],
   LEASE_LOST: [
     'UNAVAILABLE',
     'the right to use this session could not be renewed',

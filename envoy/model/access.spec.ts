@@ -3,6 +3,7 @@ import type { DescService } from '@bufbuild/protobuf';
 import { MethodOptions_IdempotencyLevel as Level } from '@bufbuild/protobuf/wkt';
 import { describe, it } from 'mocha';
 import { ProxyAuthorize } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
+import { AppCatalog, AppDelivery, CatalogStore } from '#gen/sallyport/catalog/v1/catalog_pb.js';
 import { Directory } from '#gen/sallyport/directory/v1/directory_pb.js';
 import { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
 import { PeerService } from '#gen/sallyport/peer/v1/peer_pb.js';
@@ -16,6 +17,9 @@ const services: readonly DescService[] = [
   KeyStore,
   Directory,
   Policy,
+  AppCatalog,
+  AppDelivery,
+  CatalogStore,
   ProxyAuthorize,
   PeerService,
   Relay,

@@ -91,6 +91,31 @@ const policy = service('sallyport.policy.v1.Policy', 'connect', {
   ListVersions: 'repeatable',
   Explain: 'repeatable',
 });
+const catalog = service('sallyport.catalog.v1.AppCatalog', 'connect', {
+  BeginUpload: 'repeatable',
+  PutChunk: 'repeatable',
+  CommitUpload: 'repeatable',
+  ReadChunk: 'repeatable',
+  ListReleases: 'repeatable',
+  ListChannels: 'repeatable',
+  SetRollout: 'repeatable',
+  HaltRollout: 'repeatable',
+  RollBack: 'repeatable',
+  SetVersions: 'repeatable',
+  RemoveRelease: 'repeatable',
+  RotateKeys: 'repeatable',
+});
+// Devices ask proxies; those pass on what the security tier has to answer.
+const delivery = service('sallyport.catalog.v1.AppDelivery', 'grpc', {
+  CheckUpdate: 'repeatable',
+  ReadMetadata: 'repeatable',
+  ReportUpdate: 'repeatable',
+});
+const targets = service('sallyport.catalog.v1.AppDelivery', 'grpc', { ReadTarget: 'stream' });
+const catalogStore = service('sallyport.catalog.v1.CatalogStore', 'grpc', {
+  OpenTarget: 'repeatable',
+  ReadPiece: 'repeatable',
+});
 const authorize = service('sallyport.authorize.v1.ProxyAuthorize', 'grpc', {
   Authorize: 'quick',
   AuthorizeStream: 'stream',
@@ -118,7 +143,7 @@ const alive = Object.values(health);
 
 /** What phones and people may call through an edge: the edge routes these and nothing else. */
 export const publicMethods = {
-  proxy: Object.values(relay),
+  proxy: [...Object.values(relay), ...Object.values(delivery), ...Object.values(targets)],
   security: [
     session.Enroll,
     session.OpenSession,
@@ -150,6 +175,7 @@ export const adminMethods: readonly Method[] = [
   ...Object.values(directory),
   ...Object.values(sources),
   ...Object.values(policy),
+  ...Object.values(catalog),
 ];
 
 /** Roles whose processes serve gRPC behind a `mesh` ingress. */
@@ -166,6 +192,8 @@ export const access: Readonly<Record<ServingRole, CallerTable>> = {
       authorize.AuthorizeStream,
       authorize.Watch,
       keyStore.GetJwks,
+      ...Object.values(delivery),
+      ...Object.values(catalogStore),
       ...alive,
     ],
     security: [...Object.values(peer), ...alive],

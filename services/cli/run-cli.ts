@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { addActivationCommands } from './activation/commands.ts';
+import { addAppCommands } from './apps/commands.ts';
 import { addChangeCommands } from './change/commands.ts';
 import type { CliContext } from './context.ts';
 import { addDbCommands } from './db/commands.ts';
@@ -66,6 +67,7 @@ Examples:
   addUserCommands(program, context, end);
   addSourceCommands(program, context, end);
   addPolicyCommands(program, context, end);
+  addAppCommands(program, context, end);
   addActivationCommands(program, context, end);
   addSessionCommands(program, context, end);
   addDevicesCommands(program, context, end);

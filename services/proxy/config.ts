@@ -39,6 +39,9 @@ export const proxyConfig = z.strictObject({
       maxBody: bytes({ min: 1 })
         .default(64 * 2 ** 20)
         .describe('Body of a request where the policy sets no limit.'),
+      appCache: bytes({ min: 2 ** 20 })
+        .default(32 * 2 ** 20)
+        .describe('Packages of the app catalogue that are kept in memory.'),
     })
     .prefault({}),
   backends: z

@@ -1,4 +1,5 @@
 import { SallyportError } from '#core/errors/error.ts';
+import { AppDelivery } from '#gen/sallyport/catalog/v1/catalog_pb.js';
 import { Relay } from '#gen/sallyport/relay/v1/relay_pb.js';
 import type { DeepReadonly } from '#kernel/config/load-config.ts';
 import type { Logger } from '#kernel/log/logger.ts';
@@ -13,6 +14,7 @@ import { Attachments } from './attachments.ts';
 import { Authorizer } from './authorizer.ts';
 import { Backends } from './backends.ts';
 import type { ProxyConfig } from './config.ts';
+import { delivery } from './delivery/delivery-service.ts';
 import { Departures } from './departures.ts';
 import { Openings } from './openings.ts';
 import { PolicyHolder } from './policy-holder.ts';
@@ -98,11 +100,18 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     draining: draining.signal,
     departures,
   };
+  const apps = delivery({
+    socketPath: sockets.out,
+    timeoutMs: config.tierTimeout,
+    cacheBytes: limits.appCache,
+    draining: draining.signal,
+    ...(observer && { observer }),
+  });
   const relay = implement(Relay, relayService(service), {
     raw: { stream: (requests, call) => relayStream(service, requests, call) },
   });
   const server = createGrpcServer({
-    services: [relay],
+    services: [relay, implement(AppDelivery, apps.handlers)],
     log,
     pod,
     health,
@@ -141,6 +150,7 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     await watches.ended();
     await backends.close();
     await tier.close();
+    apps.close();
   };
   try {
     await server.listen(sockets.grpc);

@@ -6,6 +6,7 @@ import { gauge } from '#kernel/telemetry/metrics.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
 import { LeaseBook } from './authorize/lease-book.ts';
 import { mysqlPolicies, PolicyStore } from './authorize/policy-store.ts';
+import { tidyCatalogue } from './catalog/tidy.ts';
 import type { SecurityConfig } from './config.ts';
 import { Sightings, saveDevicesSeen } from './devices/sightings.ts';
 import { fleet } from './feed/fleet.ts';
@@ -48,6 +49,7 @@ export interface Core {
 
 const sweepEveryMs = 30_000;
 const purgeEveryMs = 600_000;
+const catalogEveryMs = 60_000;
 
 export async function startCore(
   life: Lifecycle,
@@ -222,6 +224,11 @@ function startSessions(
   const purging = clock.setRepeating(purgeEveryMs, () => {
     purge(db, limits.maxLifeMs).catch((error) => log.warn({ err: error }, 'old rows could not be deleted'));
   });
+  const tidying = clock.setRepeating(catalogEveryMs, () => {
+    tidyCatalogue(db, { dataKeys, nowMs: now() }).catch((error) =>
+      log.warn({ err: error }, 'the app catalogue could not be tidied'),
+    );
+  });
   const unpersisted = (): SessionRecord[] =>
     persister === undefined ? [...held.values()].map(({ record }) => record) : [...persister.behind.values()];
   const give = (): Promise<number> =>
@@ -229,6 +236,7 @@ function startSessions(
   life.defer('sessions', async () => {
     sweep.cancel();
     purging.cancel();
+    tidying.cancel();
     await Promise.all([persister?.close(), lastSeen.flush(), sightings.close()]);
     // Those that were opened while the pod drained.
     await give();

@@ -1,5 +1,6 @@
 import { Authorization } from '#gen/envoy/service/auth/v3/external_auth_pb.js';
 import { ProxyAuthorize } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
+import { AppCatalog, AppDelivery, CatalogStore } from '#gen/sallyport/catalog/v1/catalog_pb.js';
 import { DeviceService } from '#gen/sallyport/device/v1/device_pb.js';
 import { Directory } from '#gen/sallyport/directory/v1/directory_pb.js';
 import { Sources } from '#gen/sallyport/directory/v1/sources_pb.js';
@@ -30,6 +31,8 @@ import { leases } from './authorize/leases.ts';
 import { quickAuthorizeRequest, quickStreamRequest } from './authorize/quick-read.ts';
 import { subjects } from './authorize/subject.ts';
 import { watch } from './authorize/watch.ts';
+import { catalogService } from './catalog/catalog-service.ts';
+import { catalogStore, deliveryService } from './catalog/delivery-service.ts';
 import type { SecurityConfig } from './config.ts';
 import { deviceService } from './devices/device-service.ts';
 import { directoryService } from './directory/directory-service.ts';
@@ -101,7 +104,7 @@ export async function startServers(
 /** Called for every request or attachment: by grpc-js. */
 function hotServices(config: SecurityConfig, log: Logger, storage: Storage, core: Core): Implementation[] {
   const { pod } = config;
-  const { time, keyring } = storage;
+  const { db, replica, dataKeys, time, keyring } = storage;
   const { sessions, feed, policies, leaseBook, joined, freshness } = core;
   const now = (): number => time.now();
   const lease = leases({ pod, feed, book: leaseBook, policies, now, leaseMs: config.leases.durationMs });
@@ -110,6 +113,9 @@ function hotServices(config: SecurityConfig, log: Logger, storage: Storage, core
   const look = lastLook(feed);
   const shown = subjects({ sessions, jwks: () => keyring.jwks(), now });
   const nextEpoch = epochs(joined.era, joined.incarnation);
+  // Packages are large, and not what this pod is for.
+  const bound = new Bound({ inside: 3, waiting: 300, what: 'reads of the app catalogue' });
+  const delivery = { db, replica, dataKeys, keyring, clock: time.asClock(), log, bound };
   return [
     implement(KeyStore, { leaseSessionKey: leaseSessionKey({ sessions, lease, nextEpoch, log }) }),
     implement(
@@ -121,6 +127,8 @@ function hotServices(config: SecurityConfig, log: Logger, storage: Storage, core
       { quickRead: { authorize: quickAuthorizeRequest, authorizeStream: quickStreamRequest } },
     ),
     implement(Authorization, { check: check({ subjects: shown, grant, look, log }) }),
+    implement(AppDelivery, deliveryService(delivery)),
+    implement(CatalogStore, catalogStore(delivery)),
     implement(PeerService, peerService({ sessions, feed, leases: leaseBook })),
   ];
 }
@@ -165,6 +173,7 @@ function rareServices(config: SecurityConfig, log: Logger, storage: Storage, cor
     implement(DeviceService, deviceService({ ...shared, edgeUrls })),
     implement(Directory, directoryService({ db, feed, admins, clock })),
     implement(Sources, sourcesService({ pod, db, dataKeys, admins, clock, runner: core.syncRunner })),
+    implement(AppCatalog, catalogService({ db, dataKeys, admins, clock })),
     implement(Policy, policyService({ db, policies, admins, list, feed, clock })),
   ];
 }

@@ -22,6 +22,13 @@ const inner = [
     (method) => `/sallyport.directory.v1.Directory/${method}`,
   ),
   ...['GetPolicy', 'ApplyPolicy', 'ListVersions', 'Explain'].map((m) => `/sallyport.policy.v1.Policy/${m}`),
+  ...['BeginUpload', 'PutChunk', 'CommitUpload', 'ReadChunk', 'ListReleases', 'ListChannels'].map(
+    (m) => `/sallyport.catalog.v1.AppCatalog/${m}`,
+  ),
+  ...['SetRollout', 'HaltRollout', 'RollBack', 'SetVersions', 'RemoveRelease', 'RotateKeys'].map(
+    (m) => `/sallyport.catalog.v1.AppCatalog/${m}`,
+  ),
+  ...['OpenTarget', 'ReadPiece'].map((m) => `/sallyport.catalog.v1.CatalogStore/${m}`),
   '/envoy.service.auth.v3.Authorization/Check',
   '/grpc.health.v1.Health/Check',
   '/grpc.health.v1.Health/Watch',

@@ -5,6 +5,7 @@ const keyStore = 'sallyport.keystore.v1.KeyStore';
 const device = 'sallyport.device.v1.DeviceService';
 const directory = 'sallyport.directory.v1.Directory';
 const sources = 'sallyport.directory.v1.Sources';
+const catalog = 'sallyport.catalog.v1.AppCatalog';
 const policy = 'sallyport.policy.v1.Policy';
 
 /**
@@ -46,4 +47,16 @@ export const leastRole: Readonly<Record<string, PersonRole>> = {
   [`${policy}/ListVersions`]: 'viewer',
   [`${policy}/Explain`]: 'viewer',
   [`${policy}/ApplyPolicy`]: 'operator',
+  [`${catalog}/ListReleases`]: 'viewer',
+  [`${catalog}/ListChannels`]: 'viewer',
+  [`${catalog}/BeginUpload`]: 'operator',
+  [`${catalog}/PutChunk`]: 'operator',
+  [`${catalog}/CommitUpload`]: 'operator',
+  [`${catalog}/ReadChunk`]: 'operator',
+  [`${catalog}/SetRollout`]: 'operator',
+  [`${catalog}/HaltRollout`]: 'operator',
+  [`${catalog}/RollBack`]: 'operator',
+  [`${catalog}/SetVersions`]: 'operator',
+  [`${catalog}/RemoveRelease`]: 'operator',
+  [`${catalog}/RotateKeys`]: 'security-officer',
 };

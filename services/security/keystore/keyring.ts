@@ -124,6 +124,12 @@ export class Keyring {
     return identityDigest(channelCrypto, this.#identity().row.public_key);
   }
 
+  /** Signs, as the identity that devices pin, what begins with a label of its own. */
+  signAsIdentity(message: Uint8Array): { readonly signature: Uint8Array; readonly identityKey: Uint8Array } {
+    const { secret, row } = this.#identity();
+    return { signature: channelCrypto.ed25519Sign(secret, message), identityKey: row.public_key };
+  }
+
   /** Signs identity assertions with the newest key. */
   assertionSigner(): AssertionSigner {
     const newest = this.#newest('assertion')[0];

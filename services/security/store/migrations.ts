@@ -1,5 +1,6 @@
 import type { Migration } from '#kernel/db/migrate.ts';
 import { kernelMigrations } from '#kernel/db/migrations.ts';
+import { catalogMigrations } from './migrations-catalog.ts';
 import { deviceMigrations } from './migrations-devices.ts';
 import { directoryMigrations } from './migrations-directory.ts';
 import { keyMigrations } from './migrations-keys.ts';
@@ -14,4 +15,5 @@ export const securityMigrations: readonly Migration[] = [
   ...directoryMigrations,
   ...deviceMigrations,
   ...sourceMigrations,
+  ...catalogMigrations,
 ];

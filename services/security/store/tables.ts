@@ -1,3 +1,4 @@
+import type { CatalogTables } from './tables-catalog.ts';
 import type { DeviceTables } from './tables-devices.ts';
 import type { DirectoryTables } from './tables-directory.ts';
 import type { KeyTables } from './tables-keys.ts';
@@ -10,4 +11,5 @@ export interface SecurityTables
     SessionTables,
     DirectoryTables,
     DeviceTables,
-    SourceTables {}
+    SourceTables,
+    CatalogTables {}

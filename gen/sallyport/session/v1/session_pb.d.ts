@@ -769,7 +769,7 @@ export declare const SessionService: GenService<{
    * OpenSession verifies the user's credentials and opens a session for an enrolled
    * device. A repeated message gets the same answer for 5 minutes.
    * Errors: as Enroll, and ROUTE_MISMATCH, CLOCK_SKEW, ENROLMENT_REVOKED, DEVICE_BLOCKED,
-   * CREDENTIALS_INVALID, THROTTLED.
+   * APP_REFUSED, CREDENTIALS_INVALID, THROTTLED.
    *
    * @generated from rpc sallyport.session.v1.SessionService.OpenSession
    */

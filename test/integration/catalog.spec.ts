@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Client } from '@connectrpc/connect';
+import { createGrpcTransport } from '@connectrpc/connect-node';
+import { after, before, describe, it } from 'mocha';
+import { encodeBase64url } from '#core/ids/base64url.ts';
+import { AppCatalog, AppDelivery } from '#gen/sallyport/catalog/v1/catalog_pb.js';
+import { createConnectClient } from '#kernel/rpc/connect-client.ts';
+import { createGrpcServer } from '#kernel/rpc/grpc-server.ts';
+import { HealthState } from '#kernel/rpc/health.ts';
+import { implement } from '#kernel/rpc/implement.ts';
+import { Device } from '#sdk/device.ts';
+import type { DeliveryClient } from '#sdk/updates/delivery-client.ts';
+import { deliveryClient } from '#sdk/updates/delivery-client.ts';
+import { Updates } from '#sdk/updates/updates.ts';
+import { uploadPackage } from '#services/cli/apps/upload-package.ts';
+import { type Delivery, delivery } from '#services/proxy/delivery/delivery-service.ts';
+import { appId, noLog } from '../catalog-bench.ts';
+import { type Enrolled, testApp } from '../device-messages.ts';
+import { type PodRelay, startPodRelay } from '../pod-relay.ts';
+import { as, failsAs, operator, type SecurityBench, securityBench } from '../security-bench.ts';
+import { podAt } from '../security-pods.ts';
+
+describe('the app catalogue on a real database, through a real proxy service', function () {
+  this.timeout(240_000);
+  let bench: SecurityBench;
+  let dir: string;
+  let admin: Client<typeof AppCatalog>;
+  let sidecar: PodRelay;
+  let apps: Delivery;
+  let proxy: ReturnType<typeof createGrpcServer>;
+  const draining = new AbortController();
+  const signal = new AbortController().signal;
+  const android = { appId, platform: 'android' };
+  const stable = { ...android, channel: 'stable' };
+
+  before(async () => {
+    bench = await securityBench();
+    dir = await mkdtemp(join(tmpdir(), 'sp-catalog-'));
+    admin = createConnectClient(AppCatalog, {
+      address: `unix:${podAt(bench.tier, 0).connectSocket}`,
+      defaultDeadlineMs: 60_000,
+      headers: operator.headers,
+    });
+    const out = join(dir, 'out.sock');
+    const { grpcSocket } = podAt(bench.tier, 1);
+    const identity = 'spiffe://sallyport.internal/proxy/proxy-0';
+    sidecar = await startPodRelay(out, { identity, target: () => grpcSocket });
+    apps = delivery({ socketPath: out, timeoutMs: 30_000, cacheBytes: 2 ** 20, draining: draining.signal });
+    proxy = createGrpcServer({
+      services: [implement(AppDelivery, apps.handlers)],
+      log: noLog,
+      health: new HealthState(),
+    });
+    await proxy.listen(join(dir, 'proxy.sock'));
+  });
+
+  after(async () => {
+    await proxy?.close({ graceMs: 0 });
+    apps?.close();
+    await sidecar?.close();
+    await bench?.close();
+    if (dir) await rm(dir, { recursive: true });
+  });
+
+  const deviceOf = async (enrolled: Enrolled, version: string): Promise<Device> => {
+    const { identityKey } = await bench.keysAt().getServerKeys({});
+    return new Device(
+      {
+        ...{ routeKey: enrolled.routeKey, sharedKey: enrolled.sharedKey, deviceId: 'd', user: 'ada', appId },
+        ...{ sharedKeyVersion: 1, strongestSuite: 1, edges: ['http://localhost'] },
+        identityDigest: new Uint8Array(await crypto.subtle.digest('SHA-256', new Uint8Array(identityKey))),
+      },
+      {
+        app: { ...testApp, version },
+        connect: () => ({
+          streams: true,
+          transport: createGrpcTransport({
+            baseUrl: 'http://localhost',
+            nodeOptions: { createConnection: () => connect(join(dir, 'proxy.sock')) },
+          }),
+        }),
+      },
+    );
+  };
+  let folders = 0;
+  const updatesOf = async (enrolled: Enrolled, version: string, client?: DeliveryClient): Promise<Updates> =>
+    new Updates(await deviceOf(enrolled, version), { dir: join(dir, `device-${folders++}`) }, client);
+  const upload = async (version: string, body: Uint8Array, notes = '') => {
+    const file = join(dir, `${version}.apk`);
+    await writeFile(file, body);
+    return uploadPackage(admin, { file, name: { ...android, version }, notes }, { signal });
+  };
+  const rollout = (version: string, percent: number, groups: string[] = []) =>
+    admin.setRollout({ name: stable, version, percent, groups, maxFailurePercent: 20, minReports: 2 });
+
+  const first = randomBytes(700_000);
+  const second = randomBytes(1_000_001);
+
+  it('takes a package in pieces, goes on after a cut, and publishes what is whole only', async () => {
+    const release = await upload('1.0', first, 'the first');
+    assert.deepEqual(
+      [release?.length, release?.notes, release?.author],
+      [700_000n, 'the first', 'operator/test'],
+    );
+    // The same again changes nothing; other content under the same version is refused.
+    assert.equal((await upload('1.0', first))?.notes, 'the first');
+    await assert.rejects(upload('1.0', second), failsAs('ALREADY_EXISTS'));
+
+    const sha256 = new Uint8Array(await crypto.subtle.digest('SHA-256', second));
+    const name = { ...android, version: '2.0' };
+    const { chunkBytes, nextChunk } = await admin.beginUpload({
+      name,
+      length: BigInt(second.length),
+      sha256,
+    });
+    assert.deepEqual([chunkBytes, nextChunk], [131_072, 0]);
+    await admin.putChunk({ sha256, index: 0, data: second.subarray(0, chunkBytes) });
+    await assert.rejects(admin.commitUpload({ name, sha256 }), failsAs('UPLOAD_INCOMPLETE'));
+    await assert.rejects(
+      admin.putChunk({ sha256, index: 1, data: new Uint8Array(5) }),
+      failsAs('INVALID_FIELD'),
+    );
+    assert.equal((await admin.beginUpload({ name, length: BigInt(second.length), sha256 })).nextChunk, 1);
+    const seen: number[] = [];
+    const file = join(dir, '2.0.apk');
+    await writeFile(file, second);
+    await uploadPackage(admin, { file, name }, { signal, onProgress: (bytes) => seen.push(bytes) });
+    assert.deepEqual([seen[0], seen.at(-1)], [2 * chunkBytes, second.length]);
+
+    const other = { ...name, version: '2.1' };
+    const wrong = randomBytes(32);
+    await admin.beginUpload({ name: other, length: 3n, sha256: wrong });
+    await admin.putChunk({ sha256: wrong, index: 0, data: new Uint8Array(3) });
+    await assert.rejects(admin.commitUpload({ name: other, sha256: wrong }), failsAs('UPLOAD_INCOMPLETE'));
+    const { releases } = await admin.listReleases({ appId });
+    assert.deepEqual(
+      releases.map((each) => each.name?.version),
+      ['2.0', '1.0'],
+    );
+  });
+
+  it('is for administrators, and the bytes for proxies', async () => {
+    const edge = createConnectClient(AppCatalog, {
+      address: `unix:${podAt(bench.tier, 0).connectSocket}`,
+      defaultDeadlineMs: 10_000,
+      headers: as('service', 'x'),
+    });
+    await assert.rejects(edge.listReleases({}), failsAs('CALLER_NOT_ALLOWED'));
+  });
+
+  it('offers nobody anything before it is rolled out; then the device gets what was signed', async () => {
+    const updates = await updatesOf(await bench.enrol(), '1.0');
+    assert.deepEqual(await updates.check(), { update: undefined, mandatory: false });
+    await rollout('1.0', 100);
+    await rollout('2.0', 100);
+    const { update = assert.fail() } = await updates.check();
+    assert.equal(update.version, '2.0');
+    let told = 0;
+    const path = await updates.download(update, { onProgress: (bytes) => (told = bytes) });
+    assert.ok((await readFile(path)).equals(second));
+    assert.equal(told, second.length);
+  });
+
+  it('goes on with a download where it was cut', async () => {
+    const enrolled = await bench.enrol();
+    const { delivery: parts } = await deviceOf(enrolled, '1.0');
+    const real = deliveryClient(parts);
+    const asked: number[] = [];
+    const client: DeliveryClient = {
+      ...real,
+      read: (sha256, offset, take, ...rest) => {
+        asked.push(offset);
+        let got = 0;
+        const cut = async (data: Uint8Array): Promise<void> => {
+          if (asked.length === 1 && got > 300_000) throw new Error('the phone was switched off');
+          await take(data);
+          got += data.length;
+        };
+        return real.read(sha256, offset, cut, ...rest);
+      },
+    };
+    const updates = await updatesOf(enrolled, '1.0', client);
+    const { update = assert.fail() } = await updates.check();
+    await assert.rejects(updates.download(update));
+    assert.ok((await readFile(await updates.download(update))).equals(second));
+    assert.deepEqual(asked, [0, 393_216]);
+  });
+
+  it('refuses whoever is not enrolled, and a device of another app', async () => {
+    const enrolled = await bench.enrol();
+    const stranger = await updatesOf({ ...enrolled, sharedKey: randomBytes(32) }, '1.0');
+    await assert.rejects(stranger.check(), failsAs('DEVICE_UNKNOWN'));
+    const unknown = await updatesOf({ ...enrolled, routeKey: encodeBase64url(randomBytes(16)) }, '1.0');
+    await assert.rejects(unknown.check(), failsAs('DEVICE_UNKNOWN'));
+    await bench.keysAt(1).revokeSharedKey({ routeKey: enrolled.routeKey, reason: 'lost' }, operator);
+    await assert.rejects((await updatesOf(enrolled, '1.0')).check(), failsAs('ENROLMENT_REVOKED'));
+  });
+});

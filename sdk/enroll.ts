@@ -2,7 +2,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { createClient } from '@connectrpc/connect';
 import { decodeActivationString } from '../core/channel/activation-string.ts';
 import { wipe } from '../core/channel/bytes.ts';
-import { openEnrollReply, sealEnroll } from '../core/channel/enroll.ts';
+import { attestationChallenge, openEnrollReply, sealEnroll } from '../core/channel/enroll.ts';
 import { SallyportError } from '../core/errors/error.ts';
 import { newRouteKey } from '../core/ids/ids.ts';
 import {
@@ -33,11 +33,22 @@ export interface EnrollOptions {
   readonly connect: ConnectEdge;
   /** The enrolment is saved here before `enroll` resolves. */
   readonly store?: EnrolmentStore;
+  /**
+   * Has the platform attest the app for the challenge, 32 bytes: DCAppAttestService.attestKey with it as
+   * clientDataHash, or a key made with setAttestationChallenge. Undefined where the platform cannot.
+   */
+  readonly attest?: (challenge: Uint8Array) => Promise<PlatformAttestation | undefined>;
   readonly signal?: AbortSignal;
   /** Milliseconds for all of it; default 30,000. */
   readonly timeoutMs?: number;
   readonly platform?: Platform;
   readonly listener?: SdkListener;
+}
+
+/** See `Attestation` in channel.proto. */
+export interface PlatformAttestation {
+  readonly format: 'apple-app-attest' | 'android-key';
+  readonly data: readonly Uint8Array[];
 }
 
 /** What the text of a QR code says to whoever shows a login form. Throws MALFORMED. */
@@ -49,7 +60,7 @@ export function readActivation(text: string): { userHint: string; appId: string;
 /**
  * Enrols this installation with an activation string. One message is sealed, and the same bytes are
  * sent again when an answer is lost, so that a code is never used up for nothing.
- * @throws MALFORMED, ACTIVATION_INVALID, UNTRUSTED_SERVER, UNAVAILABLE, DEADLINE, CANCELLED
+ * @throws MALFORMED, ACTIVATION_INVALID, ATTESTATION_INVALID, UNTRUSTED_SERVER, UNAVAILABLE, DEADLINE, CANCELLED
  */
 export async function enroll(activationString: string, options: EnrollOptions): Promise<Enrolment> {
   const activation = parseActivation(activationString);
@@ -81,12 +92,14 @@ async function agree(
   // The tier gives the real one in its answer; this one keeps repetitions on one pod.
   const routeKey = newRouteKey(platform.crypto);
   const serverKeys = new ServerKeys({ edges, platform, routeKey, identityDigest });
+  const attestation = await options.attest?.(attestationChallenge(platform.crypto, activation.code));
   const body = toBinary(
     EnrollBodySchema,
     create(EnrollBodySchema, {
       code: activation.code,
       app: appContext(options.app),
       deviceName: options.deviceName,
+      ...(attestation && { attestation: { ...attestation, data: [...attestation.data] } }),
     }),
   );
   try {

@@ -42,8 +42,16 @@ export function newestKey(answer: Pick<GetServerKeysResponse, 'keyList'>): Serve
   return key;
 }
 
-export async function enrolMessage(key: ServerKey, code: Uint8Array, appId = testApp.appId) {
-  const body = create(EnrollBodySchema, { code, app: { ...testApp, appId }, deviceName: 'test' });
+export async function enrolMessage(
+  key: ServerKey,
+  code: Uint8Array,
+  appId = testApp.appId,
+  attestation?: { readonly format: string; readonly data: Uint8Array[] },
+) {
+  const body = create(EnrollBodySchema, {
+    ...{ code, app: { ...testApp, appId }, deviceName: 'test' },
+    ...(attestation && { attestation }),
+  });
   const secrets = await sealEnroll(key, toBinary(EnrollBodySchema, body));
   const { enc, ciphertext } = secrets;
   return {

@@ -20,7 +20,7 @@ import {
   sessionMessage,
   testApp,
 } from './device-messages.ts';
-import { type SecurityPods, securityPods } from './security-pods.ts';
+import { type SecurityPods, type SecurityPodsOptions, securityPods } from './security-pods.ts';
 
 /** Headers by which a pod takes a call for one of this caller, past whose edge this address came. */
 export const as = (role: string, pod: string, address?: string) => ({
@@ -65,17 +65,20 @@ export interface SecurityBench {
   close(): Promise<void>;
 }
 
-export async function securityBench(): Promise<SecurityBench> {
+/** @param options more of the pods' configuration, and another policy */
+export async function securityBench(
+  options: Pick<Partial<SecurityPodsOptions>, 'config' | 'policy'> = {},
+): Promise<SecurityBench> {
   const group = await startDbGroup({ pods: 1 });
   try {
-    return await benchOn(group);
+    return await benchOn(group, options);
   } catch (error) {
     await group.close();
     throw error;
   }
 }
 
-async function benchOn(group: DbGroup): Promise<SecurityBench> {
+async function benchOn(group: DbGroup, options: Parameters<typeof securityBench>[0]): Promise<SecurityBench> {
   await group.online();
   const tier = await securityPods(group, {
     names: ['sec-0', 'sec-1'],
@@ -84,6 +87,7 @@ async function benchOn(group: DbGroup): Promise<SecurityBench> {
       { name: 'bob', password: bob.password, groups: ['staff'] },
     ],
     policy: { resources: [] },
+    ...options,
   });
   // At once, so that both would make the keys and the schema.
   await Promise.all(tier.pods.map((pod) => pod.start())).catch(async (error: unknown) => {
@@ -91,11 +95,11 @@ async function benchOn(group: DbGroup): Promise<SecurityBench> {
     throw error;
   });
   const metadata = as('edge', 'edge-0', '192.0.2.1');
-  const options = tier.pods.map(({ connectSocket }) => ({
+  const addresses = tier.pods.map(({ connectSocket }) => ({
     ...{ address: `unix:${connectSocket}`, defaultDeadlineMs: 30_000, metadata },
   }));
-  const sessions = options.map((each) => createGrpcClient(SessionService, each));
-  const keys = options.map((each) => createGrpcClient(KeyStore, each));
+  const sessions = addresses.map((each) => createGrpcClient(SessionService, each));
+  const keys = addresses.map((each) => createGrpcClient(KeyStore, each));
   const password = group.passwords.app;
   const db = openDb<SecurityTables>({ socketPath: group.rwSocket, user: 'sallyport', password });
   const at = (pod = 0) => sessions[pod] ?? assert.fail();

@@ -8,6 +8,7 @@ export const labels = {
   enroll: 'sallyport enroll v1',
   sharedKey: 'sallyport shared key v1',
   enrollReply: 'sallyport enroll reply v1',
+  attestation: 'sallyport attestation v1',
   open: 'sallyport open v1',
   openTranscript: 'sallyport open transcript v1',
   session: 'sallyport session v1',

@@ -57,6 +57,10 @@ export async function openEnroll(
   return { plaintext: opened.plaintext, ...secretsOf(opened.exported) };
 }
 
+/** What a platform is to attest an app for: new with each activation code, which it does not tell. 32 bytes. */
+export const attestationChallenge = (crypto: Pick<ChannelCrypto, 'sha256'>, code: Uint8Array): Uint8Array =>
+  crypto.sha256(labelled(labels.attestation, code));
+
 function replyAad(enc: Uint8Array): Uint8Array {
   return labelled(labels.enrollReply, enc);
 }

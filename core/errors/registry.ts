@@ -142,6 +142,11 @@ export const registry = define({
     'the activation code is unknown, used or expired',
     'ask the administrator for a new one',
   ],
+  ATTESTATION_INVALID: [
+    'UNAUTHENTICATED',
+    'the attestation of the app is not valid',
+    'the message says what is wrong; the activation code is as good as before',
+  ],
   ENROLMENT_REVOKED: [
     'UNAUTHENTICATED',
     'the enrolment of this device has been revoked',

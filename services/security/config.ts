@@ -112,6 +112,26 @@ export const securityConfig = z.strictObject({
     .max(16)
     .default([])
     .describe('Told to devices; empty: the edges that they know.'),
+  attestation: z
+    .strictObject({
+      appleTeams: z
+        .array(z.string().regex(/^[A-Z0-9]{10}$/))
+        .max(16)
+        .default([])
+        .describe('Team ids whose apps may attest by Apple App Attest; none: it is not taken.'),
+      appleEnvironment: z
+        .enum(['production', 'development'])
+        .default('production')
+        .describe('Of App Attest: apps from Xcode are of the development environment.'),
+      androidRevoked: path()
+        .optional()
+        .describe("Google's list of revoked attestation certificates, as JSON; read at start."),
+      androidRoots: path()
+        .optional()
+        .describe("PEM of roots that stand in place of Google's, for devices with keys of one's own."),
+    })
+    .prefault({})
+    .describe('What platforms vouch for when a device is enrolled. Verified without a network.'),
   telemetry: z
     .strictObject({
       endpoint: z.url().optional().describe('OTLP/HTTP collector for traces and metrics.'),

@@ -18,6 +18,8 @@ import { HealthState } from '#kernel/rpc/health.ts';
 import { type Implementation, implement } from '#kernel/rpc/implement.ts';
 import type { RpcObserver } from '#kernel/rpc/observer.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
+import type { AttestationVerifiers } from './attestation/attestation.ts';
+import { attestationVerifiers } from './attestation/verifiers.ts';
 import { administrators, mysqlRoles } from './authorize/administrators.ts';
 import { Assertions } from './authorize/assertions.ts';
 import { authorize } from './authorize/authorize.ts';
@@ -59,7 +61,8 @@ export async function startServers(
   const admission = { hot: createAdmission(), rare: createAdmission() };
   const health = new HealthState();
   const hot = hotServices(config, log, storage, core);
-  const rare = rareServices(config, log, storage, core);
+  const attestation = await attestationVerifiers(config.attestation);
+  const rare = rareServices(config, log, storage, core, attestation);
   const close = (server: RpcServer): Promise<void> => server.close({ graceMs: drain.graceMs });
   const closeMs = drain.graceMs + 5000;
   const describe = rare.map((each) => each.service);
@@ -134,7 +137,13 @@ function hotServices(config: SecurityConfig, log: Logger, storage: Storage, core
 }
 
 /** Called rarely, also with Connect and JSON: by connect-node. */
-function rareServices(config: SecurityConfig, log: Logger, storage: Storage, core: Core): Implementation[] {
+function rareServices(
+  config: SecurityConfig,
+  log: Logger,
+  storage: Storage,
+  core: Core,
+  attestation: AttestationVerifiers,
+): Implementation[] {
   const { pod, edgeUrls, proxyUrls } = config;
   const { db, replica, time, dataKeys, keyring, credentials } = storage;
   const { sessions, sightings, feed, joined, list, policies } = core;
@@ -162,7 +171,7 @@ function rareServices(config: SecurityConfig, log: Logger, storage: Storage, cor
     implement(
       SessionService,
       sessionService({
-        enroll: shared,
+        enroll: { ...shared, attestation },
         openSession: { ...shared, sightings, policies, lifetimeMs, proxyUrls },
         messages: { sessions, clock, lifetimeMs },
         people: { ...shared, lifetimeMs: peopleLifetimeMs },

@@ -59,7 +59,7 @@ describe('keys at rest in a real database', function () {
     const routeKey = newRouteKey(channelCrypto);
     const deviceId = newDeviceId(channelCrypto);
     const sharedKey = randomBytes(32);
-    const words = { deviceName: 'test', user: 'ada', appId: 'app', platform: 'ios' };
+    const words = { deviceName: 'test', user: 'ada', appId: 'app', platform: 'ios', attested: undefined };
     await db.tx((trx) =>
       insertEnrolment(trx, dataKeys, { routeKey, deviceId, sharedKey, ...words }, clock.now()),
     );

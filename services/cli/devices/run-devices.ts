@@ -65,6 +65,11 @@ export async function runDeviceShow(deviceId: string, command: CommandContext): 
         .map(([name, value]) => `${name}=${value}`)
         .join(', ') || '-'
     }`,
+    `  attested   ${
+      Object.entries(d.attestation)
+        .map(([name, value]) => `${name}=${value}`)
+        .join(', ') || '-'
+    }`,
     `  enrolled   ${timeText(d.enrolledAt)}`,
     `  last seen  ${d.lastSeenAt === undefined ? 'never' : timeText(d.lastSeenAt)}`,
     `  device id  ${d.deviceId}`,

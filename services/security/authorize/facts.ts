@@ -5,17 +5,22 @@ import {
   type SessionFacts as WireFacts,
 } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
 import { AppContextSchema, type AppContext as WireApp } from '#gen/sallyport/channel/v1/channel_pb.js';
+import { type Attested, claimsOf, ownClaims } from '../attestation/attestation.ts';
 import type { SessionRecord } from '../session/record.ts';
 
-/** The app context of a message, as policy sees it. */
-export function appFacts(app: WireApp): AppContext {
+/**
+ * The app context of a message, as policy sees it. What the platform has attested is a claim of this tier's, which
+ * no app can make itself.
+ */
+export function appFacts(app: WireApp, attested: Attested | undefined): AppContext {
+  const own = Object.entries(app.posture).filter(([name]) => !ownClaims.test(name));
   return {
     platform: app.platform.toLowerCase(),
     appId: app.appId,
     version: app.version,
-    certDigest: Buffer.from(app.certDigest).toString('hex'),
+    certDigest: Buffer.from(app.certDigest).toString('hex') || (attested?.certDigest ?? ''),
     osVersion: app.osVersion,
-    posture: { ...app.posture },
+    posture: { ...Object.fromEntries(own), ...(attested && claimsOf(attested)) },
   };
 }
 

@@ -5,6 +5,7 @@ import type { Db } from '#kernel/db/db.ts';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
+import { claimsOf } from '../attestation/attestation.ts';
 import type { Administrators } from '../authorize/administrators.ts';
 import { canonicalUser } from '../directory/users.ts';
 import { announced } from '../feed/announced.ts';
@@ -173,5 +174,6 @@ function toWire(device: DeviceDetails) {
     blockedAt: at(enrolment.blockedMs),
     blockedBy: enrolment.blockedBy ?? '',
     revokedAt: at(enrolment.revokedMs),
+    attestation: { ...(enrolment.attested && claimsOf(enrolment.attested)) },
   };
 }

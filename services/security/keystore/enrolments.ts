@@ -1,6 +1,7 @@
 import type { Kysely, Selectable } from 'kysely';
 import { keyBytes } from '#core/channel/constants.ts';
 import { SallyportError } from '#core/errors/error.ts';
+import type { Attested } from '../attestation/attestation.ts';
 import type { KeyTables, SharedKeyRow } from '../store/tables-keys.ts';
 import type { DataKeys, RowName } from './data-keys.ts';
 
@@ -25,6 +26,8 @@ export interface Enrolment {
   readonly blockedMs: number | undefined;
   /** `operator/<name>` or `person/<user>`. */
   readonly blockedBy: string | undefined;
+  /** What the platform vouched for when it was enrolled. */
+  readonly attested: Attested | undefined;
 }
 
 /** An enrolment as administrators see it: without keys. */
@@ -76,6 +79,7 @@ export interface NewEnrolment {
   readonly appId: string;
   readonly platform: string;
   readonly sharedKey: Uint8Array;
+  readonly attested: Attested | undefined;
 }
 
 export async function insertEnrolment(
@@ -101,6 +105,7 @@ export async function insertEnrolment(
       revoked_ms: null,
       blocked_ms: null,
       blocked_by: null,
+      attested_json: enrolment.attested === undefined ? null : JSON.stringify(enrolment.attested),
     })
     .execute();
 }
@@ -191,5 +196,6 @@ export function infoOf(row: SharedKeyRow): EnrolmentInfo {
     revokedMs: row.revoked_ms ?? undefined,
     blockedMs: row.blocked_ms ?? undefined,
     blockedBy: row.blocked_by ?? undefined,
+    attested: row.attested_json === null ? undefined : (JSON.parse(row.attested_json) as Attested),
   };
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { wipe } from '#core/channel/bytes.ts';
-import { openEnroll, sealEnrollReply } from '#core/channel/enroll.ts';
+import { attestationChallenge, openEnroll, sealEnrollReply } from '#core/channel/enroll.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { newDeviceId, newRouteKey } from '#core/ids/ids.ts';
 import {
@@ -17,6 +17,7 @@ import type { Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { nextTurn } from '#kernel/time/next-turn.ts';
+import { type AttestationVerifiers, type Attested, verifyAttestation } from '../attestation/attestation.ts';
 import type { Feed } from '../feed/feed.ts';
 import { consumeActivation } from '../keystore/activations.ts';
 import type { DataKeys } from '../keystore/data-keys.ts';
@@ -34,6 +35,7 @@ export interface EnrollDeps {
   readonly keyring: Keyring;
   readonly clock: Clock;
   readonly limits: Pick<Limits, 'enrolments'>;
+  readonly attestation: AttestationVerifiers;
   /** Where handshakes are worked on. */
   readonly handshakes: Pick<Bound, 'run'>;
 }
@@ -76,6 +78,19 @@ export function enroll(deps: EnrollDeps): Handlers<typeof SessionService>['enrol
   };
 }
 
+/** @throws ATTESTATION_INVALID: then the code is not used up */
+function attestedBy(
+  { attestation: verifiers }: EnrollDeps,
+  { attestation, code }: EnrollBody,
+  appId: string,
+  nowMs: number,
+): Attested | undefined {
+  if (attestation === undefined) return undefined;
+  const { format, data } = attestation;
+  const challenge = attestationChallenge(channelCrypto, code);
+  return verifyAttestation(verifiers, format, { data, challenge, appId, nowMs });
+}
+
 type Trx = Parameters<Parameters<Db<SecurityTables>['tx']>[0]>[0];
 
 async function answer(
@@ -114,6 +129,7 @@ async function answer(
           deviceName: deviceName === '' ? app.platform : deviceName,
           platform: app.platform,
           sharedKey: keys.sharedKey,
+          attested: attestedBy(deps, body, activation.appId, nowMs),
         },
         nowMs,
       );

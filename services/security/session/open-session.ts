@@ -5,6 +5,7 @@ import { agreeSession, type OpenMessage, sealOpenReply } from '#core/channel/ope
 import { appRefused } from '#core/errors/app-refused.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { appRefusal, describeRefusal } from '#core/policy/app-refusal.ts';
+import type { AppContext } from '#core/policy/facts.ts';
 import {
   type OpenSessionBody,
   OpenSessionBodySchema,
@@ -91,9 +92,11 @@ async function open(deps: OpenSessionDeps, call: CallContext, attempt: Attempt) 
   const { enrolment, received } = opened;
   const { app } = body;
   if (app === undefined) throw new SallyportError('MALFORMED');
-  const facts = appFacts(app);
+  const facts = appFacts(app, enrolment.attested);
   // Before a password is asked for: no right one would help.
-  const refusal = appRefusal(deps.policies.current.policy, facts);
+  const refusal = isForged(facts, enrolment)
+    ? 'APP_CERTIFICATE'
+    : appRefusal(deps.policies.current.policy, facts);
   if (refusal) throw appRefused({ reason: refusal, explain: describeRefusal(refusal, facts) });
   const user = await verifyUser(deps, enrolment, body, { appId: app.appId, asOf, ...held(call) });
   const agreed = agreeSession(channelCrypto, received, body.deviceShare);
@@ -134,6 +137,10 @@ async function open(deps: OpenSessionDeps, call: CallContext, attempt: Attempt) 
   wipe(agreed.replyKey);
   return storedReply(record);
 }
+
+/** The app names another signing certificate than its platform has attested. */
+const isForged = ({ certDigest }: AppContext, { attested }: Enrolment): boolean =>
+  attested !== undefined && attested.certDigest !== '' && certDigest !== attested.certDigest;
 
 /** @throws CREDENTIALS_INVALID, the same whatever it is that is wrong; THROTTLED, OVERLOADED */
 async function verifyUser(

@@ -13,7 +13,13 @@ const opened = (rotationPending: boolean, byNextKey?: Uint8Array): Opened => {
   const enrolment: Enrolment = {
     ...{ routeKey: 'r', deviceId: 'd', deviceName: 'd', user: 'ada', appId: 'app', platform: 'ios' },
     ...{ sharedKey: new Uint8Array(32), nextKeys: [], keyVersion: 3, rotationPending },
-    ...{ createdMs: 0, revokedMs: undefined, blockedMs: undefined, blockedBy: undefined },
+    ...{
+      createdMs: 0,
+      revokedMs: undefined,
+      blockedMs: undefined,
+      blockedBy: undefined,
+      attested: undefined,
+    },
   };
   const received = { suite: 1, keyId: 'k', routeKey: 'r', enc: sessionKey, ciphertext: sessionKey };
   return {

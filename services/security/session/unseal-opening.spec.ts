@@ -28,6 +28,7 @@ function enrolled(sharedKey: Uint8Array, ...nextKeys: Uint8Array[]): Enrolment {
       revokedMs: undefined,
       blockedMs: undefined,
       blockedBy: undefined,
+      attested: undefined,
     },
   };
 }

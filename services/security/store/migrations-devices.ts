@@ -25,4 +25,8 @@ export const deviceMigrations: readonly Migration[] = [
       seen_ms bigint not null
     )`,
   },
+  {
+    name: 'security-0604-attested-devices',
+    up: 'alter table shared_keys add column attested_json varchar(1024) character set ascii null',
+  },
 ];

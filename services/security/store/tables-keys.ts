@@ -47,6 +47,8 @@ export interface SharedKeyRow {
   blocked_ms: number | null;
   /** `operator/<name>` or `person/<user>`; with blocked_ms. */
   blocked_by: string | null;
+  /** JSON of an Attested. */
+  attested_json: string | null;
 }
 
 export interface ServerKeyRow {

@@ -231,6 +231,13 @@ export declare type EnrollBody = Message<"sallyport.channel.v1.EnrollBody"> & {
    * @generated from field: string device_name = 3;
    */
   deviceName: string;
+
+  /**
+   * What the platform says of the app; absent where it says nothing.
+   *
+   * @generated from field: sallyport.channel.v1.Attestation attestation = 4;
+   */
+  attestation?: Attestation | undefined;
 };
 
 /**
@@ -238,6 +245,33 @@ export declare type EnrollBody = Message<"sallyport.channel.v1.EnrollBody"> & {
  * Use `create(EnrollBodySchema)` to create a new message.
  */
 export declare const EnrollBodySchema: GenMessage<EnrollBody>;
+
+/**
+ * What a platform vouches for: that this app, unchanged, holds a key on a genuine device.
+ *
+ * @generated from message sallyport.channel.v1.Attestation
+ */
+export declare type Attestation = Message<"sallyport.channel.v1.Attestation"> & {
+  /**
+   * "apple-app-attest", "android-key" or another format that the tier has been taught.
+   *
+   * @generated from field: string format = 1;
+   */
+  format: string;
+
+  /**
+   * For Apple the one attestation object; for Android the certificates of the key, its own first.
+   *
+   * @generated from field: repeated bytes data = 2;
+   */
+  data: Uint8Array[];
+};
+
+/**
+ * Describes the message sallyport.channel.v1.Attestation.
+ * Use `create(AttestationSchema)` to create a new message.
+ */
+export declare const AttestationSchema: GenMessage<Attestation>;
 
 /**
  * Plaintext of an Enroll reply.

@@ -131,6 +131,13 @@ export declare type Device = Message<"sallyport.device.v1.Device"> & {
    * @generated from field: google.protobuf.Timestamp revoked_at = 16;
    */
   revokedAt?: Timestamp | undefined;
+
+  /**
+   * What its platform vouched for when it was enrolled, as posture claims; empty if nothing.
+   *
+   * @generated from field: map<string, string> attestation = 17;
+   */
+  attestation: { [key: string]: string };
 };
 
 /**

@@ -756,7 +756,8 @@ export declare const SessionService: GenService<{
   /**
    * Enroll consumes an activation code and agrees the device's shared key. The same
    * message gets the same answer until the code expires.
-   * Errors: UNKNOWN_SUITE, UNKNOWN_SERVER_KEY, UNSEALABLE, ACTIVATION_INVALID.
+   * Errors: UNKNOWN_SUITE, UNKNOWN_SERVER_KEY, UNSEALABLE, ACTIVATION_INVALID,
+   * ATTESTATION_INVALID.
    *
    * @generated from rpc sallyport.session.v1.SessionService.Enroll
    */

@@ -321,6 +321,19 @@ export const registry = define({
     'the configuration is not valid',
     'the field and its rule are named; see docs/CONFIG.md',
   ],
+  // Tasks
+  TASK_KIND_UNKNOWN: [
+    'NOT_FOUND',
+    'there is no task of this kind',
+    'list the kinds; a newer release may know it',
+  ],
+  TASK_ENDED: ['FAILED_PRECONDITION', 'the task has ended', 'look at its result; submit another one'],
+  CLAIM_LOST: ['ABORTED', 'another worker has the task now', 'nothing: that one goes on with it'],
+  REQUEST_KEY_REUSED: [
+    'ALREADY_EXISTS',
+    'this key was used for something else',
+    'a key names one request for good: take a new one',
+  ],
   MESH_RUNNING: [
     'FAILED_PRECONDITION',
     'a mesh is running on this state folder',

@@ -16,7 +16,7 @@ import { DataKeys } from './keystore/data-keys.ts';
 import { Keyring } from './keystore/keyring.ts';
 import { bindPassword } from './sources/bind-credentials.ts';
 import { Hosts } from './sources/hosts.ts';
-import { readDatabaseNow } from './store/database-now.ts';
+import { readDatabaseNow } from '#kernel/db/database-now.ts';
 import { securityMigrations } from './store/migrations.ts';
 import type { SecurityTables } from './store/tables.ts';
 

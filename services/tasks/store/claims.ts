@@ -1,0 +1,105 @@
+import { type Kysely, sql } from 'kysely';
+import { databaseNow } from '#kernel/db/database-now.ts';
+import { journalRowOf, jsonOf } from './rows.ts';
+import type { TaskTables } from './tables.ts';
+import type { Claim, ClaimedTask, JournalRow, TaskStore } from './task-store.ts';
+
+type Trx = Kysely<TaskTables>;
+
+/**
+ * Rows that others are claiming are passed over (SKIP LOCKED), so workers never wait for each other.
+ * https://dev.mysql.com/doc/refman/8.4/en/innodb-locking-reads.html
+ */
+export async function claimTasks(
+  trx: Trx,
+  { worker, kinds, limit, forMs }: Parameters<TaskStore['claim']>[0],
+): Promise<readonly ClaimedTask[]> {
+  if (kinds.length === 0) return [];
+  const known = sql.join(kinds.map(({ kind, version }) => sql`(${kind}, ${version})`));
+  const { rows } = await sql<{
+    id: string;
+    kind: string;
+    version: number;
+    input_json: string;
+    fence: number;
+    wakes: number;
+    attempts: number;
+    cancel_requested: number;
+  }>`select id, kind, version, input_json, fence, wakes, attempts, cancel_requested from tasks
+    where ready = 1 and (kind, version) in (${known}) order by turn limit ${limit}
+    for update skip locked`.execute(trx);
+  if (rows.length === 0) return [];
+  const ids = rows.map(({ id }) => id);
+  await sql`update tasks set ready = 0, due_ms = null, claimed_by = ${worker},
+      claim_until_ms = ${databaseNow} + ${forMs}, fence = fence + 1, attempts = attempts + 1
+    where id in (${sql.join(ids)})`.execute(trx);
+  const steps = await trx.selectFrom('task_steps').selectAll().where('task_id', 'in', ids).execute();
+  const journals = new Map<string, JournalRow[]>();
+  for (const step of steps)
+    journals.set(step.task_id, [...(journals.get(step.task_id) ?? []), journalRowOf(step)]);
+  return rows.map((row) => ({
+    id: row.id,
+    fence: row.fence + 1,
+    kind: row.kind,
+    version: row.version,
+    input: jsonOf(row.input_json) ?? null,
+    cancelRequested: row.cancel_requested !== 0,
+    attempts: row.attempts + 1,
+    wakes: row.wakes,
+    journal: journals.get(row.id) ?? [],
+  }));
+}
+
+export async function renewClaims(
+  trx: Trx,
+  claims: readonly Claim[],
+  forMs: number,
+): Promise<readonly (Claim & { readonly cancelRequested: boolean })[]> {
+  if (claims.length === 0) return [];
+  const fences = new Map(claims.map(({ id, fence }) => [id, fence]));
+  const rows = await trx
+    .selectFrom('tasks')
+    .select(['id', 'fence', 'cancel_requested'])
+    .where('id', 'in', [...fences.keys()].toSorted())
+    .where('claim_until_ms', 'is not', null)
+    .orderBy('id')
+    .forUpdate()
+    .execute();
+  const held = rows.filter(({ id, fence }) => fences.get(id) === fence);
+  if (held.length === 0) return [];
+  const ids = held.map(({ id }) => id);
+  await sql`update tasks set claim_until_ms = ${databaseNow} + ${forMs} where id in (${sql.join(ids)})`.execute(
+    trx,
+  );
+  return held.map(({ id, fence, cancel_requested }) => ({
+    id,
+    fence,
+    cancelRequested: cancel_requested !== 0,
+  }));
+}
+
+export async function ripenTasks(
+  trx: Trx,
+  { limit, expired }: Parameters<TaskStore['ripen']>[0],
+): Promise<number> {
+  const due = await idsOf(trx, sql`due_ms <= ${databaseNow} order by due_ms`, limit);
+  if (due.length > 0) {
+    await sql`update tasks set ready = 1, due_ms = null, turn = ${databaseNow} where id in (${sql.join(due)})`.execute(
+      trx,
+    );
+  }
+  const lost = expired
+    ? await idsOf(trx, sql`claim_until_ms < ${databaseNow} order by claim_until_ms`, limit)
+    : [];
+  if (lost.length > 0) {
+    await sql`update tasks set ready = 1, turn = ${databaseNow}, fence = fence + 1, claimed_by = null, claim_until_ms = null
+      where id in (${sql.join(lost)})`.execute(trx);
+  }
+  return due.length + lost.length;
+}
+
+async function idsOf(trx: Trx, condition: ReturnType<typeof sql>, limit: number): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`select id from tasks where ${condition} limit ${limit}
+    for update skip locked`.execute(trx);
+  return rows.map(({ id }) => id);
+}

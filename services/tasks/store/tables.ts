@@ -1,0 +1,51 @@
+/** Rows of migrations-tasks.ts. Times are Unix milliseconds of the database. */
+export interface TaskRow {
+  id: string;
+  kind: string;
+  version: number;
+  submitter: string;
+  /** Of kind and input: a key that is used again must be for the same. */
+  digest: string;
+  state: string;
+  input_json: string;
+  result_json: string | null;
+  error_json: string | null;
+  parent_id: string | null;
+  parent_step: string | null;
+  /** 1: any worker may claim it. */
+  ready: number;
+  /** The lowest comes first. */
+  turn: number;
+  due_ms: number | null;
+  claim_until_ms: number | null;
+  claimed_by: string | null;
+  fence: number;
+  wakes: number;
+  attempts: number;
+  cancel_requested: number;
+  created_ms: number;
+  ended_ms: number | null;
+}
+
+export interface StepRow {
+  task_id: string;
+  name: string;
+  state: string;
+  result_json: string | null;
+  error_json: string | null;
+  attempts: number;
+  due_ms: number | null;
+  first_ms: number;
+  last_ms: number;
+}
+
+export interface TurnRow {
+  submitter: string;
+  turn: number;
+}
+
+export interface TaskTables {
+  tasks: TaskRow;
+  task_steps: StepRow;
+  task_turns: TurnRow;
+}

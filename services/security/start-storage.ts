@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { rootKeyProvider } from '#kernel/crypto/root-key-providers.ts';
+import { readDatabaseNow } from '#kernel/db/database-now.ts';
 import type { Db } from '#kernel/db/db.ts';
 import { migrate } from '#kernel/db/migrate.ts';
 import { openDb, openReplica } from '#kernel/db/open-db.ts';
@@ -16,7 +17,6 @@ import { DataKeys } from './keystore/data-keys.ts';
 import { Keyring } from './keystore/keyring.ts';
 import { bindPassword } from './sources/bind-credentials.ts';
 import { Hosts } from './sources/hosts.ts';
-import { readDatabaseNow } from '#kernel/db/database-now.ts';
 import { securityMigrations } from './store/migrations.ts';
 import type { SecurityTables } from './store/tables.ts';
 

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import { SallyportError } from '#core/errors/error.ts';
-import type { Db } from '#kernel/db/db.ts';
 import { databaseNow } from '#kernel/db/database-now.ts';
+import type { Db } from '#kernel/db/db.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import type { RevocationRow, SessionTables } from '../store/tables-sessions.ts';
 import type { FeedTransaction, NewRevocation, Revocation, RevocationKind } from './feed.ts';

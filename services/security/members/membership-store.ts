@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely';
-import type { Db } from '#kernel/db/db.ts';
 import { databaseNow } from '#kernel/db/database-now.ts';
+import type { Db } from '#kernel/db/db.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import type { MemberState } from './member.ts';
 

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely';
+import { databaseNow } from '#kernel/db/database-now.ts';
 import type { Db } from '#kernel/db/db.ts';
 import { isDuplicate } from '#kernel/db/failures.ts';
-import { databaseNow } from '#kernel/db/database-now.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import type { SessionRow } from '../store/tables-sessions.ts';
 import type { SessionRecord } from './record.ts';

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
+import { databaseNow } from '#kernel/db/database-now.ts';
 import type { Db } from '#kernel/db/db.ts';
 import { purgeKeys } from '#kernel/db/idempotency.ts';
-import { databaseNow } from '#kernel/db/database-now.ts';
 import type { SecurityTables } from './tables.ts';
 
 const dayMs = 86_400_000;

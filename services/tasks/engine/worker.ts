@@ -1,6 +1,7 @@
 import { SallyportError } from '#core/errors/error.ts';
 import type { Logger } from '#kernel/log/logger.ts';
 import type { Clock } from '#kernel/time/clock.ts';
+import { suspectFrom } from '../store/claims.ts';
 import type { Claim, ClaimedTask, TaskStore } from '../store/task-store.ts';
 import type { TaskRegistry } from './definition.ts';
 import { runTask } from './run-task.ts';
@@ -18,7 +19,7 @@ export interface WorkerOptions {
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>;
   /** Tasks at a time; default 64. */
   readonly parallel?: number;
-  /** Milliseconds for which a claim holds without being renewed: so long a dead worker's tasks wait. Default 4000. */
+  /** Milliseconds for which a claim holds without being renewed: so long a dead worker's tasks wait. Default 3000. */
   readonly claimMs?: number;
   /** Milliseconds between two looks for work of which nobody has told; default 500. */
   readonly pollMs?: number;
@@ -42,13 +43,15 @@ interface Running {
   readonly stop: AbortController;
   readonly ended: Promise<void>;
   cancelRequested: boolean;
+  /** Until it leaves a trace. */
+  suspect: boolean;
   /** `Clock.monotonic` until which the claim certainly holds. */
   holdsUntil: number;
 }
 
 /** Claims tasks, runs them, and keeps its claims while it does. */
 export function startWorker(options: WorkerOptions): Worker {
-  const { name, store, registry, clock, log, parallel = 64, claimMs = 4000, pollMs = 500 } = options;
+  const { name, store, registry, clock, log, parallel = 64, claimMs = 3000, pollMs = 500 } = options;
   const running = new Map<string, Running>();
   let closing = false;
   let looking: Promise<void> | undefined;
@@ -66,7 +69,11 @@ export function startWorker(options: WorkerOptions): Worker {
         now: options.now,
         random: options.random,
         registry,
-        journal: (entry) => store.journal(claim, entry),
+        journal: async (entry) => {
+          const row = await store.journal(claim, entry);
+          own.suspect = false;
+          return row;
+        },
         cancelRequested: () => task.cancelRequested || own.cancelRequested,
         signal: own.stop.signal,
       });
@@ -88,7 +95,8 @@ export function startWorker(options: WorkerOptions): Worker {
 
   const take = (task: ClaimedTask, holdsUntil: number): void => {
     const { id, fence, cancelRequested } = task;
-    const own = { claim: { id, fence }, stop: new AbortController(), cancelRequested, holdsUntil };
+    const suspect = task.attempts > suspectFrom;
+    const own = { claim: { id, fence }, stop: new AbortController(), cancelRequested, suspect, holdsUntil };
     const entry: Running = Object.assign(own, { ended: Promise.resolve().then(() => run(task, own)) });
     running.set(id, entry);
   };
@@ -100,7 +108,9 @@ export function startWorker(options: WorkerOptions): Worker {
       const limit = Math.min(maxClaims, parallel - running.size);
       if (closing || limit <= 0) return;
       const asked = clock.monotonic();
-      const claimed = await store.claim({ worker: name, kinds, limit, forMs: claimMs });
+      // One at a time, so that what ends its worker is found out, and takes nobody with it but those beside it.
+      const suspect = [...running.values()].every((each) => !each.suspect);
+      const claimed = await store.claim({ worker: name, kinds, limit, forMs: claimMs, suspect });
       for (const task of claimed) take(task, asked + claimMs);
       if (claimed.length < limit && !again) return;
     }

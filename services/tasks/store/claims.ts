@@ -6,28 +6,41 @@ import type { Claim, ClaimedTask, JournalRow, TaskStore } from './task-store.ts'
 
 type Trx = Kysely<TaskTables>;
 
+/** Milliseconds after a claim has run out for the first time, at most. */
+const firstPauseMs = 500;
+/** Claims that ended without a trace. One is a worker that was killed. */
+export const suspectFrom = 2;
+
+interface ClaimableRow {
+  readonly id: string;
+  readonly kind: string;
+  readonly version: number;
+  readonly input_json: string;
+  readonly fence: number;
+  readonly wakes: number;
+  readonly attempts: number;
+  readonly cancel_requested: number;
+}
+
 /**
  * Rows that others are claiming are passed over (SKIP LOCKED), so workers never wait for each other.
  * https://dev.mysql.com/doc/refman/8.4/en/innodb-locking-reads.html
  */
 export async function claimTasks(
   trx: Trx,
-  { worker, kinds, limit, forMs }: Parameters<TaskStore['claim']>[0],
+  { worker, kinds, limit, forMs, suspect }: Parameters<TaskStore['claim']>[0],
 ): Promise<readonly ClaimedTask[]> {
   if (kinds.length === 0) return [];
   const known = sql.join(kinds.map(({ kind, version }) => sql`(${kind}, ${version})`));
-  const { rows } = await sql<{
-    id: string;
-    kind: string;
-    version: number;
-    input_json: string;
-    fence: number;
-    wakes: number;
-    attempts: number;
-    cancel_requested: number;
-  }>`select id, kind, version, input_json, fence, wakes, attempts, cancel_requested from tasks
-    where ready = 1 and (kind, version) in (${known}) order by turn limit ${limit}
-    for update skip locked`.execute(trx);
+  const claimable = async (attempts: ReturnType<typeof sql>, most: number) => {
+    const { rows } = await sql<ClaimableRow>`
+      select id, kind, version, input_json, fence, wakes, attempts, cancel_requested from tasks
+      where ready = 1 and ${attempts} and (kind, version) in (${known}) order by turn limit ${most}
+      for update skip locked`.execute(trx);
+    return rows;
+  };
+  const rows = await claimable(sql`attempts < ${suspectFrom}`, limit);
+  if (suspect) rows.push(...(await claimable(sql`attempts >= ${suspectFrom}`, 1)));
   if (rows.length === 0) return [];
   const ids = rows.map(({ id }) => id);
   await sql`update tasks set ready = 0, due_ms = null, claimed_by = ${worker},
@@ -92,7 +105,9 @@ export async function ripenTasks(
     ? await idsOf(trx, sql`claim_until_ms < ${databaseNow} order by claim_until_ms`, limit)
     : [];
   if (lost.length > 0) {
-    await sql`update tasks set ready = 1, turn = ${databaseNow}, fence = fence + 1, claimed_by = null, claim_until_ms = null
+    // Later each time, and apart: what dies with one that kills its workers is not to meet it again.
+    await sql`update tasks set fence = fence + 1, claimed_by = null, claim_until_ms = null,
+        due_ms = ${databaseNow} + floor(rand() * ${firstPauseMs} * pow(2, least(attempts, 7) - 1))
       where id in (${sql.join(lost)})`.execute(trx);
   }
   return due.length + lost.length;

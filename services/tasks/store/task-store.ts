@@ -93,12 +93,16 @@ export type Release =
 export interface TaskStore {
   /** @throws REQUEST_KEY_REUSED when the key is that of a different task */
   submit(task: NewTask): Promise<{ readonly id: string; readonly created: boolean }>;
-  /** At most `limit` of those kinds, for `forMs`; fairly among submitters. */
+  /**
+   * At most `limit` of those kinds, for `forMs`; fairly among submitters. With `suspect` one more may be among them
+   * whose last two claims or more ended without a trace: what may have ended its workers.
+   */
   claim(o: {
     readonly worker: string;
     readonly kinds: readonly { readonly kind: string; readonly version: number }[];
     readonly limit: number;
     readonly forMs: number;
+    readonly suspect: boolean;
   }): Promise<readonly ClaimedTask[]>;
   /** Those that are still held, and whether they are to be cancelled. */
   renew(

@@ -6,6 +6,7 @@ import { gauge } from '#kernel/telemetry/metrics.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
 import { LeaseBook } from './authorize/lease-book.ts';
 import { mysqlPolicies, PolicyStore } from './authorize/policy-store.ts';
+import { AppVersions } from './catalog/app-versions.ts';
 import { tidyCatalogue } from './catalog/tidy.ts';
 import type { SecurityConfig } from './config.ts';
 import { Sightings, saveDevicesSeen } from './devices/sightings.ts';
@@ -41,6 +42,7 @@ export interface Core {
   readonly policies: PolicyStore;
   readonly sessions: SessionOwner;
   readonly sightings: Sightings;
+  readonly appVersions: AppVersions;
   readonly list: Pick<SessionStore, 'list' | 'info'>;
   readonly syncRunner: SyncRunner;
   /** Sessions that are in no database go to a pod that goes on. */
@@ -50,6 +52,7 @@ export interface Core {
 const sweepEveryMs = 30_000;
 const purgeEveryMs = 600_000;
 const catalogEveryMs = 60_000;
+const appVersionsEveryMs = 2000;
 
 export async function startCore(
   life: Lifecycle,
@@ -126,6 +129,14 @@ export async function startCore(
     () => feed.close(),
   );
   await policies.refresh(await newestPolicy(storage));
+  const appVersions = new AppVersions(replica);
+  await appVersions.refresh();
+  const looking = clock.setRepeating(appVersionsEveryMs, () => {
+    appVersions
+      .refresh()
+      .catch((error) => log.warn({ err: error }, 'which versions of apps may be used could not be read'));
+  });
+  life.defer('app versions', () => looking.cancel());
 
   const parts = startSessions(life, config, log, storage, { joined, feed, peers });
   const syncRunner = await life.start(
@@ -133,7 +144,7 @@ export async function startCore(
     () => startSyncRunner(config, log, storage, feed),
     (runner) => runner.close(),
   );
-  return { joined, freshness, feed, leaseBook, membership, policies, syncRunner, ...parts };
+  return { joined, freshness, feed, leaseBook, membership, policies, appVersions, syncRunner, ...parts };
 }
 
 function startSyncRunner(

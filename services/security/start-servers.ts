@@ -146,7 +146,7 @@ function rareServices(
 ): Implementation[] {
   const { pod, edgeUrls, proxyUrls } = config;
   const { db, replica, time, dataKeys, keyring, credentials } = storage;
-  const { sessions, sightings, feed, joined, list, policies } = core;
+  const { sessions, sightings, feed, joined, list, policies, appVersions } = core;
   // Its wall time is the database's: what these write is compared by other pods.
   const clock = time.asClock();
   const { lifetimeMs, peopleLifetimeMs } = config.sessions;
@@ -172,7 +172,7 @@ function rareServices(
       SessionService,
       sessionService({
         enroll: { ...shared, attestation },
-        openSession: { ...shared, sightings, policies, lifetimeMs, proxyUrls },
+        openSession: { ...shared, sightings, policies, appVersions, lifetimeMs, proxyUrls },
         messages: { sessions, clock, lifetimeMs },
         people: { ...shared, lifetimeMs: peopleLifetimeMs },
         queries: { pod, era: joined.era, sessions, list, feed, admins, clock, now: () => time.now() },

@@ -13,6 +13,7 @@ import { createConnectClient } from '#kernel/rpc/connect-client.ts';
 import { createGrpcServer } from '#kernel/rpc/grpc-server.ts';
 import { HealthState } from '#kernel/rpc/health.ts';
 import { implement } from '#kernel/rpc/implement.ts';
+import { waitFor } from '#kernel/time/wait-for.ts';
 import { Device } from '#sdk/device.ts';
 import type { DeliveryClient } from '#sdk/updates/delivery-client.ts';
 import { deliveryClient } from '#sdk/updates/delivery-client.ts';
@@ -22,7 +23,7 @@ import { type Delivery, delivery } from '#services/proxy/delivery/delivery-servi
 import { appId, noLog } from '../catalog-bench.ts';
 import { type Enrolled, testApp } from '../device-messages.ts';
 import { type PodRelay, startPodRelay } from '../pod-relay.ts';
-import { as, failsAs, operator, type SecurityBench, securityBench } from '../security-bench.ts';
+import { as, failsAs, failure, operator, type SecurityBench, securityBench } from '../security-bench.ts';
 import { podAt } from '../security-pods.ts';
 
 describe('the app catalogue on a real database, through a real proxy service', function () {
@@ -199,5 +200,96 @@ describe('the app catalogue on a real database, through a real proxy service', f
     await assert.rejects(unknown.check(), failsAs('DEVICE_UNKNOWN'));
     await bench.keysAt(1).revokeSharedKey({ routeKey: enrolled.routeKey, reason: 'lost' }, operator);
     await assert.rejects((await updatesOf(enrolled, '1.0')).check(), failsAs('ENROLMENT_REVOKED'));
+  });
+
+  it('goes in stages: groups first, then a share of the devices that only grows', async () => {
+    await upload('3.0', randomBytes(1000));
+    await rollout('3.0', 0, ['staff']);
+    const enrolled = await bench.enrol();
+    assert.equal((await (await updatesOf(enrolled, '1.0')).check()).update?.version, '3.0');
+    const { channel } = await rollout('3.0', 0);
+    assert.deepEqual([channel?.previousVersion, channel?.percent], ['2.0', 0]);
+    assert.equal((await (await updatesOf(enrolled, '1.0')).check()).update?.version, '2.0');
+    assert.equal((await (await updatesOf(enrolled, '2.0')).check()).update, undefined);
+    await rollout('3.0', 100);
+    assert.equal((await (await updatesOf(enrolled, '2.0')).check()).update?.version, '3.0');
+    await assert.rejects(rollout('9.9', 100), failsAs('NOT_FOUND'));
+  });
+
+  it('halts by itself when too many devices fail, says why, and can go on or back', async () => {
+    const phones = await Promise.all([bench.enrol(), bench.enrol(), bench.enrol()]);
+    const report = async (n: number, outcome: 'healthy' | 'crashed') =>
+      (await updatesOf(phones[n] ?? assert.fail(), '3.0')).report('3.0', outcome);
+    const halted = async () => (await admin.listChannels({ appId })).channels[0]?.haltedWhy;
+    await report(0, 'crashed');
+    await report(0, 'crashed');
+    // One device is one report, and two are asked for.
+    assert.equal(await halted(), '');
+    await report(1, 'healthy');
+    assert.equal(await halted(), '1 of 2 devices failed or crashed, more than 20 %');
+    assert.match(podAt(bench.tier, 1).log(), /the rollout of a release was halted/);
+    const late = await bench.enrol();
+    assert.equal((await (await updatesOf(late, '1.0')).check()).update?.version, '2.0');
+    const { releases } = await admin.listReleases({ appId, pageSize: 1 });
+    assert.deepEqual([releases[0]?.reports, releases[0]?.failures], [2, 1]);
+
+    await admin.haltRollout({ name: stable, why: '' });
+    await report(0, 'healthy');
+    await report(2, 'healthy');
+    assert.equal(await halted(), '');
+
+    await assert.rejects(
+      admin.removeRelease({ name: { ...android, version: '3.0' } }),
+      failsAs('CHANGE_REFUSED'),
+    );
+    const { channel } = await admin.rollBack({ name: stable, version: '3.0' });
+    assert.deepEqual([channel?.version, channel?.percent, channel?.previousVersion], ['2.0', 100, '']);
+    // Its answer was lost, and it is asked for again.
+    assert.equal((await admin.rollBack({ name: stable, version: '3.0' })).channel?.version, '2.0');
+    assert.equal((await (await updatesOf(late, '3.0')).check()).update?.version, '2.0');
+    await assert.rejects(rollout('3.0', 100), failsAs('CHANGE_REFUSED'));
+    await admin.removeRelease({ name: { ...android, version: '3.0' } });
+    await assert.rejects(admin.removeRelease({ name: { ...android, version: '3.0' } }), failsAs('NOT_FOUND'));
+  });
+
+  it('refuses sessions to versions that are too old or blocked; those still get their update', async () => {
+    const enrolled = await bench.enrol();
+    await bench.open(enrolled);
+    await admin.setVersions({ rules: { ...android, minVersion: '1.4', blocked: [] } });
+    await waitFor(async () => (await failure(bench.open(enrolled))).reason === 'APP_REFUSED', {
+      timeoutMs: 30_000,
+      what: 'the pod to refuse an app that is too old',
+    });
+    const { message, metadata } = await failure(bench.open(enrolled));
+    assert.match(message, /version 1\.3\.0 of com\.example\.field is too old/);
+    assert.equal(metadata.grant, 'APP_TOO_OLD');
+    const { update, mandatory } = await (await updatesOf(enrolled, '1.3.0')).check();
+    assert.deepEqual([update?.version, mandatory], ['2.0', true]);
+    await admin.setVersions({ rules: { ...android, minVersion: '', blocked: ['1.3.0'] } });
+    await waitFor(async () => (await failure(bench.open(enrolled))).metadata.grant === 'APP_BLOCKED', {
+      timeoutMs: 30_000,
+      what: 'the pod to refuse a blocked version',
+    });
+    await admin.setVersions({ rules: { ...android, minVersion: '', blocked: [] } });
+  });
+
+  it('rotates keys of every role under the eyes of devices', async () => {
+    const enrolled = await bench.enrol();
+    const updates = await updatesOf(enrolled, '1.0');
+    await updates.check();
+    for (const role of ['timestamp', 'snapshot', 'targets', `app.${appId}`, 'root', 'root']) {
+      const { keyId } = await admin.rotateKeys({ requestKey: randomBytes(16).toString('hex'), role });
+      assert.match(keyId, /^[0-9a-f]{64}$/);
+    }
+    assert.equal((await updates.check()).update?.version, '2.0');
+    const keys = await bench.db.read((on) => on.selectFrom('catalog_keys').select('role').execute());
+    assert.equal(keys.length, 5);
+    const requestKey = 'the-same-request-key';
+    const once = await admin.rotateKeys({ requestKey, role: 'snapshot' });
+    assert.equal((await admin.rotateKeys({ requestKey, role: 'snapshot' })).keyId, once.keyId);
+    await assert.rejects(
+      admin.rotateKeys({ requestKey: `${requestKey}2`, role: 'app.none' }),
+      failsAs('NOT_FOUND'),
+    );
   });
 });

@@ -18,6 +18,7 @@ import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { appFacts } from '../authorize/facts.ts';
 import type { PolicyStore } from '../authorize/policy-store.ts';
+import type { AppVersions } from '../catalog/app-versions.ts';
 import type { Sightings } from '../devices/sightings.ts';
 import type { Credentials, VerifyOptions } from '../directory/credentials.ts';
 import type { User } from '../directory/users.ts';
@@ -44,6 +45,7 @@ export interface OpenSessionDeps extends UnsealDeps, SettleDeps {
   readonly proxyUrls: readonly string[];
   readonly limits: Limits;
   readonly policies: Pick<PolicyStore, 'current'>;
+  readonly appVersions: Pick<AppVersions, 'refusal'>;
   /** Learns from which app sessions are opened. */
   readonly sightings: Pick<Sightings, 'note'>;
 }
@@ -98,6 +100,8 @@ async function open(deps: OpenSessionDeps, call: CallContext, attempt: Attempt) 
     ? 'APP_CERTIFICATE'
     : appRefusal(deps.policies.current.policy, facts);
   if (refusal) throw appRefused({ reason: refusal, explain: describeRefusal(refusal, facts) });
+  const tooOld = deps.appVersions.refusal(facts);
+  if (tooOld) throw tooOld;
   const user = await verifyUser(deps, enrolment, body, { appId: app.appId, asOf, ...held(call) });
   const agreed = agreeSession(channelCrypto, received, body.deviceShare);
   const sharedKeyVersion = await settleSharedKey(deps, opened, agreed.sessionKey);

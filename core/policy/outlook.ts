@@ -66,13 +66,35 @@ function workOut(
 
 /** The rules for this user, in the order of the document, each once. */
 export function rulesFor(session: SessionFacts, rules: Resource['rules']): readonly Rule[] {
-  const lists = [rules.everybody, rules.byUser.get(session.user) ?? []];
+  let lists = [rules.everybody, rules.byUser.get(session.user) ?? []];
   for (const group of session.groups) lists.push(rules.byGroup.get(group) ?? []);
-  const full = lists.filter((list) => list.length > 0);
-  if (full.length === 1) return full[0] ?? [];
-  // Each list is in order already, which is quick to sort; a rule for two of the groups stands twice.
-  return full
-    .flat()
-    .sort((a, b) => a.index - b.index)
-    .filter((rule, at, all) => rule !== all[at - 1]);
+  // Two and two, so that a rule is moved as often as the number of lists can be halved.
+  while (lists.length > 1) {
+    const half: (readonly Rule[])[] = [];
+    for (let at = 0; at < lists.length; at += 2) half.push(merged(lists[at] ?? [], lists[at + 1] ?? []));
+    lists = half;
+  }
+  return lists[0] ?? [];
+}
+
+/** Both lists in order, as each is by itself; a rule that stands in both once. A third of what sorting costs. */
+function merged(one: readonly Rule[], other: readonly Rule[]): readonly Rule[] {
+  if (other.length === 0) return one;
+  if (one.length === 0) return other;
+  const all: Rule[] = [];
+  let [i, j] = [0, 0];
+  let [a, b] = [one[0], other[0]];
+  while (a !== undefined && b !== undefined) {
+    if (a.index <= b.index) {
+      all.push(a);
+      if (a === b) b = other[++j];
+      a = one[++i];
+    } else {
+      all.push(b);
+      b = other[++j];
+    }
+  }
+  for (; a !== undefined; a = one[++i]) all.push(a);
+  for (; b !== undefined; b = other[++j]) all.push(b);
+  return all;
 }

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TargetFile } from 'tuf-js';
 import { isNewer } from '../../core/catalog/rollout.ts';
@@ -7,7 +7,8 @@ import { SallyportError } from '../../core/errors/error.ts';
 import type { Device } from '../device.ts';
 import type { AppInfo } from '../enrolment.ts';
 import { type DeliveryClient, deliveryClient, type UpdateOutcome } from './delivery-client.ts';
-import { fetchPackage, type SignedFile } from './fetch-package.ts';
+import { applyDelta } from './delta.ts';
+import { fetchPackage, isFile, type SignedFile } from './fetch-package.ts';
 import { refreshTrust, type TrustOptions } from './trusted-metadata.ts';
 
 export type { UpdateOutcome };
@@ -20,6 +21,8 @@ export interface Update {
   /** What is new, for people. */
   readonly notes: string;
   readonly package: SignedFile;
+  /** What leads to it from the installed release, if somebody has made that. */
+  readonly delta: { readonly file: SignedFile; readonly from: SignedFile } | undefined;
 }
 
 export interface Checked {
@@ -38,8 +41,10 @@ export interface UpdatesOptions {
 
 export interface DownloadOptions {
   readonly signal?: AbortSignal;
-  /** Bytes so far, of `update.length`. */
-  readonly onProgress?: (bytes: number) => void;
+  /** Bytes that came so far, of so many. */
+  readonly onProgress?: (bytes: number, length: number) => void;
+  /** Path of the package that is installed, where the app has it: then a delta will do. */
+  readonly installedPackage?: string;
 }
 
 /**
@@ -83,25 +88,64 @@ export class Updates {
     if (target === undefined) throw untrusted(`no release ${version} was signed`);
     const { custom } = target;
     if (custom.version !== version || custom.withdrawn === true) throw untrusted(`${version} was withdrawn`);
+    const own = await signed(this.#path(installed));
     // Only a signed withdrawal of what is installed leads back.
-    if (!isNewer(version, installed)) {
-      const own = await signed(this.#path(installed));
-      if (own?.custom.withdrawn !== true) throw untrusted(`${version} is no newer than ${installed}`);
+    if (!isNewer(version, installed) && own?.custom.withdrawn !== true) {
+      throw untrusted(`${version} is no newer than ${installed}`);
     }
     const { length } = target;
-    const update = { version, length, notes: String(custom.notes ?? ''), package: fileOf(target) };
+    const delta = own && (await signed(this.#path(version, installed)));
+    const update = {
+      version,
+      length,
+      notes: String(custom.notes ?? ''),
+      package: fileOf(target),
+      delta: own && delta && { file: fileOf(delta), from: fileOf(own) },
+    };
     return { update, mandatory };
   }
 
   /**
    * Downloads a release, going on where an earlier call was broken off, and gives the path of the verified package.
+   * With the installed package a delta is downloaded, if there is one; whatever is wrong with it, the whole will do.
    * @throws UPDATE_UNTRUSTED, UNAVAILABLE, CANCELLED
    */
   async download(update: Update, options: DownloadOptions = {}): Promise<string> {
     await mkdir(this.#options.dir, { recursive: true, mode: 0o700 });
-    const path = join(this.#options.dir, `${update.package.sha256}.package`);
-    await fetchPackage(update.package, path, { client: this.#client, ...options });
+    const path = this.#file(update.package);
+    if (!(await this.#byDelta(update, path, options))) await this.#fetch(update.package, path, options);
     return path;
+  }
+
+  async #byDelta(
+    { delta, package: wanted }: Update,
+    path: string,
+    options: DownloadOptions,
+  ): Promise<boolean> {
+    const old = options.installedPackage;
+    if (!delta || old === undefined || !(await isFile(old, delta.from))) return false;
+    const [file, made] = [this.#file(delta.file), `${path}.made`];
+    try {
+      await this.#fetch(delta.file, file, options);
+      await applyDelta(old, file, made, wanted.length);
+      if (!(await isFile(made, wanted))) return false;
+      await rename(made, path);
+      return true;
+    } catch (thrown) {
+      if (SallyportError.from(thrown).reason !== 'UPDATE_UNTRUSTED') throw thrown;
+      return false;
+    } finally {
+      await rm(made, { force: true });
+    }
+  }
+
+  #fetch(file: SignedFile, path: string, { signal, onProgress }: DownloadOptions): Promise<void> {
+    const told = onProgress && ((bytes: number) => onProgress(bytes, file.length));
+    return fetchPackage(file, path, { client: this.#client, signal, onProgress: told });
+  }
+
+  #file({ sha256 }: SignedFile): string {
+    return join(this.#options.dir, `${sha256}.package`);
   }
 
   /** Tells what became of a release on this device; by it rollouts are halted. @throws UNAVAILABLE, … */

@@ -15,9 +15,11 @@ import { HealthState } from '#kernel/rpc/health.ts';
 import { implement } from '#kernel/rpc/implement.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { Device } from '#sdk/device.ts';
+import { sampleReleases } from '#sdk/test/sample-releases.ts';
 import type { DeliveryClient } from '#sdk/updates/delivery-client.ts';
 import { deliveryClient } from '#sdk/updates/delivery-client.ts';
 import { Updates } from '#sdk/updates/updates.ts';
+import { uploadDeltas } from '#services/cli/apps/upload-deltas.ts';
 import { uploadPackage } from '#services/cli/apps/upload-package.ts';
 import { type Delivery, delivery } from '#services/proxy/delivery/delivery-service.ts';
 import { appId, noLog } from '../catalog-bench.ts';
@@ -291,5 +293,35 @@ describe('the app catalogue on a real database, through a real proxy service', f
       admin.rotateKeys({ requestKey: `${requestKey}2`, role: 'app.none' }),
       failsAs('NOT_FOUND'),
     );
+  });
+
+  it('leads from an installed release to the next by a delta, and by the whole where that does not fit', async () => {
+    const [old, next] = sampleReleases(3);
+    await upload('4.0', old);
+    await rollout('4.0', 100);
+    await upload('5.0', next);
+    const file = join(dir, '5.0.apk');
+    const made = await uploadDeltas(admin, { file, name: { ...android, version: '5.0' } }, undefined, {
+      signal,
+    });
+    const [smaller = assert.fail()] = made.filter((each) => each.fromVersion === '4.0');
+    assert.ok(smaller.uploaded && smaller.share <= 0.25, `${smaller.share}`);
+    // Random bytes have nothing in common.
+    assert.equal(made.find((each) => each.fromVersion === '2.0')?.uploaded, false);
+    await rollout('5.0', 100);
+
+    const updates = await updatesOf(await bench.enrol(), '4.0');
+    const { update = assert.fail() } = await updates.check();
+    const installedPackage = join(dir, '4.0.apk');
+    let length = 0;
+    const progress = { onProgress: (_: number, of: number) => (length = of) };
+    const path = await updates.download(update, { installedPackage, ...progress });
+    assert.ok((await readFile(path)).equals(next));
+    assert.equal(length, smaller.length);
+
+    await writeFile(installedPackage, randomBytes(old.length));
+    const other = await updatesOf(await bench.enrol(), '4.0');
+    assert.ok((await readFile(await other.download(update, { installedPackage, ...progress }))).equals(next));
+    assert.equal(length, next.length);
   });
 });

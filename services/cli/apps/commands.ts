@@ -49,9 +49,11 @@ Examples:
     ofApp(apps.command('upload').argument('<file>', 'the package'))
       .requiredOption('--version <version>', 'its version, as the app tells it')
       .option('--notes <text>', 'what is new, for people', '')
+      .option('--delta-from <version...>', 'make deltas from these releases (default: what channels offer)')
+      .option('--no-delta', 'make none')
       .summary('publish a package')
       .description(
-        'Uploads it in pieces, going on where an upload of the same bytes was broken off, and signs it. Nobody is offered it before `apps rollout` says so.',
+        'Uploads it in pieces, going on where an upload of the same bytes was broken off, and signs it; then deltas, by which devices that have an older release download less. Nobody is offered it before `apps rollout` says so.',
       ),
     'apps upload',
     [`apps upload field.apk ${field} --version 1.4 --notes 'Faster.'`],

@@ -16,6 +16,7 @@ import { type ListOptions, readList, showList } from '../list.ts';
 import type { Outcome } from '../report.ts';
 import { table } from '../table.ts';
 import { timeText } from '../time-text.ts';
+import { uploadDeltas } from './upload-deltas.ts';
 import { uploadPackage } from './upload-package.ts';
 
 export interface AppOptions extends CommonOptions {
@@ -26,6 +27,9 @@ export interface AppOptions extends CommonOptions {
 export interface UploadOptions extends AppOptions {
   readonly version: string;
   readonly notes: string;
+  readonly deltaFrom?: readonly string[];
+  /** False with --no-delta. */
+  readonly delta: boolean;
 }
 export interface RolloutOptions extends AppOptions {
   readonly percent: number;
@@ -54,11 +58,23 @@ export async function runUpload(file: string, o: UploadOptions, command: Command
     if (tenth > told) report.progress(`${tenth * 10} % of ${length} bytes`);
     told = Math.max(told, tenth);
   };
+  const upload = { file: resolve(cwd, file), name, notes: o.notes };
   const release = await askTier(command, AppCatalog, (catalog) =>
-    uploadPackage(catalog, { file: pathOf(file, cwd), name, notes: o.notes }, { signal, onProgress }),
+    uploadPackage(catalog, upload, { signal, onProgress }),
   );
   report.say(`${name.appId} ${name.version} for ${name.platform} is published; \`apps rollout\` offers it.`);
-  return { ok: true, items: { release: release && releaseJson(release) } };
+  const deltas = o.delta
+    ? await askTier(command, AppCatalog, (catalog) => uploadDeltas(catalog, upload, o.deltaFrom, { signal }))
+    : [];
+  for (const { fromVersion, share, uploaded } of deltas) {
+    const saves = `${Math.round(100 * (1 - share))} % less to download`;
+    report.say(
+      uploaded
+        ? `Delta from ${fromVersion}: ${saves}.`
+        : `No delta from ${fromVersion}: it would be ${saves}.`,
+    );
+  }
+  return { ok: true, items: { release: release && releaseJson(release), deltas } };
 }
 
 /** `sallyport apps list` */
@@ -199,5 +215,3 @@ function appOf({ app, platform }: AppOptions): { appId: string; platform: string
 }
 
 const channelOf = (o: AppOptions) => ({ ...appOf(o), channel: o.channel ?? 'stable' });
-
-const pathOf = (file: string, cwd: string): string => resolve(cwd, file);

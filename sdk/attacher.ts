@@ -37,6 +37,9 @@ export interface AttacherDeps {
   readonly onEnd?: () => void;
 }
 
+/** Milliseconds after which a device attaches through another edge as well. */
+const alsoAfterMs = 1500;
+
 /** Keeps a session attached to some proxy, whenever somebody needs it to be. */
 export class Attacher {
   readonly #deps: AttacherDeps;
@@ -147,9 +150,12 @@ export class Attacher {
       edges,
       platform,
       signal,
-      (edge) => attach(platform, session, edge, signal, traceparent),
-      (error) => {
-        this.#trouble = error;
+      (edge, within) => attach(platform, session, edge, within, traceparent),
+      {
+        onFailure: (error) => {
+          this.#trouble = error;
+        },
+        alsoAfterMs,
       },
     );
     const owner: LinkOwner = {

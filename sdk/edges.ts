@@ -41,12 +41,22 @@ export class Edges {
 
   /** The edge that is called next. */
   get current(): Edge {
-    const url = this.#urls[this.#at % this.#urls.length] ?? '';
+    return this.#edge(this.#urls[this.#at % this.#urls.length] ?? '');
+  }
+
+  #edge(url: string): Edge {
     const known = this.#made.get(url);
     if (known) return known;
     const edge = { ...this.#connect(url), url };
     this.#made.set(url, edge);
     return edge;
+  }
+
+  /** Another one, if there is one. */
+  besides(edge: Edge): Edge | undefined {
+    const at = this.#urls.indexOf(edge.url);
+    const url = this.#urls[(at + 1) % this.#urls.length] ?? '';
+    return url === edge.url ? undefined : this.#edge(url);
   }
 
   /** An edge did not answer. Many calls fail together when one dies: only the first of them moves on. */

@@ -25,6 +25,8 @@ import { ServerKeys } from './server-keys.ts';
 
 /** The tier commits an enrolment before it answers, which a database failover delays by some 7 s. */
 const tryTimeoutMs = 12_000;
+/** Milliseconds after which another edge is asked as well: both send the same bytes, which are answered the same. */
+const alsoAfterMs = 4000;
 
 export interface EnrollOptions {
   readonly app: AppInfo;
@@ -114,11 +116,16 @@ async function agree(
       };
       let ciphertext: Uint8Array;
       try {
-        ({ ciphertext } = await callEdges(edges, platform, signal, (edge) =>
-          createClient(SessionService, edge.transport).enroll(
-            { sealed },
-            { signal, timeoutMs: tryTimeoutMs, headers: routeHeaders(routeKey) },
-          ),
+        ({ ciphertext } = await callEdges(
+          edges,
+          platform,
+          signal,
+          (edge, within) =>
+            createClient(SessionService, edge.transport).enroll(
+              { sealed },
+              { signal: within, timeoutMs: tryTimeoutMs, headers: routeHeaders(routeKey) },
+            ),
+          { alsoAfterMs },
         ));
       } catch (thrown) {
         wipe(message.sharedKey, message.replyKey);

@@ -23,6 +23,8 @@ import type { ServerKeys } from './server-keys.ts';
 
 /** A password hash takes its time, and a database that fails over takes some too. */
 const tryTimeoutMs = 10_000;
+/** Milliseconds after which another edge is asked as well. */
+const alsoAfterMs = 3000;
 
 export interface OpenDeps {
   readonly app: AppInfo;
@@ -130,12 +132,18 @@ function seal(
 function call(deps: OpenDeps, attempt: OpenAttempt, signal: AbortSignal): Promise<OpenSessionResponse> {
   const { suite, keyId, routeKey, enc, ciphertext } = attempt;
   const request = { routeKey, sealed: { suite, keyId, enc, ciphertext } };
-  return callEdges(deps.edges, deps.platform, signal, (edge) =>
-    createClient(SessionService, edge.transport).openSession(request, {
-      signal,
-      timeoutMs: tryTimeoutMs,
-      headers: routeHeaders(routeKey, deps.traceparent),
-    }),
+  return callEdges(
+    deps.edges,
+    deps.platform,
+    signal,
+    (edge, within) =>
+      createClient(SessionService, edge.transport).openSession(request, {
+        signal: within,
+        timeoutMs: tryTimeoutMs,
+        headers: routeHeaders(routeKey, deps.traceparent),
+      }),
+    // Both send the same bytes, which are answered the same.
+    { alsoAfterMs },
   );
 }
 

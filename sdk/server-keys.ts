@@ -16,6 +16,8 @@ import type { Platform } from './platform.ts';
 import { routeHeaders } from './route.ts';
 
 const tryTimeoutMs = 5000;
+/** Milliseconds after which another edge is asked as well. */
+const alsoAfterMs = 1500;
 
 export interface ServerKeysDeps {
   readonly edges: Edges;
@@ -56,11 +58,16 @@ export class ServerKeys {
 
   async #fetch(signal: AbortSignal): Promise<OfferedKeys> {
     const { edges, platform, routeKey, identityDigest } = this.#deps;
-    const { keyList, signature, identityKey } = await callEdges(edges, platform, signal, (edge) =>
-      createClient(KeyStore, edge.transport).getServerKeys(
-        {},
-        { signal, timeoutMs: tryTimeoutMs, headers: routeHeaders(routeKey) },
-      ),
+    const { keyList, signature, identityKey } = await callEdges(
+      edges,
+      platform,
+      signal,
+      (edge, within) =>
+        createClient(KeyStore, edge.transport).getServerKeys(
+          {},
+          { signal: within, timeoutMs: tryTimeoutMs, headers: routeHeaders(routeKey) },
+        ),
+      { alsoAfterMs },
     );
     const signed: SignedKeyList = { list: keyList, signature, identityKey };
     verifyKeyList(platform.crypto, identityDigest, signed);

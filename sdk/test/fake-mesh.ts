@@ -33,6 +33,8 @@ async function* translated<T>(messages: AsyncIterable<T>): AsyncGenerator<T> {
 class FakeEdge {
   /** Refuses and breaks everything while it is down. */
   down = false;
+  /** Takes calls and answers none, as one that reaches no pod. */
+  silent = false;
   calls = 0;
   breakage = new AbortController();
 
@@ -126,6 +128,7 @@ export class FakeMesh {
     return (next) => async (request) => {
       edge.calls++;
       if (edge.down) throw connectionLost();
+      if (edge.silent) return orBroken(new Promise(() => {}), request.signal);
       const { death } = this.proxy;
       const broken = AbortSignal.any([edge.breakage.signal, death]);
       const response = await orBroken(next(request), broken);

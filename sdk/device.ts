@@ -3,6 +3,7 @@ import { type ConnectEdge, Edges } from './edges.ts';
 import type { AppInfo, Enrolment } from './enrolment.ts';
 import type { EnrolmentStore } from './enrolment-store.ts';
 import type { SdkListener } from './events.ts';
+import type { OpenIdCredential } from './oidc.ts';
 import { openSession } from './open-session.ts';
 import { defaultPlatform, type Platform } from './platform.ts';
 import { decodeSession, encodeSession, type SavedSession } from './saved-session.ts';
@@ -24,7 +25,14 @@ export interface DeviceOptions {
 
 export interface OpenOptions {
   readonly user: string;
-  readonly password: string;
+  /** One of password, OpenID token and PIN at least; with the PIN and another one it is two factors. */
+  readonly password?: string;
+  /** What `completeOidc` gave. */
+  readonly openId?: OpenIdCredential;
+  /** The PIN that this device was given. */
+  readonly pin?: string;
+  /** From now on this device's PIN: 6 to 32 letters and digits. Taken with a password or an OpenID token only. */
+  readonly newPin?: string;
   /** What relative URLs of `fetch` are resolved against, for example "https://intranet.example". */
   readonly origin?: string;
   readonly signal?: AbortSignal;

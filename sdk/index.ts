@@ -7,12 +7,19 @@ export type { ErrorReason } from '../core/errors/registry.ts';
 export type { BodyInit } from './body-source.ts';
 export { Device, type DeviceOptions, type OpenOptions } from './device.ts';
 export type { ConnectEdge, EdgeConnection } from './edges.ts';
-export { type EnrollOptions, enroll, readActivation } from './enroll.ts';
+export { type EnrollOptions, enroll, type PlatformAttestation, readActivation } from './enroll.ts';
 export { type AppInfo, decodeEnrolment, type Enrolment, encodeEnrolment } from './enrolment.ts';
 export { type EnrolmentStore, memoryStore } from './enrolment-store.ts';
 export type { SdkEvent, SdkListener } from './events.ts';
+export {
+  beginOidc,
+  completeOidc,
+  type OidcAttempt,
+  type OidcClient,
+  type OpenIdCredential,
+} from './oidc.ts';
 export { defaultPlatform, type Platform } from './platform.ts';
 export type { FetchInit } from './request.ts';
 export type { SessionResponse } from './response.ts';
-export type { Session } from './session.ts';
+export type { Session, StepUpProof } from './session.ts';
 export type { Tracer, TraceSpan } from './trace.ts';

@@ -17,6 +17,7 @@ import { callEdges } from './call-edges.ts';
 import { within } from './deadline.ts';
 import type { Edges } from './edges.ts';
 import type { AppInfo, Enrolment } from './enrolment.ts';
+import type { OpenIdCredential } from './oidc.ts';
 import type { Platform } from './platform.ts';
 import { routeHeaders } from './route.ts';
 import type { ServerKeys } from './server-keys.ts';
@@ -38,7 +39,10 @@ export interface OpenDeps {
 
 export interface Credentials {
   readonly user: string;
-  readonly password: string;
+  readonly password?: string;
+  readonly openId?: OpenIdCredential;
+  readonly pin?: string;
+  readonly newPin?: string;
   readonly signal?: AbortSignal;
   readonly timeoutMs?: number;
 }
@@ -110,7 +114,7 @@ function offsetFrom(error: SallyportError, platform: Platform): number {
 function seal(
   deps: OpenDeps,
   enrolment: Enrolment,
-  { user, password }: Credentials,
+  { user, password = '', openId, pin = '', newPin = '' }: Credentials,
   key: OfferedKey,
   timeMs: number,
 ): Promise<OpenAttempt> {
@@ -121,7 +125,7 @@ function seal(
       create(OpenSessionBodySchema, {
         timeMs: BigInt(Math.round(timeMs)),
         user,
-        password,
+        ...{ password, pin, newPin, ...(openId && { openId }) },
         app: appContext(deps.app),
         deviceShare,
       }),

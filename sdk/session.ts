@@ -20,6 +20,7 @@ import { within } from './deadline.ts';
 import type { Edges } from './edges.ts';
 import type { SdkListener } from './events.ts';
 import { endsSession } from './failure.ts';
+import type { OpenIdCredential } from './oidc.ts';
 import type { Platform } from './platform.ts';
 import { type FetchInit, inTrace, type PreparedRequest, prepareRequest } from './request.ts';
 import { type SessionResponse, sessionResponse } from './response.ts';
@@ -47,6 +48,13 @@ export interface SessionParts {
   readonly origin: string | undefined;
   /** The tier's time, Unix milliseconds. */
   readonly tierNow: () => number;
+}
+
+/** Any of these; all that is given must be right. */
+export interface StepUpProof {
+  readonly password?: string;
+  readonly openId?: OpenIdCredential;
+  readonly pin?: string;
 }
 
 /** A user's session on this device. It attaches by itself, wherever a proxy lives. */
@@ -142,6 +150,15 @@ export class Session {
     }
   }
 
+  /**
+   * Proves in another way who the user is: after POLICY_DENIED with STEP_UP. What was denied may be asked for again.
+   * @throws CREDENTIALS_INVALID, THROTTLED, OIDC_UNREACHABLE, SESSION_…, UNAVAILABLE
+   */
+  async stepUp(proof: StepUpProof, options: { signal?: AbortSignal } = {}): Promise<void> {
+    this.#attacher.assertLive();
+    await this.#message('stepUp', options.signal, proof);
+  }
+
   /** Ends the session everywhere, and this object whether or not the tier could be told. */
   async close(options: { signal?: AbortSignal } = {}): Promise<void> {
     const over = this.#attacher.state === 'ended';
@@ -163,24 +180,29 @@ export class Session {
   async #message(
     kind: SessionMessageKind,
     caller: AbortSignal | undefined,
+    proof: StepUpProof = {},
   ): Promise<SessionMessageReplyBody> {
     const { platform, edges, secrets, tierNow, tracer } = this.#parts;
     const { sessionId, sessionKey, routeKey } = secrets;
     const { crypto } = platform;
     const context = { kind, sessionId, sessionKey };
     const timeMs = BigInt(Math.round(tierNow()));
-    const plaintext = toBinary(SessionMessageBodySchema, create(SessionMessageBodySchema, { timeMs }));
+    const plaintext = toBinary(
+      SessionMessageBodySchema,
+      create(SessionMessageBodySchema, { timeMs, ...proof }),
+    );
     const { nonce, ciphertext } = sealSessionRequest(crypto, context, plaintext);
     const reply = await traced(tracer, kind, (traceparent) =>
       within(platform, defaultTimeoutMs, `to ${kind} the session`, caller, (signal) =>
         callEdges<{ ciphertext: Uint8Array }>(edges, platform, signal, (edge) => {
           const client = createClient(SessionService, edge.transport);
-          const request = { sealed: { sessionId, nonce, ciphertext } };
+          const sealed = { sessionId, nonce, ciphertext };
           const headers = routeHeaders(routeKey, traceparent);
           const options = { signal, timeoutMs: tryTimeoutMs, headers };
+          if (kind === 'stepUp') return client.stepUp(sealed, options);
           return kind === 'renew'
-            ? client.renewSession(request, options)
-            : client.closeSession(request, options);
+            ? client.renewSession({ sealed }, options)
+            : client.closeSession({ sealed }, options);
         }),
       ),
     );

@@ -20,6 +20,8 @@ import {
 } from '#gen/sallyport/channel/v1/channel_pb.js';
 import type { GetServerKeysResponse } from '#gen/sallyport/keystore/v1/key_store_pb.js';
 import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
+import type { OpenIdCredential } from '#sdk/oidc.ts';
+import type { StepUpProof } from '#sdk/session.ts';
 
 export const testApp = {
   platform: 'android',
@@ -66,7 +68,10 @@ export async function enrolMessage(
 
 export interface OpenWords {
   readonly user: string;
-  readonly password: string;
+  readonly password?: string;
+  readonly pin?: string;
+  readonly newPin?: string;
+  readonly openId?: OpenIdCredential;
   readonly appId?: string;
   /** What else the app says of itself. */
   readonly app?: {
@@ -83,7 +88,8 @@ export async function openMessage(
   enrolled: Pick<Enrolled, 'routeKey' | 'sharedKey'>,
   words: OpenWords,
 ) {
-  const { user, password, appId = testApp.appId, timeMs = Date.now() } = words;
+  const { user, password = '', pin = '', newPin = '', openId } = words;
+  const { appId = testApp.appId, timeMs = Date.now() } = words;
   const { routeKey, sharedKey } = enrolled;
   const attempt: OpenAttempt = await sealOpenSession(
     channelCrypto,
@@ -91,7 +97,8 @@ export async function openMessage(
     (deviceShare) => {
       const app = { ...testApp, appId, ...words.app };
       const body = create(OpenSessionBodySchema, {
-        ...{ timeMs: BigInt(timeMs), user, password, app, deviceShare },
+        ...{ timeMs: BigInt(timeMs), user, password, app, deviceShare, pin, newPin },
+        ...(openId && { openId }),
       });
       return toBinary(OpenSessionBodySchema, body);
     },
@@ -112,9 +119,10 @@ export function sessionMessage(
   kind: SessionMessageKind,
   session: { readonly id: string; readonly key: Uint8Array },
   timeMs = Date.now(),
+  proof: StepUpProof = {},
 ) {
   const context: SessionMessageContext = { kind, sessionId: session.id, sessionKey: session.key };
-  const body = create(SessionMessageBodySchema, { timeMs: BigInt(timeMs) });
+  const body = create(SessionMessageBodySchema, { timeMs: BigInt(timeMs), ...proof });
   const { nonce, ciphertext } = sealSessionRequest(
     channelCrypto,
     context,

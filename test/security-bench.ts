@@ -10,6 +10,7 @@ import { SessionService } from '#gen/sallyport/session/v1/session_pb.js';
 import type { Db } from '#kernel/db/db.ts';
 import { openDb } from '#kernel/db/open-db.ts';
 import { createGrpcClient, type GrpcClient } from '#kernel/rpc/grpc-client.ts';
+import type { StepUpProof } from '#sdk/session.ts';
 import type { SecurityTables } from '#services/security/store/tables.ts';
 import { type DbGroup, startDbGroup } from './db-group.ts';
 import {
@@ -62,6 +63,8 @@ export interface SecurityBench {
     session: { readonly id: string; readonly key: Uint8Array },
     timeMs?: number,
   ): Promise<{ expiresAtMs: number }>;
+  /** StepUp. */
+  stepUp(session: { readonly id: string; readonly key: Uint8Array }, proof: StepUpProof): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -126,6 +129,10 @@ async function benchOn(group: DbGroup, options: Parameters<typeof securityBench>
       return read(
         await (kind === 'renew' ? at().renewSession(request, route) : at().closeSession(request, route)),
       );
+    },
+    stepUp: async (session, proof) => {
+      const { request, read } = sessionMessage('stepUp', session, undefined, proof);
+      read(await at().stepUp(request.sealed, routed(session.id.slice(0, 22))));
     },
     close: async () => {
       for (const client of [...sessions, ...keys]) client.close();

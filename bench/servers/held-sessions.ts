@@ -99,6 +99,7 @@ function session(n: number) {
       osVersion: copy('15'),
       posture: { rooted: 'false', lock: 'true' },
     },
+    amr: ['pwd'],
     feedPosition: 1,
     openHash: new Uint8Array(randomBytes(32)),
     lifetimeMs: 12 * hour,

@@ -16,6 +16,8 @@ export const labels = {
   openReply: 'sallyport open reply v1',
   renew: 'sallyport renew v1',
   close: 'sallyport close v1',
+  stepUp: 'sallyport step up v1',
+  oidcNonce: 'sallyport oidc nonce v1',
   sharedKeyRotation: 'sallyport shared key rotation v1',
   catalogue: 'sallyport catalogue v1',
   catalogueRoot: 'sallyport catalogue root v1',

@@ -3,8 +3,8 @@ import { concat, lp, utf8, wipe } from './bytes.ts';
 import { keyBytes, labels, zeroNonce } from './constants.ts';
 import type { ChannelCrypto } from './crypto.ts';
 
-/** RenewSession or CloseSession. */
-export type SessionMessageKind = 'renew' | 'close';
+/** RenewSession, CloseSession or StepUp. */
+export type SessionMessageKind = 'renew' | 'close' | 'stepUp';
 
 /** What a message belongs to. */
 export interface SessionMessageContext {

@@ -162,6 +162,11 @@ export const registry = define({
     'user name or password is wrong',
     'check both; after several failures wait as RetryInfo says',
   ],
+  OIDC_UNREACHABLE: [
+    'UNAVAILABLE',
+    'the OpenID provider does not give its keys at the moment',
+    'call again after the time in RetryInfo, or log in another way',
+  ],
   THROTTLED: ['RESOURCE_EXHAUSTED', 'too many attempts', 'wait for the time in RetryInfo'],
   SESSION_UNKNOWN: ['UNAUTHENTICATED', 'there is no such session', 'open a new session'],
   SESSION_EXPIRED: ['UNAUTHENTICATED', 'the session has expired', 'open a new session'],

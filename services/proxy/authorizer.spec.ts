@@ -108,6 +108,21 @@ describe('admitting a request', () => {
     assert.equal(tier.asked.length, 2);
   });
 
+  it('asks again when only the level of authentication is missing, and goes on once it is there', async () => {
+    const { authorizer, attachment, tier, policies } = given();
+    const document = JSON.parse(documentFor('staff'));
+    document.resources[0].rules[0].minAuthLevel = 2;
+    policies.offer(2, JSON.stringify(document));
+    const isDenied = (error: unknown) =>
+      error instanceof SallyportError && error.metadata.grant === 'STEP_UP';
+    await assert.rejects(authorizer.admit(attachment, page), isDenied);
+    assert.equal(tier.asked.length, 1);
+    tier.lease = { authLevel: 2 };
+    tier.grant = { policyVersion: 2n };
+    assert.equal((await authorizer.admit(attachment, page)).backend, 'web');
+    assert.equal(tier.asked.length, 2);
+  });
+
   it('asks once for all who wait for the same', async () => {
     const { authorizer, attachment, tier, clock } = given();
     const gate = Promise.withResolvers<void>();

@@ -67,7 +67,8 @@ export class Authorizer {
     if (!attachment.lease.live) await this.#renewed(attachment, request);
     const policy = await this.#policyFor(attachment);
     if (policy === undefined) return this.#admitByTier(attachment, request, undefined);
-    const resource = this.#allowed(attachment, request, policy);
+    const resource =
+      this.#steppedUp(attachment, request, policy) ?? (await this.#afterStepUp(attachment, request, policy));
     const held = this.#showable(attachment, resource, policy);
     if (held === undefined) return this.#admitByTier(attachment, request, resource);
     if (attachment.lease.renewalDue) this.renewAhead(attachment);
@@ -167,6 +168,22 @@ export class Authorizer {
     if (grant.allow && resource !== undefined) return resource;
     if (grant.endsSession) throw this.#refused(attachment, request, grant);
     throw denied(grant.reason, grant.explain, grant.rule);
+  }
+
+  /** Undefined when the level of authentication that this lease knows of is all that is missing. */
+  #steppedUp(attachment: Attachment, request: RequestFacts, policy: Policy): Resource | undefined {
+    try {
+      return this.#allowed(attachment, request, policy);
+    } catch (error) {
+      if (error instanceof SallyportError && error.metadata.grant === 'STEP_UP') return undefined;
+      throw error;
+    }
+  }
+
+  /** The user may have stepped up since the lease was given: another one tells. */
+  async #afterStepUp(attachment: Attachment, request: RequestFacts, policy: Policy): Promise<Resource> {
+    await this.#renewed(attachment, request);
+    return this.#allowed(attachment, request, policy);
   }
 
   /** Ends it here at once; the tier, which is asked about it, comes to the same and ends it everywhere. */

@@ -39,7 +39,8 @@ export class Lease {
       deviceId: facts.deviceId,
       // By the tier's clock, and a lease never outlasts the session: this proxy's clock has no say in it.
       expiresAt: Number.MAX_SAFE_INTEGER,
-      authLevel: 1,
+      // A pod of an older release does not say.
+      authLevel: Math.max(1, facts.authLevel),
       app: facts.app && {
         platform: facts.app.platform,
         appId: facts.app.appId,

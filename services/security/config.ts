@@ -112,6 +112,27 @@ export const securityConfig = z.strictObject({
     .max(16)
     .default([])
     .describe('Told to devices; empty: the edges that they know.'),
+  oidc: z
+    .array(
+      z.strictObject({
+        issuer: z.url().describe('As the provider spells it; https, or http on the loopback interface.'),
+        clientId: z.string().min(1).max(256).describe('Of the app, a public client that uses PKCE.'),
+        userClaim: z
+          .string()
+          .min(1)
+          .default('preferred_username')
+          .describe('Claim of the ID token that is the name of a user here.'),
+        strongAcr: z
+          .array(z.string())
+          .default([])
+          .describe('With one of these as `acr` the user has shown two factors: level 2.'),
+        strongAmr: z.array(z.string()).default(['mfa']).describe('The same for one of these in `amr`.'),
+        caFile: path().optional().describe("PEM of the provider's root; by default the system's."),
+      }),
+    )
+    .max(8)
+    .default([])
+    .describe('OpenID providers whose ID tokens open sessions.'),
   attestation: z
     .strictObject({
       appleTeams: z

@@ -39,6 +39,7 @@ import type { SecurityConfig } from './config.ts';
 import { deviceService } from './devices/device-service.ts';
 import { directoryService } from './directory/directory-service.ts';
 import { keyStoreService } from './keystore/key-store-service.ts';
+import { type OidcVerifier, oidcVerifier } from './oidc/oidc-verifier.ts';
 import { peerService } from './peer/peer-service.ts';
 import { policyService } from './policy/policy-service.ts';
 import { sessionService } from './session/session-service.ts';
@@ -62,7 +63,8 @@ export async function startServers(
   const health = new HealthState();
   const hot = hotServices(config, log, storage, core);
   const attestation = await attestationVerifiers(config.attestation);
-  const rare = rareServices(config, log, storage, core, attestation);
+  const oidc = await oidcVerifier(config.oidc, { clock: storage.time.asClock(), log });
+  const rare = rareServices(config, log, storage, core, { attestation, oidc });
   const close = (server: RpcServer): Promise<void> => server.close({ graceMs: drain.graceMs });
   const closeMs = drain.graceMs + 5000;
   const describe = rare.map((each) => each.service);
@@ -142,7 +144,7 @@ function rareServices(
   log: Logger,
   storage: Storage,
   core: Core,
-  attestation: AttestationVerifiers,
+  { attestation, oidc }: { readonly attestation: AttestationVerifiers; readonly oidc: OidcVerifier },
 ): Implementation[] {
   const { pod, edgeUrls, proxyUrls } = config;
   const { db, replica, time, dataKeys, keyring, credentials } = storage;
@@ -161,6 +163,7 @@ function rareServices(
     dataKeys,
     keyring,
     credentials,
+    oidc,
     sessions,
     feed,
     clock,
@@ -173,7 +176,7 @@ function rareServices(
       sessionService({
         enroll: { ...shared, attestation },
         openSession: { ...shared, sightings, policies, appVersions, lifetimeMs, proxyUrls },
-        messages: { sessions, clock, lifetimeMs },
+        messages: { ...shared, lifetimeMs },
         people: { ...shared, lifetimeMs: peopleLifetimeMs },
         queries: { pod, era: joined.era, sessions, list, feed, admins, clock, now: () => time.now() },
       }),

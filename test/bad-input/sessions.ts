@@ -47,7 +47,9 @@ const spoiled: readonly (readonly [string, Expected, (sealed: SessionSealed) => 
   ]),
 ];
 
-const other: Readonly<Record<SessionMessageKind, SessionMessageKind>> = { renew: 'close', close: 'renew' };
+const other: Readonly<Record<SessionMessageKind, SessionMessageKind>> = {
+  ...{ renew: 'close', close: 'renew', stepUp: 'renew' },
+};
 
 const messages = (kind: SessionMessageKind): Row[] => [
   ...spoiled.map(

@@ -2,7 +2,13 @@ import type { Command } from 'commander';
 import { demoApp } from '#compose/demo/app.ts';
 import { withCommon } from '../command.ts';
 import type { CliContext } from '../context.ts';
-import type { DeviceCommandOptions, EnrollOptions, GetOptions, OpenOptions } from './device-options.ts';
+import type {
+  DeviceCommandOptions,
+  EnrollOptions,
+  GetOptions,
+  OpenOptions,
+  StepUpOptions,
+} from './device-options.ts';
 
 /** `device enroll`, `open`, `get` and `close`. */
 export function addDeviceCommands(program: Command, context: CliContext, end: { code: number }): void {
@@ -54,19 +60,39 @@ Examples:
 
   const open = add('open')
     .summary('log in')
-    .description('Opens a session. The password comes from a file, from SALLYPORT_PASSWORD, or is asked for.')
+    .description(
+      'Opens a session. The password comes from a file, from SALLYPORT_PASSWORD, or is asked for. A device that has\n' +
+        'a PIN opens sessions by it, too; with both the session is of authentication level 2.',
+    )
     .option('--user <name>', 'who logs in (default: for whom the device is enrolled)')
     .option('--password-file <file>', 'file whose first line is the password; - is standard input')
+    .option('--pin-file <file>', 'file with the PIN of the device: then no password is asked for')
+    .option('--new-pin-file <file>', 'file with a PIN that the device gets, 6 to 32 letters and digits')
     .addHelpText(
       'after',
       `
 Examples:
   sallyport device open
+  sallyport device open --new-pin-file pin.txt
   sallyport device open --password-file .sallyport/secrets/demo-password`,
     );
   withCommon<OpenOptions>(open, 'device open', context, end, async (options, command) => {
     const { runOpen } = await import('./open.ts');
     return runOpen(options, command);
+  });
+
+  const stepUp = add('step-up')
+    .summary('prove in another way who you are')
+    .description(
+      'Raises the session to authentication level 2, for resources whose rules ask for it (minAuthLevel): with the\n' +
+        'PIN a session that was opened with a password, with the password one that was opened with the PIN.',
+    )
+    .option('--pin-file <file>', 'file with the PIN of the device')
+    .option('--password-file <file>', 'file with the password; - is standard input')
+    .addHelpText('after', '\nExamples:\n  sallyport device step-up --pin-file pin.txt');
+  withCommon<StepUpOptions>(stepUp, 'device step-up', context, end, async (options, command) => {
+    const { runStepUp } = await import('./open.ts');
+    return runStepUp(options, command);
   });
 
   const get = add('get')

@@ -21,6 +21,13 @@ export interface EnrollOptions extends DeviceCommandOptions {
 export interface OpenOptions extends DeviceCommandOptions {
   readonly user?: string;
   readonly passwordFile?: string;
+  readonly pinFile?: string;
+  readonly newPinFile?: string;
+}
+
+export interface StepUpOptions extends DeviceCommandOptions {
+  readonly passwordFile?: string;
+  readonly pinFile?: string;
 }
 
 export interface GetOptions extends DeviceCommandOptions {

@@ -17,6 +17,7 @@ export interface LeaseParts {
   readonly policyVersion?: number;
   readonly feedPosition?: number;
   readonly pod?: string;
+  readonly authLevel?: number;
   /** Version of the app that the session is of. */
   readonly app?: string;
 }
@@ -26,7 +27,7 @@ export function givenLease(clock: Clock, parts: LeaseParts = {}): Lease {
   const wire = create(LeaseSchema, {
     durationMs,
     facts: {
-      ...{ user, deviceId, groups, expiresAtMs: 1n },
+      ...{ user, deviceId, groups, expiresAtMs: 1n, authLevel: parts.authLevel ?? 0 },
       ...(parts.app && { app: { platform: 'ios', appId: 'com.example.field', version: parts.app } }),
     },
     policyVersion: BigInt(parts.policyVersion ?? 1),

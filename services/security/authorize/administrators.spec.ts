@@ -30,6 +30,7 @@ const record: SessionRecord = {
   openHash: undefined,
   openReply: undefined,
   writtenBehind: false,
+  amr: ['pwd'],
 };
 const methods = {
   view: 'sallyport.directory.v1.Directory/ListUsers',

@@ -36,6 +36,7 @@ describe('assertions', () => {
       openHash: undefined,
       openReply: undefined,
       writtenBehind: false,
+      amr: ['pwd'],
     });
     return { clock, assertions, signed, record };
   };

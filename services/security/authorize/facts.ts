@@ -31,7 +31,7 @@ export function sessionFacts(record: SessionRecord): SessionFacts {
     groups: record.groups,
     deviceId: record.deviceId,
     expiresAt: record.expiresAtMs,
-    authLevel: 1,
+    authLevel: record.amr.length,
     app: record.app,
   });
 }
@@ -55,6 +55,7 @@ function makeFacts(record: SessionRecord): WireFacts {
     groups: [...record.groups],
     deviceId: record.deviceId,
     expiresAtMs: BigInt(record.expiresAtMs),
+    authLevel: record.amr.length,
     ...(app && { app: wireApp(app) }),
   });
 }

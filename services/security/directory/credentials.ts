@@ -15,6 +15,8 @@ export interface VerifyOptions {
 export interface Credentials {
   /** The user, or undefined: unknown name, disabled user and wrong password look and cost the same. */
   verify(name: string, password: string, options: VerifyOptions): Promise<User | undefined>;
+  /** One who has proved it otherwise; undefined for unknown names and disabled users. */
+  find(name: string, options: VerifyOptions): Promise<User | undefined>;
 }
 
 /** Asks the directory that a user comes from. */
@@ -32,6 +34,10 @@ export async function localCredentials(
   // Verified for names that do not exist, so that the answer takes as long.
   const nobody = await hashPassword('');
   return {
+    find: async (name, { asOf, from: _, ...waiting }) => {
+      const user = await readAsOf(replica, asOf, (db) => findUser(db, name), waiting);
+      return user?.disabled ? undefined : user;
+    },
     verify: async (name, password, options) => {
       const { asOf, from, ...waiting } = options;
       const { signal } = waiting;

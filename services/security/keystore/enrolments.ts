@@ -17,6 +17,10 @@ export interface Enrolment {
   readonly sharedKey: Uint8Array;
   /** Keys of a rotation, newest first: the device may have been told of any and has used none yet. */
   readonly nextKeys: readonly Uint8Array[];
+  /** Argon2id, a PHC string; undefined while the device has no PIN. */
+  readonly pinHash: string | undefined;
+  /** Wrong PINs since the last right one. */
+  readonly pinFailures: number;
   /** 1 from enrolment, one more with each rotation. */
   readonly keyVersion: number;
   readonly rotationPending: boolean;
@@ -31,10 +35,10 @@ export interface Enrolment {
 }
 
 /** An enrolment as administrators see it: without keys. */
-export type EnrolmentInfo = Omit<Enrolment, 'sharedKey' | 'nextKeys'>;
+export type EnrolmentInfo = Omit<Enrolment, 'sharedKey' | 'nextKeys' | 'pinHash' | 'pinFailures'>;
 
 /** Where a sealed key lies. */
-export const sealedAs = (routeKey: string, column: 'sealed_key' | 'sealed_next'): RowName => ({
+export const sealedAs = (routeKey: string, column: 'sealed_key' | 'sealed_next' | 'sealed_pin'): RowName => ({
   table: 'shared_keys',
   row: routeKey,
   column,
@@ -56,8 +60,16 @@ export async function findEnrolment(
     ...infoOf(row),
     sharedKey: await dataKeys.open(sealedAs(routeKey, 'sealed_key'), row.sealed_key),
     nextKeys: await openNextKeys(dataKeys, row),
+    pinHash:
+      row.sealed_pin === null
+        ? undefined
+        : await openText(dataKeys, sealedAs(routeKey, 'sealed_pin'), row.sealed_pin),
+    pinFailures: row.pin_failures,
   };
 }
+
+const openText = async (dataKeys: DataKeys, name: RowName, sealed: Uint8Array): Promise<string> =>
+  Buffer.from(await dataKeys.open(name, sealed)).toString();
 
 /** Newest first. */
 export async function openNextKeys(
@@ -103,6 +115,7 @@ export async function insertEnrolment(
       rotation_pending: 0,
       created_ms: nowMs,
       revoked_ms: null,
+      sealed_pin: null,
       blocked_ms: null,
       blocked_by: null,
       attested_json: enrolment.attested === undefined ? null : JSON.stringify(enrolment.attested),
@@ -182,7 +195,7 @@ export async function lockEnrolment(
   return row;
 }
 
-export function infoOf(row: SharedKeyRow): EnrolmentInfo {
+export function infoOf(row: Selectable<SharedKeyRow>): EnrolmentInfo {
   return {
     routeKey: row.route_key,
     deviceId: row.device_id,

@@ -20,7 +20,7 @@ const record = (n: number, more: Partial<SessionRecord> = {}): SessionRecord => 
   },
   sessionKey: new Uint8Array(32).fill(n),
   ...{ openedAtMs: 1000, expiresAtMs: 100_000, lastSeenMs: 1000, feedPosition: 7, era: 2, version: 3 },
-  ...{ openHash: new Uint8Array(32), openReply: new Uint8Array(9), writtenBehind: false },
+  ...{ openHash: new Uint8Array(32), openReply: new Uint8Array(9), writtenBehind: false, amr: ['pwd'] },
   ...more,
 });
 const never = () => false;

@@ -50,6 +50,7 @@ export function people(deps: LoginDeps): Pick<Handlers<typeof SessionService>, '
         groups: user.groups,
         deviceId: '',
         app: undefined,
+        amr: ['pwd'],
         feedPosition: asOf.position,
         lifetimeMs: deps.lifetimeMs,
         build: () => ({ sessionKey: createHash('sha256').update(secret).digest() }),

@@ -13,6 +13,7 @@ import {
 } from '#gen/sallyport/channel/v1/channel_pb.js';
 import { OpenSessionResponseSchema, type SessionService } from '#gen/sallyport/session/v1/session_pb.js';
 import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
+import type { Db } from '#kernel/db/db.ts';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
@@ -20,11 +21,13 @@ import { appFacts } from '../authorize/facts.ts';
 import type { PolicyStore } from '../authorize/policy-store.ts';
 import type { AppVersions } from '../catalog/app-versions.ts';
 import type { Sightings } from '../devices/sightings.ts';
-import type { Credentials, VerifyOptions } from '../directory/credentials.ts';
-import type { User } from '../directory/users.ts';
+import { canonicalUser } from '../directory/users.ts';
 import { AsOf } from '../feed/as-of.ts';
 import type { Feed } from '../feed/feed.ts';
+import type { DataKeys } from '../keystore/data-keys.ts';
 import type { Enrolment } from '../keystore/enrolments.ts';
+import { setPin } from '../keystore/pins.ts';
+import type { KeyTables } from '../store/tables-keys.ts';
 import { addressOf } from '../throttle/address-of.ts';
 import type { Limits } from '../throttle/limits.ts';
 import { checkDeviceTime } from './clock-skew.ts';
@@ -34,9 +37,11 @@ import { checkRoute } from './route.ts';
 import type { Sessions } from './sessions.ts';
 import { type SettleDeps, settleSharedKey } from './settle-shared-key.ts';
 import { type Opened, type UnsealDeps, unsealOpening } from './unseal-opening.ts';
+import { type VerifyUserDeps, verifyUser } from './verify-user.ts';
 
-export interface OpenSessionDeps extends UnsealDeps, SettleDeps {
-  readonly credentials: Credentials;
+export interface OpenSessionDeps extends UnsealDeps, SettleDeps, VerifyUserDeps {
+  readonly db: Db<KeyTables>;
+  readonly dataKeys: DataKeys;
   readonly sessions: Pick<Sessions, 'open' | 'findOpened'>;
   readonly feed: Pick<Feed, 'position' | 'assertFresh'>;
   readonly clock: Clock;
@@ -102,7 +107,17 @@ async function open(deps: OpenSessionDeps, call: CallContext, attempt: Attempt) 
   if (refusal) throw appRefused({ reason: refusal, explain: describeRefusal(refusal, facts) });
   const tooOld = deps.appVersions.refusal(facts);
   if (tooOld) throw tooOld;
-  const user = await verifyUser(deps, enrolment, body, { appId: app.appId, asOf, ...held(call) });
+  // The device is one user's, for one app.
+  if (canonicalUser(body.user) !== enrolment.user || app.appId !== enrolment.appId) {
+    deps.limits.devicePasswords.take(enrolment.routeKey);
+    throw new SallyportError('CREDENTIALS_INVALID');
+  }
+  const { user, amr } = await verifyUser(deps, enrolment, body, { asOf, ...held(call) });
+  if (body.newPin !== '') {
+    // Whoever knows the old PIN only gives himself no new one.
+    if (!amr.some((way) => way !== 'pin')) throw new SallyportError('CREDENTIALS_INVALID');
+    await setPin(deps, enrolment, body.newPin, held(call));
+  }
   const agreed = agreeSession(channelCrypto, received, body.deviceShare);
   const sharedKeyVersion = await settleSharedKey(deps, opened, agreed.sessionKey);
   const record = await deps.sessions.open({
@@ -112,6 +127,7 @@ async function open(deps: OpenSessionDeps, call: CallContext, attempt: Attempt) 
     groups: user.groups,
     deviceId: enrolment.deviceId,
     app: facts,
+    amr,
     feedPosition: asOf.position,
     openHash,
     lifetimeMs: deps.lifetimeMs,
@@ -145,31 +161,6 @@ async function open(deps: OpenSessionDeps, call: CallContext, attempt: Attempt) 
 /** The app names another signing certificate than its platform has attested. */
 const isForged = ({ certDigest }: AppContext, { attested }: Enrolment): boolean =>
   attested !== undefined && attested.certDigest !== '' && certDigest !== attested.certDigest;
-
-/** @throws CREDENTIALS_INVALID, the same whatever it is that is wrong; THROTTLED, OVERLOADED */
-async function verifyUser(
-  { limits, credentials }: OpenSessionDeps,
-  enrolment: Enrolment,
-  { user: name, password }: OpenSessionBody,
-  { appId, ...options }: VerifyOptions & { appId: string },
-): Promise<User> {
-  const { devicePasswords } = limits;
-  // Ahead of the hash, so that guesses made at once count as if made one after the other.
-  devicePasswords.take(enrolment.routeKey);
-  let user: User | undefined;
-  try {
-    user = await credentials.verify(name, password, { from: 'known', ...options });
-  } catch (error) {
-    devicePasswords.giveBack(enrolment.routeKey);
-    throw error;
-  }
-  // The device is one user's; another one's right password is no better here than a wrong one.
-  if (user?.name !== enrolment.user || appId !== enrolment.appId) {
-    throw new SallyportError('CREDENTIALS_INVALID');
-  }
-  devicePasswords.forgive(enrolment.routeKey);
-  return user;
-}
 
 /** The answer is kept with the session: a repeated message gets these very bytes, from whichever pod. */
 function storedReply(record: SessionRecord) {

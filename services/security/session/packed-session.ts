@@ -20,6 +20,7 @@ type Rest = readonly [
   openedAtMs: number,
   era: number,
   version: number,
+  amr: readonly string[],
 ];
 type SessionPosture = NonNullable<SessionRecord['app']>['posture'];
 
@@ -36,6 +37,7 @@ export function packSession(record: SessionRecord, seenMs: number): PackedSessio
     record.openedAtMs,
     record.era,
     record.version,
+    record.amr,
   ];
   const text = `${user}\0${deviceId}\0${feedPosition}\0${JSON.stringify(rest)}`;
   return { text: flat(text), expiresAtMs, seenMs };
@@ -46,10 +48,10 @@ export function unpackSession(handle: string, packed: PackedSession): SessionRec
   const { text, expiresAtMs, seenMs } = packed;
   const { user, deviceId, feedPosition } = revocableOf(handle, packed);
   const json = text.slice(text.indexOf('\0', user.length + deviceId.length + 2) + 1);
-  const [mac, kind, groups, app, key, openedAtMs, era, version] = JSON.parse(json) as Rest;
+  const [mac, kind, groups, app, key, openedAtMs, era, version, amr] = JSON.parse(json) as Rest;
   const [routeKey = '', opener = ''] = handle.split('.');
   return {
-    ...{ id: `${handle}.${mac}`, routeKey, opener, kind, user, groups, deviceId },
+    ...{ id: `${handle}.${mac}`, routeKey, opener, kind, user, groups, deviceId, amr },
     app: app === 0 ? undefined : appOf(app),
     sessionKey: new Uint8Array(Buffer.from(key, 'base64')),
     ...{ openedAtMs, expiresAtMs, lastSeenMs: seenMs, feedPosition, era, version },

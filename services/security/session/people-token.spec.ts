@@ -27,6 +27,7 @@ const person: SessionRecord = {
   openHash: undefined,
   openReply: undefined,
   writtenBehind: false,
+  amr: ['pwd'],
 };
 
 /** Holds one session. */

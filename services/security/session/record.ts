@@ -23,6 +23,11 @@ export interface SessionRecord {
   readonly deviceId: string;
   /** Undefined for people's sessions, which have no enrolled app. */
   readonly app: AppFacts | undefined;
+  /**
+   * How the user has proved who they are (RFC 8176): `pwd`, `pin`, `oidc`, and `mfa` where the OpenID provider has asked
+   * for more than one. As many as there are is the level of authentication.
+   */
+  readonly amr: readonly string[];
   /** 32 bytes. For people: the SHA-256 of the secret part of their token. */
   readonly sessionKey: Uint8Array;
   /** Unix milliseconds, database time, as all times here. */

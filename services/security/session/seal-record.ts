@@ -27,6 +27,8 @@ const stored = z.object({
       posture: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
     })
     .nullable(),
+  /** Records of older releases have none. */
+  amr: z.array(z.string()).default(['pwd']),
   sessionKey: base64,
   openedAtMs: z.number(),
   expiresAtMs: z.number(),

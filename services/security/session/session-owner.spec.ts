@@ -31,6 +31,7 @@ const wanted = (more: Partial<NewSession> = {}): NewSession => ({
   groups: ['staff'],
   deviceId: 'phone-1',
   app: undefined,
+  amr: ['pwd'],
   feedPosition: 0,
   lifetimeMs: hour,
   build: () => ({ sessionKey: new Uint8Array(32).fill(1), openReply: new Uint8Array([1, 2, 3]) }),

@@ -147,14 +147,25 @@ export class SessionOwner implements Sessions {
   }
 
   async renew(record: SessionRecord, expiresAtMs: number): Promise<SessionRecord> {
-    const { held, persister, maxLifeMs } = this.#deps;
+    const { held, maxLifeMs } = this.#deps;
     const current = held.get(record.id)?.record ?? record;
     const end = Math.min(expiresAtMs, current.openedAtMs + maxLifeMs);
     if (end <= current.expiresAtMs) return current;
-    const renewed = { ...current, expiresAtMs: end, version: current.version + 1 };
-    held.put(renewed, -1);
-    await persister?.update(renewed);
-    return held.get(record.id)?.record ?? renewed;
+    return this.#change({ ...current, expiresAtMs: end });
+  }
+
+  async stepUp(record: SessionRecord, amr: readonly string[]): Promise<SessionRecord> {
+    const current = this.#deps.held.get(record.id)?.record ?? record;
+    const all = [...new Set([...current.amr, ...amr])];
+    return all.length === current.amr.length ? current : this.#change({ ...current, amr: all });
+  }
+
+  async #change(record: SessionRecord): Promise<SessionRecord> {
+    const { held, persister } = this.#deps;
+    const changed = { ...record, version: record.version + 1 };
+    held.put(changed, -1);
+    await persister?.update(changed);
+    return held.get(record.id)?.record ?? changed;
   }
 
   async end(record: SessionRecord, reason: string, wait: RevokeWait, held?: CallOptions): Promise<number> {
@@ -249,7 +260,7 @@ export class SessionOwner implements Sessions {
     const [macKey] = macKeys();
     if (macKey === undefined)
       throw new SallyportError('UNAVAILABLE', { message: 'there is no key for session ids' });
-    const { routeKey, kind, user, deviceId, app, feedPosition, openHash } = session;
+    const { routeKey, kind, user, deviceId, app, amr, feedPosition, openHash } = session;
     const id = mintSessionId(channelCrypto, { routeKey, opener: pod, macKey });
     const openedAtMs = now();
     const expiresAtMs = openedAtMs + Math.min(session.lifetimeMs, maxLifeMs);
@@ -263,6 +274,7 @@ export class SessionOwner implements Sessions {
       groups: [...session.groups],
       deviceId,
       app,
+      amr,
       sessionKey,
       openedAtMs,
       expiresAtMs,

@@ -12,6 +12,8 @@ export interface NewSession {
   /** Empty for people's sessions. */
   readonly deviceId: string;
   readonly app: AppFacts | undefined;
+  /** As in the record. */
+  readonly amr: readonly string[];
   /** The feed's position BEFORE the credentials were read. */
   readonly feedPosition: number;
   /** SHA-256 of the OpenSession request; absent for people. */
@@ -56,6 +58,8 @@ export interface Sessions {
   held(id: string, nowMs?: number): SessionRecord;
   /** Moves its end; never to an earlier time. */
   renew(record: SessionRecord, expiresAtMs: number): Promise<SessionRecord>;
+  /** The user has proved who they are in these ways, too. */
+  stepUp(record: SessionRecord, amr: readonly string[]): Promise<SessionRecord>;
   /** Ends it everywhere, through the feed. Returns the entry's position. */
   end(record: SessionRecord, reason: string, wait: RevokeWait, held?: CallOptions): Promise<number>;
   /** It was used just now; known to within a second. */

@@ -19,6 +19,8 @@ const opened = (rotationPending: boolean, byNextKey?: Uint8Array): Opened => {
       blockedMs: undefined,
       blockedBy: undefined,
       attested: undefined,
+      pinHash: undefined,
+      pinFailures: 0,
     },
   };
   const received = { suite: 1, keyId: 'k', routeKey: 'r', enc: sessionKey, ciphertext: sessionKey };

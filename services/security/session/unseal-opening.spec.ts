@@ -29,6 +29,8 @@ function enrolled(sharedKey: Uint8Array, ...nextKeys: Uint8Array[]): Enrolment {
       blockedMs: undefined,
       blockedBy: undefined,
       attested: undefined,
+      pinHash: undefined,
+      pinFailures: 0,
     },
   };
 }

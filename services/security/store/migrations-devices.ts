@@ -29,4 +29,10 @@ export const deviceMigrations: readonly Migration[] = [
     name: 'security-0604-attested-devices',
     up: 'alter table shared_keys add column attested_json varchar(1024) character set ascii null',
   },
+  {
+    name: 'security-0605-device-pins',
+    up: `alter table shared_keys
+      add column sealed_pin varbinary(512) null,
+      add column pin_failures int not null default 0`,
+  },
 ];

@@ -1,3 +1,5 @@
+import type { Generated } from 'kysely';
+
 /** Rows of the tables of migrations-keys.ts. Times are Unix milliseconds; *_key and sealed_* are bytes. */
 export interface UserRow {
   name: string;
@@ -49,6 +51,10 @@ export interface SharedKeyRow {
   blocked_by: string | null;
   /** JSON of an Attested. */
   attested_json: string | null;
+  /** Argon2id of the PIN, sealed: six digits are guessed in no time by whoever has the hash. */
+  sealed_pin: Buffer | null;
+  /** Wrong PINs since the last right one. */
+  pin_failures: Generated<number>;
 }
 
 export interface ServerKeyRow {

@@ -101,6 +101,13 @@ export declare type SessionFacts = Message<"sallyport.authorize.v1.SessionFacts"
    * @generated from field: int64 expires_at_ms = 5;
    */
   expiresAtMs: bigint;
+
+  /**
+   * How strongly the user has proved who they are; 0, of an older release, counts as 1.
+   *
+   * @generated from field: uint32 auth_level = 6;
+   */
+  authLevel: number;
 };
 
 /**

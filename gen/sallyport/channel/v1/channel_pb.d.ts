@@ -335,7 +335,8 @@ export declare type OpenSessionBody = Message<"sallyport.channel.v1.OpenSessionB
   user: string;
 
   /**
-   * The user's password; verified and dropped.
+   * The user's password; verified and dropped. One of password, OpenID token and PIN at least;
+   * with the PIN and another one the session is of authentication level 2.
    *
    * @generated from field: string password = 3;
    */
@@ -354,6 +355,27 @@ export declare type OpenSessionBody = Message<"sallyport.channel.v1.OpenSessionB
    * @generated from field: bytes device_share = 5;
    */
   deviceShare: Uint8Array;
+
+  /**
+   * What an OpenID provider says of the user.
+   *
+   * @generated from field: sallyport.channel.v1.OpenIdToken open_id = 6;
+   */
+  openId?: OpenIdToken | undefined;
+
+  /**
+   * The device's PIN.
+   *
+   * @generated from field: string pin = 7;
+   */
+  pin: string;
+
+  /**
+   * From now on this is the device's PIN; taken with a password or an OpenID token only.
+   *
+   * @generated from field: string new_pin = 8;
+   */
+  newPin: string;
 };
 
 /**
@@ -361,6 +383,33 @@ export declare type OpenSessionBody = Message<"sallyport.channel.v1.OpenSessionB
  * Use `create(OpenSessionBodySchema)` to create a new message.
  */
 export declare const OpenSessionBodySchema: GenMessage<OpenSessionBody>;
+
+/**
+ * An ID token that the device has got by the authorisation code flow with PKCE.
+ *
+ * @generated from message sallyport.channel.v1.OpenIdToken
+ */
+export declare type OpenIdToken = Message<"sallyport.channel.v1.OpenIdToken"> & {
+  /**
+   * The token, as the provider gave it.
+   *
+   * @generated from field: string id_token = 1;
+   */
+  idToken: string;
+
+  /**
+   * Its nonce was made from these (docs/PROTOCOL.md).
+   *
+   * @generated from field: bytes secret = 2;
+   */
+  secret: Uint8Array;
+};
+
+/**
+ * Describes the message sallyport.channel.v1.OpenIdToken.
+ * Use `create(OpenIdTokenSchema)` to create a new message.
+ */
+export declare const OpenIdTokenSchema: GenMessage<OpenIdToken>;
 
 /**
  * Plaintext of an OpenSession reply.
@@ -412,7 +461,7 @@ export declare type OpenSessionReplyBody = Message<"sallyport.channel.v1.OpenSes
 export declare const OpenSessionReplyBodySchema: GenMessage<OpenSessionReplyBody>;
 
 /**
- * Plaintext of RenewSession and CloseSession requests.
+ * Plaintext of RenewSession, CloseSession and StepUp requests.
  *
  * @generated from message sallyport.channel.v1.SessionMessageBody
  */
@@ -423,6 +472,27 @@ export declare type SessionMessageBody = Message<"sallyport.channel.v1.SessionMe
    * @generated from field: int64 time_ms = 1;
    */
   timeMs: bigint;
+
+  /**
+   * StepUp only: the user's password.
+   *
+   * @generated from field: string password = 2;
+   */
+  password: string;
+
+  /**
+   * StepUp only: what an OpenID provider says of the user.
+   *
+   * @generated from field: sallyport.channel.v1.OpenIdToken open_id = 3;
+   */
+  openId?: OpenIdToken | undefined;
+
+  /**
+   * StepUp only: the device's PIN.
+   *
+   * @generated from field: string pin = 4;
+   */
+  pin: string;
 };
 
 /**
@@ -432,7 +502,7 @@ export declare type SessionMessageBody = Message<"sallyport.channel.v1.SessionMe
 export declare const SessionMessageBodySchema: GenMessage<SessionMessageBody>;
 
 /**
- * Plaintext of RenewSession and CloseSession replies.
+ * Plaintext of RenewSession, CloseSession and StepUp replies.
  *
  * @generated from message sallyport.channel.v1.SessionMessageReplyBody
  */

@@ -225,6 +225,60 @@ export declare type RenewSessionResponse = Message<"sallyport.session.v1.RenewSe
 export declare const RenewSessionResponseSchema: GenMessage<RenewSessionResponse>;
 
 /**
+ * Asks to raise the level of authentication.
+ *
+ * @generated from message sallyport.session.v1.StepUpRequest
+ */
+export declare type StepUpRequest = Message<"sallyport.session.v1.StepUpRequest"> & {
+  /**
+   * Id of the session.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * 32 random bytes; every message has its own key.
+   *
+   * @generated from field: bytes nonce = 2;
+   */
+  nonce: Uint8Array;
+
+  /**
+   * A SessionMessageBody with what proves it, under the session key.
+   *
+   * @generated from field: bytes ciphertext = 3;
+   */
+  ciphertext: Uint8Array;
+};
+
+/**
+ * Describes the message sallyport.session.v1.StepUpRequest.
+ * Use `create(StepUpRequestSchema)` to create a new message.
+ */
+export declare const StepUpRequestSchema: GenMessage<StepUpRequest>;
+
+/**
+ * The answer.
+ *
+ * @generated from message sallyport.session.v1.StepUpResponse
+ */
+export declare type StepUpResponse = Message<"sallyport.session.v1.StepUpResponse"> & {
+  /**
+   * A SessionMessageReplyBody, under the session key.
+   *
+   * @generated from field: bytes ciphertext = 1;
+   */
+  ciphertext: Uint8Array;
+};
+
+/**
+ * Describes the message sallyport.session.v1.StepUpResponse.
+ * Use `create(StepUpResponseSchema)` to create a new message.
+ */
+export declare const StepUpResponseSchema: GenMessage<StepUpResponse>;
+
+/**
  * Asks to close a session.
  *
  * @generated from message sallyport.session.v1.CloseSessionRequest
@@ -789,6 +843,18 @@ export declare const SessionService: GenService<{
     methodKind: "unary";
     input: typeof RenewSessionRequestSchema;
     output: typeof RenewSessionResponseSchema;
+  },
+  /**
+   * StepUp raises the session's level of authentication by another way of proving who the user
+   * is than it was opened with.
+   * Errors: as RenewSession, and CREDENTIALS_INVALID, THROTTLED, OIDC_UNREACHABLE.
+   *
+   * @generated from rpc sallyport.session.v1.SessionService.StepUp
+   */
+  stepUp: {
+    methodKind: "unary";
+    input: typeof StepUpRequestSchema;
+    output: typeof StepUpResponseSchema;
   },
   /**
    * CloseSession ends the session everywhere. Repeated, it gives SESSION_REVOKED or

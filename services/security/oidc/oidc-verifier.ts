@@ -1,0 +1,143 @@
+import { readFile } from 'node:fs/promises';
+import {
+  createRemoteJWKSet,
+  customFetch,
+  decodeJwt,
+  errors,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  jwtVerify,
+} from 'jose';
+import { Agent, fetch as undiciFetch } from 'undici';
+import { z } from 'zod';
+import { oidcNonce } from '#core/channel/oidc-nonce.ts';
+import { SallyportError } from '#core/errors/error.ts';
+import type { OpenIdToken } from '#gen/sallyport/channel/v1/channel_pb.js';
+import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
+import type { Logger } from '#kernel/log/logger.ts';
+import type { Clock } from '#kernel/time/clock.ts';
+import type { SecurityConfig } from '../config.ts';
+import { canonicalUser } from '../directory/users.ts';
+
+type Provider = SecurityConfig['oidc'][number];
+
+/** What a provider says: a user's name here, and whether he has shown more than one factor. */
+export interface OidcSaid {
+  /** Canonical. */
+  readonly user: string;
+  readonly strong: boolean;
+}
+
+/**
+ * Verifies an ID token for an enrolment; undefined when it is not right.
+ * @throws OIDC_UNREACHABLE when the provider's keys are not known and cannot be had
+ */
+export type OidcVerifier = (
+  token: OpenIdToken,
+  routeKey: string,
+  options?: { readonly signal?: AbortSignal },
+) => Promise<OidcSaid | undefined>;
+
+/** OpenID Connect asks providers for RS256; the others are what they offer besides. No secret is shared, so no HS256. */
+const algorithms = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA', 'Ed25519'];
+/** A token is for logging in now, not later. Seconds. */
+const maxAgeS = 600;
+/** Clocks of provider and tier may differ so much. Seconds. */
+const toleranceS = 60;
+/** Milliseconds for the provider to answer. */
+const fetchMs = 5000;
+/** For how long keys that were fetched are good; a key that is not among them is asked for sooner. Milliseconds. */
+const keysMs = 3_600_000;
+
+const metadata = z.object({ issuer: z.string(), jwks_uri: z.url() });
+
+/**
+ * ID tokens by the authorisation code flow with PKCE, which the device goes through itself, as native apps do
+ * (RFC 8252): this tier holds no client secret and sees no code. What binds the token to this device is its nonce.
+ * Providers are asked for their keys only.
+ * @throws CONFIG_INVALID
+ */
+export async function oidcVerifier(
+  providers: readonly Provider[],
+  { clock, log }: { readonly clock: Pick<Clock, 'now'>; readonly log: Logger },
+): Promise<OidcVerifier> {
+  const known = new Map<string, { provider: Provider; keys: JWTVerifyGetKey }>();
+  for (const provider of providers) {
+    known.set(provider.issuer, { provider, keys: await keysOf(provider) });
+  }
+  return async ({ idToken, secret }, routeKey) => {
+    try {
+      const found = known.get(String(decodeJwt(idToken).iss));
+      if (found === undefined) return undefined;
+      const { issuer, clientId } = found.provider;
+      const { payload } = await jwtVerify(idToken, found.keys, {
+        ...{ issuer, audience: clientId, algorithms, maxTokenAge: maxAgeS, clockTolerance: toleranceS },
+        currentDate: new Date(clock.now()),
+        requiredClaims: ['exp', 'iat', 'sub', 'nonce'],
+      });
+      if (payload.nonce !== oidcNonce(channelCrypto, routeKey, secret)) return undefined;
+      return saidBy(found.provider, payload);
+    } catch (error) {
+      // What jose throws itself is about the token; a time-out of its own is not.
+      if (error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout)) {
+        log.debug({ err: error }, 'an ID token was not taken');
+        return undefined;
+      }
+      if (error instanceof SallyportError) throw error;
+      log.warn({ err: error }, 'an OpenID provider does not give its keys');
+      throw new SallyportError('OIDC_UNREACHABLE', { retryAfterMs: 2000, cause: error });
+    }
+  };
+}
+
+function saidBy({ userClaim, strongAcr, strongAmr }: Provider, payload: JWTPayload): OidcSaid | undefined {
+  const name = payload[userClaim];
+  if (typeof name !== 'string' || name === '') return undefined;
+  const amr: unknown[] = Array.isArray(payload.amr) ? payload.amr : [];
+  const strong = strongAcr.some((acr) => acr === payload.acr) || strongAmr.some((each) => amr.includes(each));
+  return { user: canonicalUser(name), strong };
+}
+
+/** Asks the provider where its keys are when they are first needed, and again as long as that fails. */
+async function keysOf({ issuer, caFile }: Provider): Promise<JWTVerifyGetKey> {
+  const { protocol, hostname } = new URL(issuer);
+  if (
+    protocol !== 'https:' &&
+    !(protocol === 'http:' && ['127.0.0.1', '[::1]', 'localhost'].includes(hostname))
+  ) {
+    throw new SallyportError('CONFIG_INVALID', {
+      message: `the OpenID provider ${issuer} is not reached by https`,
+    });
+  }
+  const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
+  const dispatcher = new Agent({ connect: { ...(ca !== undefined && { ca }) } });
+  const ask = async (url: string): Promise<unknown> => {
+    const response = await undiciFetch(url, {
+      dispatcher,
+      signal: AbortSignal.timeout(fetchMs),
+      redirect: 'error',
+    });
+    if (!response.ok) throw new Error(`${url} answers ${response.status}`);
+    return response.json();
+  };
+  let set: Promise<JWTVerifyGetKey> | undefined;
+  const discover = async (): Promise<JWTVerifyGetKey> => {
+    const found = metadata.parse(await ask(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`));
+    if (found.issuer !== issuer) throw new Error(`${issuer} says that it is ${found.issuer}`);
+    return createRemoteJWKSet(new URL(found.jwks_uri), {
+      cacheMaxAge: keysMs,
+      timeoutDuration: fetchMs,
+      [customFetch]: async (url: string) => Response.json(await ask(url)),
+    });
+  };
+  return async (header, token) => {
+    set ??= discover();
+    const current = set;
+    try {
+      return await (await current)(header, token);
+    } catch (error) {
+      if (set === current && !(error instanceof errors.JOSEError)) set = undefined;
+      throw error;
+    }
+  };
+}

@@ -15,8 +15,19 @@ import { path } from './path.ts';
 import { persistence } from './persistence.ts';
 import { policy } from './policy.ts';
 import { relay } from './relay.ts';
+import { tasksBench } from './tasks.ts';
 
-const benches: readonly Bench[] = [authorize, check, relay, open, persistence, memory, policy, path];
+const benches: readonly Bench[] = [
+  authorize,
+  check,
+  relay,
+  open,
+  persistence,
+  memory,
+  policy,
+  tasksBench,
+  path,
+];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

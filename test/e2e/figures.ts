@@ -3,11 +3,18 @@ export interface Figure {
   readonly name: string;
   readonly value: number;
   readonly unit: string;
-  /** What it is to be. */
+  /** What it is to be; empty: it is only told. */
   readonly goal: string;
   readonly ok: boolean;
   /** Why it was missed. */
   readonly reason?: string;
+}
+
+/** What every run of `npm run e2e` is given. */
+export interface RunOptions {
+  /** Only suites whose names contain it. */
+  readonly only: string;
+  readonly say: (line: string) => void;
 }
 
 /** Runs one check of a suite; what it throws is told, counts as missed, and does not end the suite. */

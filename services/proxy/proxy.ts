@@ -141,6 +141,11 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
       { unit: '{request}', description: 'Requests at backends.' },
       () => backends.active,
     ),
+    gauge(
+      'sallyport.apps.cached',
+      { unit: 'By', description: 'Packages of the app catalogue in memory.' },
+      () => apps.cachedBytes,
+    ),
   ];
   const end = async (): Promise<void> => {
     stopped.abort();

@@ -133,7 +133,7 @@ describe('the app catalogue on a real database, through a real proxy service', f
     const file = join(dir, '2.0.apk');
     await writeFile(file, second);
     await uploadPackage(admin, { file, name }, { signal, onProgress: (bytes) => seen.push(bytes) });
-    assert.deepEqual([seen[0], seen.at(-1)], [2 * chunkBytes, second.length]);
+    assert.deepEqual(seen, [5 * chunkBytes, second.length]);
 
     const other = { ...name, version: '2.1' };
     const wrong = randomBytes(32);

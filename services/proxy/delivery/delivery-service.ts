@@ -25,6 +25,8 @@ export interface DeliveryOptions {
 
 export interface Delivery {
   readonly handlers: Handlers<typeof AppDelivery>;
+  /** Bytes of packages that are kept. */
+  readonly cachedBytes: number;
   close(): void;
 }
 
@@ -45,6 +47,9 @@ export function delivery(options: DeliveryOptions): Delivery {
     headers: { 'x-sallyport-route': proof?.routeKey ?? '' },
   });
   return {
+    get cachedBytes() {
+      return pieces.bytes;
+    },
     handlers: {
       checkUpdate: (request, call) => tier.checkUpdate(request, passed(call, request.proof)),
       readMetadata: (request, call) => tier.readMetadata(request, passed(call, request.proof)),

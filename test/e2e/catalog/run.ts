@@ -127,11 +127,13 @@ const failuresSuite = (world: World): Suite => ({
     await check('the database primary is killed during a download', async () => {
       const phone = await world.enrol(first);
       const { update: offered = assert.fail() } = await phone.updates.check();
+      const { nodes } = await world.cli<{ nodes: { pod: string; role: string }[] }>('db', 'status');
+      const primary = nodes.find(({ role }) => role === 'PRIMARY')?.pod ?? assert.fail('no primary');
       let done = false;
       const reading = readThrough(phone, offered, () => {
         if (done) return;
         done = true;
-        assert.ok(world.mesh.kill('db-0', 'mysqld', 'SIGKILL'));
+        assert.ok(world.mesh.kill(primary, 'mysqld', 'SIGKILL'));
       });
       await reading;
       phone.close();

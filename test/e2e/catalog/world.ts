@@ -16,8 +16,10 @@ export interface World {
   readonly mesh: OwnMesh;
   /** A folder for files, removed at the end. */
   readonly work: string;
-  /** `sallyport apps …` in a process of its own; its JSON. @throws with what it said */
-  apps<T>(...args: readonly string[]): Promise<T>;
+  /** `sallyport …` in a process of its own; its JSON. @throws with what it said */
+  cli<T>(...args: readonly string[]): Promise<T>;
+  /** `sallyport apps …`, of the demo's app. */
+  apps<T>(command: string, ...args: readonly string[]): Promise<T>;
   /** A device that has this version installed. */
   enrol(version: string): Promise<Phone>;
   close(): Promise<void>;
@@ -41,22 +43,22 @@ export async function makeWorld(say: (line: string) => void): Promise<World> {
   process.once('SIGINT', () => process.kill(process.pid, 'SIGTERM'));
   const mesh = await ownMesh({ progress: say });
   const main = join(import.meta.dirname, '..', '..', '..', 'services', 'cli', 'main.ts');
+  const cli = async <T>(...args: readonly string[]): Promise<T> => {
+    const all = [main, ...args, '--state', mesh.stateDir, '--json'];
+    const { ok, ending, stdout, stderr } = await run(process.execPath, all, {
+      env: process.env,
+      timeoutMs: cliMs,
+    });
+    if (!ok) throw new Error(`${args.join(' ')}: ${ending}: ${stderr.slice(-1500)}`);
+    return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as T;
+  };
   let phones = 0;
   return {
     mesh,
     work,
-    apps: async <T>(...args: readonly string[]): Promise<T> => {
-      const [command = '', ...rest] = args;
-      const common = ['--state', mesh.stateDir, '--json'];
-      const of = ['list', 'channels', 'rotate-keys'].includes(command) ? [] : ofApp;
-      const { ok, ending, stdout, stderr } = await run(
-        process.execPath,
-        [main, 'apps', command, ...rest, ...of, ...common],
-        { env: process.env, timeoutMs: cliMs },
-      );
-      if (!ok) throw new Error(`apps ${command}: ${ending}: ${stderr.slice(-1500)}`);
-      return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as T;
-    },
+    cli,
+    apps: (command, ...rest) =>
+      cli('apps', command, ...rest, ...(['channels', 'rotate-keys'].includes(command) ? [] : ofApp)),
     enrol: async (version) => {
       const options = {
         ...deviceOptions({ publicCa: mesh.publicCa }),

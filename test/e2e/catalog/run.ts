@@ -60,7 +60,7 @@ async function measured(world: World, say: (line: string) => void): Promise<Figu
 
   say(`${devices} devices download ${packageMib} MiB at once`);
   const proxies = watchMemory(world.mesh, /^proxy-\d+ process$/);
-  const sidecars = watchMemory(world.mesh, /^(proxy|edge)-\d+ envoy$/);
+  const sidecars = watchMemory(world.mesh, /^(proxy|edge)-\d+ sidecar$/);
   const begun = performance.now();
   let bytes = 0;
   await Promise.all(

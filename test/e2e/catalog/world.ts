@@ -112,6 +112,7 @@ export function watchMemory(mesh: OwnMesh, wanted: RegExp) {
     }
   };
   look();
+  if (first.size === 0) throw new Error(`no process is called ${wanted}`);
   const timer = setInterval(look, 200);
   return {
     /** By how much the one that grew most has grown. */

@@ -16,13 +16,14 @@ import { encodeActivationString } from '../activation-string.ts';
 import { acceptAttach, beginAttach } from '../attach.ts';
 import { concat, utf8 } from '../bytes.ts';
 import type { ChannelCrypto } from '../crypto.ts';
-import { openEnroll, sealEnroll, sealEnrollReply } from '../enroll.ts';
+import { attestationChallenge, openEnroll, sealEnroll, sealEnrollReply } from '../enroll.ts';
 import { FrameSealer } from '../frame.ts';
 import type { HpkeKeyPair } from '../hpke.ts';
 import { importRecipient } from '../hpke-open.ts';
 import type { StreamMessage } from '../multiplex/messages.ts';
 import { encodeBatch, encodeStreamMessage } from '../multiplex/stream-codec.ts';
 import { nobleCrypto } from '../noble-crypto.ts';
+import { oidcNonce } from '../oidc-nonce.ts';
 import { agreeSession, openOpenSession, sealOpenReply, sealOpenSession } from '../open-session.ts';
 import { rotatedSharedKey } from '../rotate-shared-key.ts';
 import { identityDigest, signKeyList } from '../server-keys.ts';
@@ -137,6 +138,8 @@ export async function makeVectors(): Promise<Vectors> {
     ...sessionVectors(crypto, sessionId, sessionKey),
     close: closeVectors(crypto, sessionId, sessionKey),
     messages: messageVectors(),
+    stepUp: stepUpVectors(crypto, sessionId, sessionKey),
+    ...proofVectors(crypto, routeKey, code),
   };
 }
 
@@ -174,8 +177,12 @@ function sessionMessageVectors(
   crypto: ChannelCrypto,
   context: SessionMessageContext,
   expiresAtMs: bigint,
+  proof: { readonly pin?: string } = {},
 ): Vectors {
-  const body = toBinary(SessionMessageBodySchema, create(SessionMessageBodySchema, { timeMs: nowMs }));
+  const body = toBinary(
+    SessionMessageBodySchema,
+    create(SessionMessageBodySchema, { timeMs: nowMs, ...proof }),
+  );
   const request = sealSessionRequest(crypto, context, body);
   const replyBody = toBinary(
     SessionMessageReplyBodySchema,
@@ -185,6 +192,21 @@ function sessionMessageVectors(
   return {
     ...{ nonce: hex(request.nonce), plaintext: hex(body), ciphertext: hex(request.ciphertext) },
     ...{ replyPlaintext: hex(replyBody), reply: hex(reply) },
+  };
+}
+
+/** The PIN is 314159. */
+function stepUpVectors(crypto: ChannelCrypto, sessionId: string, sessionKey: Uint8Array): Vectors {
+  const context: SessionMessageContext = { kind: 'stepUp', sessionId, sessionKey };
+  return sessionMessageVectors(crypto, context, nowMs, { pin: '314159' });
+}
+
+/** What a platform and an OpenID provider are asked to sign over. */
+function proofVectors(crypto: ChannelCrypto, routeKey: string, code: Uint8Array): Vectors {
+  const secret = crypto.randomBytes(32);
+  return {
+    attestation: { code: hex(code), challenge: hex(attestationChallenge(crypto, code)) },
+    oidc: { secret: hex(secret), nonce: oidcNonce(crypto, routeKey, secret) },
   };
 }
 

@@ -63,6 +63,9 @@ export function givenFor(step: Step, vectors: Vectors): Given {
     case 'close':
     case 'closeReply':
       return { ...of('close'), ...session };
+    case 'stepUp':
+    case 'stepUpReply':
+      return { ...of('stepUp'), ...session };
     case 'attach':
     case 'attachReply':
       return { ...of('attach'), ...session };
@@ -148,7 +151,7 @@ export function makeWrong(vectors: Vectors): WrongCase[] {
       'the reply to another ciphertext': flipped('ciphertext', 9),
       'from a tier without the shared key': flipped('exported', 0),
     }),
-    ...(['renew', 'close'] as const).flatMap((kind) => [
+    ...(['renew', 'close', 'stepUp'] as const).flatMap((kind) => [
       ...wrong(kind, 'UNSEALABLE', {
         'a changed nonce': flipped('nonce', 0),
         'a nonce of 31 bytes': shortened('nonce'),

@@ -38,6 +38,8 @@ export type Step =
   | 'renewReply'
   | 'close'
   | 'closeReply'
+  | 'stepUp'
+  | 'stepUpReply'
   | 'attach'
   | 'attachReply';
 
@@ -91,6 +93,8 @@ export const receivers: Readonly<Record<Step, (given: Given) => Promise<unknown>
   renewReply: (given) => sessionReply('renew', given),
   close: (given) => sessionRequest('close', given),
   closeReply: (given) => sessionReply('close', given),
+  stepUp: (given) => sessionRequest('stepUp', given),
+  stepUpReply: (given) => sessionReply('stepUp', given),
   attach: (given) =>
     acceptAttach(crypto, session(given), {
       ...{ deviceNonce: bytes(given, 'deviceNonce'), proof: bytes(given, 'proof') },

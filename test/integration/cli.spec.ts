@@ -256,12 +256,14 @@ describe('the command line of a running mesh', function () {
       assert.equal(statSync(join(own.stateDir, 'login.json')).mode & 0o777, 0o600);
       await allowed('users', 'list');
       await allowed('sessions', 'list');
+      await allowed('devices', 'list', '--user', 'anna');
       await allowed('policy', 'versions');
       await refused('activation', 'create', '--user', 'anna');
       await refused('sessions', 'revoke', '--user', 'anna');
       await run('logout');
       await as('hugo', 'helpdesk');
       await allowed('activation', 'create', '--user', 'anna');
+      await allowed('devices', 'wipe', '--wait', 'committed', '--', phone.device.enrolment.deviceId);
       await allowed('sessions', 'revoke', '--user', 'nobody', '--wait', 'committed');
       await refused('sessions', 'revoke', '--everybody');
       await refused('users', 'disable', 'anna');

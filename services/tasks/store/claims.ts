@@ -3,6 +3,7 @@ import { databaseNow } from '#kernel/db/database-now.ts';
 import { journalRowOf, jsonOf } from './rows.ts';
 import type { TaskTables } from './tables.ts';
 import type { Claim, ClaimedTask, JournalRow, TaskStore } from './task-store.ts';
+import { turnNow } from './write-tasks.ts';
 
 type Trx = Kysely<TaskTables>;
 
@@ -97,7 +98,8 @@ export async function ripenTasks(
 ): Promise<number> {
   const due = await idsOf(trx, sql`due_ms <= ${databaseNow} order by due_ms`, limit);
   if (due.length > 0) {
-    await sql`update tasks set ready = 1, due_ms = null, turn = ${databaseNow} where id in (${sql.join(due)})`.execute(
+    const turn = await turnNow(trx);
+    await sql`update tasks set ready = 1, due_ms = null, turn = ${turn} where id in (${sql.join(due)})`.execute(
       trx,
     );
   }

@@ -60,7 +60,8 @@ export const taskMigrations: readonly Migration[] = [
     name: 'tasks-0003-turns',
     up: `create table task_turns (
       submitter varchar(160) ${text} not null primary key,
-      turn bigint not null
+      turn bigint not null,
+      key turn (turn)
     )`,
   },
 ];

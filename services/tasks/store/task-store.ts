@@ -48,7 +48,7 @@ export interface ClaimedTask extends Claim {
   readonly version: number;
   readonly input: Json;
   readonly cancelRequested: boolean;
-  /** Claims in a row without a new entry in the journal, this one included. */
+  /** Claims in a row that left no entry in the journal and were not let go of, this one included. */
   readonly attempts: number;
   /** How often it was woken; what came while it ran is seen by that. */
   readonly wakes: number;

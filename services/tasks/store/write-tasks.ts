@@ -2,8 +2,18 @@ import { type Kysely, sql } from 'kysely';
 import { databaseNow } from '#kernel/db/database-now.ts';
 import type { TaskTables } from './tables.ts';
 
-/** Turns between two tasks of one submitter: whoever submits a thousand at once has them spread over ten seconds. */
-const spacing = 10;
+/**
+ * Whose turn it is, as a number that only work moves on: that of the first task that may be claimed, else of the last
+ * that was, else of the last that was submitted. By time it would be first come, first served, and who has submitted ten
+ * thousand before would keep everybody waiting (start-time fair queueing, Goyal, Vin and Cheng, SIGCOMM 1996).
+ */
+export async function turnNow(trx: Kysely<TaskTables>): Promise<number> {
+  const { rows } = await sql<{ turn: number }>`select coalesce(
+    (select min(turn) from tasks where ready = 1),
+    (select turn from tasks where claim_until_ms is not null order by claim_until_ms desc limit 1),
+    (select max(turn) from task_turns), 0) as turn`.execute(trx);
+  return Number(rows[0]?.turn ?? 0);
+}
 
 export interface TaskToInsert {
   readonly id: string;
@@ -15,11 +25,11 @@ export interface TaskToInsert {
   readonly parent: { readonly id: string; readonly step: string } | undefined;
 }
 
-/** One that is there stays as it is. Its turn is now, or after the last one of its submitter. */
+/** One that is there stays as it is. Its turn is now, or the next after the last one of its submitter. */
 export async function insertTask(trx: Kysely<TaskTables>, task: TaskToInsert): Promise<void> {
   const { parent } = task;
-  await sql`insert into task_turns (submitter, turn) values (${task.submitter}, ${databaseNow})
-    on duplicate key update turn = greatest(turn + ${spacing}, values(turn))`.execute(trx);
+  await sql`insert into task_turns (submitter, turn) values (${task.submitter}, ${await turnNow(trx)})
+    on duplicate key update turn = greatest(turn + 1, values(turn))`.execute(trx);
   await sql`insert ignore into tasks (id, kind, version, submitter, digest, state, input_json, parent_id, parent_step,
       ready, turn, fence, wakes, attempts, cancel_requested, created_ms)
     select ${task.id}, ${task.kind}, ${task.version}, ${task.submitter}, ${task.digest}, 'open', ${task.inputJson},
@@ -30,10 +40,11 @@ export async function insertTask(trx: Kysely<TaskTables>, task: TaskToInsert): P
 /** Lets open tasks go on at once, or as soon as whoever runs them lets go of them. */
 export async function wake(trx: Kysely<TaskTables>, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
+  const turn = await turnNow(trx);
   await sql`update tasks set
       wakes = wakes + 1,
       ready = if(claim_until_ms is null, 1, ready),
-      turn = if(claim_until_ms is null, ${databaseNow}, turn),
+      turn = if(claim_until_ms is null, ${turn}, turn),
       due_ms = if(claim_until_ms is null, null, due_ms)
     where id in (${sql.join(ids)}) and state = 'open'`.execute(trx);
 }

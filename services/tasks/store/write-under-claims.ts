@@ -6,7 +6,7 @@ import { childId } from './ids.ts';
 import { journalRowOf, textOf } from './rows.ts';
 import type { TaskTables } from './tables.ts';
 import type { Claim, JournalEntry, JournalRow, Release } from './task-store.ts';
-import { insertTask, wake } from './write-tasks.ts';
+import { insertTask, turnNow, wake } from './write-tasks.ts';
 
 type Trx = Kysely<TaskTables>;
 
@@ -111,7 +111,8 @@ async function letGo(trx: Trx, task: Held, how: Release): Promise<void> {
   if (how.to === 'open') {
     const due = how.dueMs ?? null;
     const awake = sql`(wakes <> ${how.wakes} or ifnull(${due} <= ${databaseNow}, 0))`;
-    await sql`update tasks set claimed_by = null, claim_until_ms = null, turn = ${databaseNow},
+    // Whoever lets go in order is alive: the task has not ended it.
+    await sql`update tasks set claimed_by = null, claim_until_ms = null, attempts = 0, turn = ${await turnNow(trx)},
       ready = if(${awake}, 1, 0), due_ms = if(${awake}, null, ${due}) where id = ${task.id}`.execute(trx);
     return;
   }

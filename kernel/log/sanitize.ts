@@ -13,6 +13,7 @@ const secretEndings = [
   'secret',
   'token',
   'psk',
+  'pin',
   'authorization',
   'cookie',
   'credential',

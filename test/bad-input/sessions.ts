@@ -1,4 +1,4 @@
-/** RenewSession, CloseSession and Attach: one thing wrong at a time, and sessions that are over. */
+/** RenewSession, CloseSession, StepUp and Attach: one thing wrong at a time, and sessions that are over. */
 import assert from 'node:assert/strict';
 import { create, fromBinary } from '@bufbuild/protobuf';
 import type { SessionMessageKind } from '#core/channel/session-message.ts';
@@ -38,7 +38,7 @@ const spoiled: readonly (readonly [string, Expected, (sealed: SessionSealed) => 
   ['a nonce of 31 bytes', 'INVALID_FIELD', (s) => ({ nonce: s.nonce.subarray(1) })],
   ['another nonce', 'UNSEALABLE', () => ({ nonce: channelCrypto.randomBytes(32) })],
   ['15 bytes of ciphertext', 'INVALID_FIELD', () => ({ ciphertext: new Uint8Array(15) })],
-  ['1,025 bytes of ciphertext', 'INVALID_FIELD', () => ({ ciphertext: new Uint8Array(1025) })],
+  ['12,289 bytes of ciphertext', 'INVALID_FIELD', () => ({ ciphertext: new Uint8Array(12_289) })],
   ['a ciphertext without its end', 'UNSEALABLE', (s) => ({ ciphertext: s.ciphertext.subarray(0, -1) })],
   ...[0, 1, 2].map((n): (typeof spoiled)[number] => [
     `a turned bit in the ciphertext (${n})`,
@@ -51,7 +51,18 @@ const other: Readonly<Record<SessionMessageKind, SessionMessageKind>> = {
   ...{ renew: 'close', close: 'renew', stepUp: 'renew' },
 };
 
+const tooLong = (kind: SessionMessageKind): Row => [
+  `${kind} with 1,025 bytes of ciphertext`,
+  'INVALID_FIELD',
+  ({ session }) => {
+    const request = session.message(kind);
+    change(request.sealed, () => ({ ciphertext: new Uint8Array(1025) }));
+    return () => session.sendMessage(kind, request);
+  },
+];
+
 const messages = (kind: SessionMessageKind): Row[] => [
+  ...(kind === 'stepUp' ? [] : [tooLong(kind)]),
   ...spoiled.map(
     ([name, expect, spoil]): Row => [
       `${kind} with ${name}`,
@@ -249,6 +260,14 @@ const ended: readonly Row[] = [
 export const sessions: readonly Case[] = casesOf([
   ...messages('renew'),
   ...messages('close'),
+  ...messages('stepUp'),
+  [
+    'stepUp that shows nothing',
+    'CREDENTIALS_INVALID',
+    ({ session }) =>
+      () =>
+        session.sendMessage('stepUp', session.message('stepUp')),
+  ],
   ...attaches,
   ...ended,
 ]);

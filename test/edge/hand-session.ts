@@ -17,7 +17,11 @@ import {
   ExchangeRequestSchema,
   ExchangeResponseSchema,
 } from '#gen/sallyport/relay/v1/relay_pb.js';
-import { type RenewSessionRequest, RenewSessionRequestSchema } from '#gen/sallyport/session/v1/session_pb.js';
+import {
+  type RenewSessionRequest,
+  RenewSessionRequestSchema,
+  StepUpRequestSchema,
+} from '#gen/sallyport/session/v1/session_pb.js';
 import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
 import type { Answer } from './answer.ts';
 import type { CallOptions, EdgeCaller } from './edge-caller.ts';
@@ -26,6 +30,8 @@ import { goodMessage, routed, sessionService } from './hand-device.ts';
 export const relay = '/sallyport.relay.v1.Relay';
 
 export type Head = Partial<RequestHead>;
+
+const none = new Uint8Array();
 
 /** A session that was opened, and its key. */
 export class HandSession {
@@ -41,7 +47,7 @@ export class HandSession {
     this.routeKey = opened.routeKey;
   }
 
-  /** A good message; RenewSession and CloseSession look the same. */
+  /** A good message; RenewSession and CloseSession look the same, and StepUp is one that shows nothing. */
   message(kind: SessionMessageKind, timeMs = Date.now(), key = this.key): RenewSessionRequest {
     const plaintext = toBinary(
       SessionMessageBodySchema,
@@ -57,6 +63,12 @@ export class HandSession {
     request: RenewSessionRequest,
     options: CallOptions = routed(this.routeKey),
   ): Promise<Answer> {
+    if (kind === 'stepUp') {
+      const { sessionId, nonce, ciphertext } = request.sealed ?? {};
+      const parts = { sessionId: sessionId ?? '', nonce: nonce ?? none, ciphertext: ciphertext ?? none };
+      const flat = toBinary(StepUpRequestSchema, create(StepUpRequestSchema, parts));
+      return this.#caller.call(`${sessionService}/StepUp`, flat, options);
+    }
     const method = kind === 'renew' ? 'RenewSession' : 'CloseSession';
     const bytes = toBinary(RenewSessionRequestSchema, request);
     return this.#caller.call(`${sessionService}/${method}`, bytes, options);

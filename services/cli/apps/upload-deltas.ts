@@ -6,7 +6,7 @@ import type { Client } from '@connectrpc/connect';
 import { SallyportError } from '#core/errors/error.ts';
 import type { AppCatalog, Release } from '#gen/sallyport/catalog/v1/catalog_pb.js';
 import { makeDelta } from '#sdk/updates/delta.ts';
-import { type PackageToUpload, type UploadOptions, uploadPackage } from './upload-package.ts';
+import { type PackageToUpload, together, type UploadOptions, uploadPackage } from './upload-package.ts';
 
 export interface MadeDelta {
   readonly fromVersion: string;
@@ -99,10 +99,16 @@ async function readRelease(
   const hash = createHash('sha256');
   const out = await open(path, 'w', 0o600);
   try {
-    for (let index = 0; index * chunkBytes < length; index++) {
-      const { data } = await client.readChunk({ sha256, index }, { signal });
-      hash.update(data);
-      await out.write(data);
+    const pieces = Math.ceil(Number(length) / chunkBytes);
+    for (let next = 0; next < pieces; next += together) {
+      const count = Math.min(together, pieces - next);
+      const read = await Promise.all(
+        Array.from({ length: count }, (_, n) => client.readChunk({ sha256, index: next + n }, { signal })),
+      );
+      for (const { data } of read) {
+        hash.update(data);
+        await out.write(data);
+      }
     }
   } finally {
     await out.close();

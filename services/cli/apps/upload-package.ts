@@ -21,7 +21,7 @@ export interface UploadOptions {
 }
 
 /** Pieces that are under way at once: the database commits them together. */
-const together = 4;
+export const together = 4;
 /** The tier reads the whole package before it publishes it; milliseconds. */
 const commitMs = 10 * 60_000;
 

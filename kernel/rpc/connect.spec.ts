@@ -14,6 +14,7 @@ import { waitFor } from '#kernel/time/wait-for.ts';
 import { createAdmission } from './admission.ts';
 import { createConnectClient } from './connect-client.ts';
 import { createConnectServer } from './connect-server.ts';
+import { createGrpcClient } from './grpc-client.ts';
 import type { CallContext, Handlers } from './handlers.ts';
 import { implement } from './implement.ts';
 import { keepLog } from './test-service.ts';
@@ -162,7 +163,10 @@ describe('Connect server', () => {
   it('carries the same errors in all of them', async () => {
     await serve({
       attach: async () => {
-        throw new SallyportError('THROTTLED', { retryAfterMs: 2500, hint: 'wait', metadata: { a: 'b' } });
+        throw new SallyportError('THROTTLED', {
+          ...{ message: 'too often: 3, or 50 %3A', retryAfterMs: 2500 },
+          ...{ hint: 'wait', metadata: { a: 'b' } },
+        });
       },
       exchange: async () => {
         throw new TypeError('password is hunter2');
@@ -174,9 +178,17 @@ describe('Connect server', () => {
     });
     const exchange = { sessionId, epoch: new Uint8Array(16), frame: { ciphertext: new Uint8Array(16) } };
     const headers = { 'x-request-id': 'r-7' };
+    const onGrpcJs = createGrpcClient(Relay, { address: address(), defaultDeadlineMs: 5000 });
+    try {
+      const told = { reason: 'THROTTLED', message: 'too often: 3, or 50 %3A' };
+      await assert.rejects(onGrpcJs.attach(attach), told);
+    } finally {
+      onGrpcJs.close();
+    }
     for (const [name, client] of Object.entries(inAllProtocols())) {
       await assert.rejects(client.attach(attach, { headers }), {
         reason: 'THROTTLED',
+        message: 'too often: 3, or 50 %3A',
         hint: 'wait',
         retryAfterMs: 2500,
         metadata: { a: 'b', request_id: 'r-7', pod: 'sec-0' },

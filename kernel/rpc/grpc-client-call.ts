@@ -1,4 +1,4 @@
-import { fromBinary } from '@bufbuild/protobuf';
+import { fromBinary, type MessageShape } from '@bufbuild/protobuf';
 import { type Client, type CallOptions as GrpcCallOptions, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { SallyportError } from '#core/errors/error.ts';
 import { fromWire } from '#core/errors/from-wire.ts';
@@ -101,18 +101,21 @@ function isServiceError(thrown: unknown): thrown is ServiceError {
 
 function fromServiceError(cause: ServiceError): SallyportError {
   const [bytes] = cause.metadata.get('grpc-status-details-bin');
-  const details = bytes instanceof Uint8Array ? detailsIn(bytes) : [];
-  return fromWire({ code: cause.code, message: cause.details, details, cause });
+  const status = bytes instanceof Uint8Array ? statusIn(bytes) : undefined;
+  const details = (status?.details ?? []).map(({ typeUrl, value }) => ({
+    type: typeUrl.slice(typeUrl.lastIndexOf('/') + 1),
+    value,
+  }));
+  // Where it is given twice, the one that is not percent-encoded: of what Connect's servers encode, grpc-js decodes
+  // what URIs may hold, and leaves `%3A` and the like.
+  return fromWire({ code: cause.code, message: status?.message || cause.details, details, cause });
 }
 
-function detailsIn(bytes: Uint8Array): { type: string; value: Uint8Array }[] {
+function statusIn(bytes: Uint8Array): MessageShape<typeof StatusSchema> | undefined {
   try {
-    return fromBinary(StatusSchema, bytes).details.map(({ typeUrl, value }) => ({
-      type: typeUrl.slice(typeUrl.lastIndexOf('/') + 1),
-      value,
-    }));
+    return fromBinary(StatusSchema, bytes);
   } catch {
     // Code and message, which came beside it, are good without it.
-    return [];
+    return undefined;
   }
 }

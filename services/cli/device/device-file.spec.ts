@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import { SallyportError } from '#core/errors/error.ts';
 import type { Enrolment } from '#sdk/enrolment.ts';
-import { devicePath, deviceStore, readDevice, writeDevice } from './device-file.ts';
+import { devicePath, deviceStore, holdName, readDevice, writeDevice } from './device-file.ts';
 
 const app = { platform: 'linux', appId: 'com.example.field', version: '1.2.0' };
 const enrolment: Enrolment = {
@@ -28,6 +28,20 @@ describe('the file of a device', () => {
   afterEach(() => rmSync(dir, { recursive: true, force: true }));
   const refused = (reason: string) => (error: unknown) =>
     error instanceof SallyportError && error.reason === reason && !error.message.includes('secret');
+
+  it('is made by one at a time, and who died while he made it keeps nobody', () => {
+    const release = holdName(dir, 'phone');
+    assert.throws(() => holdName(dir, 'phone'), refused('ALREADY_EXISTS'));
+    holdName(dir, 'tablet')();
+    release();
+    writeFileSync(
+      `${devicePath(dir, 'phone')}.enrolling`,
+      JSON.stringify({ pid: process.pid, startTime: 'before' }),
+    );
+    holdName(dir, 'phone')();
+    holdName(dir, 'phone')();
+    assert.deepEqual(readdirSync(join(dir, 'devices')), []);
+  });
 
   it('keeps an enrolment, readable by its owner only, and a session beside it', async () => {
     const store = deviceStore(dir, 'phone', app);

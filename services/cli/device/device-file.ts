@@ -1,7 +1,22 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { SallyportError } from '#core/errors/error.ts';
+import {
+  isAlive,
+  type ProcessIdentity,
+  processIdentity,
+  startTimeOf,
+} from '#kernel/lifecycle/process-identity.ts';
 import { decodeEnrolment, encodeEnrolment } from '#sdk/enrolment.ts';
 import type { EnrolmentStore } from '#sdk/enrolment-store.ts';
 
@@ -56,6 +71,39 @@ export function writeDevice(stateDir: string, name: string, device: DeviceFile):
   const temporary = `${path}.${process.pid}.new`;
   writeFileSync(temporary, `${JSON.stringify(device, null, 2)}\n`, { mode: 0o600, flush: true });
   renameSync(temporary, path);
+}
+
+/**
+ * Keeps others from enrolling a device of that name meanwhile; gives what ends that. Who died while he did keeps nobody.
+ * @throws ALREADY_EXISTS
+ */
+export function holdName(stateDir: string, name: string): () => void {
+  const path = `${devicePath(stateDir, name)}.enrolling`;
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  // Linked, so that it is there whole or not at all.
+  const own = `${path}.${process.pid}`;
+  writeFileSync(own, JSON.stringify({ pid: process.pid, startTime: startTimeOf(process.pid) ?? '?' }), {
+    mode: 0o600,
+  });
+  try {
+    const before = holderOf(path);
+    if (before !== undefined && !isAlive(before)) rmSync(path, { force: true });
+    linkSync(own, path);
+    return () => rmSync(path, { force: true });
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    throw new SallyportError('ALREADY_EXISTS', {
+      message: `process ${holderOf(path)?.pid ?? '?'} is enrolling a device ${name}`,
+      hint: 'wait until it has ended, or choose another --name',
+    });
+  } finally {
+    rmSync(own, { force: true });
+  }
+}
+
+function holderOf(path: string): ProcessIdentity | undefined {
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
+  return processIdentity.safeParse(parseJson(readFileSync(path, 'utf8'))).data;
 }
 
 /** The device's file as the place where the SDK keeps the enrolment. */

@@ -8,7 +8,7 @@ import { UsageError } from '../failure.ts';
 import { type MeshFacts, runningMesh } from '../mesh/mesh-of-state.ts';
 import { createActivation } from '../operator.ts';
 import type { Outcome } from '../report.ts';
-import { devicePath, deviceStore } from './device-file.ts';
+import { devicePath, deviceStore, holdName } from './device-file.ts';
 import type { EnrollOptions } from './device-options.ts';
 import { sdkListener } from './listener.ts';
 import { readSecretFile } from './read-secret.ts';
@@ -29,6 +29,19 @@ export async function runEnroll(options: EnrollOptions, command: CommandContext)
 
 /** Enrols a device of this machine, with a given activation or with one that the operator makes for it. */
 export async function enrollDevice(
+  mesh: MeshFacts,
+  options: EnrollOptions,
+  command: CommandContext,
+): Promise<{ deviceId: string; routeKey: string; user: string }> {
+  const release = holdName(command.stateDir, options.name);
+  try {
+    return await enrollHeld(mesh, options, command);
+  } finally {
+    release();
+  }
+}
+
+async function enrollHeld(
   mesh: MeshFacts,
   options: EnrollOptions,
   command: CommandContext,

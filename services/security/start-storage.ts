@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { RootKeyProvider } from '#kernel/crypto/root-key.ts';
 import { rootKeyProvider } from '#kernel/crypto/root-key-providers.ts';
 import { readDatabaseNow } from '#kernel/db/database-now.ts';
 import type { Db } from '#kernel/db/db.ts';
@@ -62,11 +63,7 @@ export async function startStorage(life: Lifecycle, config: SecurityConfig, log:
   const startedAt = instant(clock);
   time.learn(await db.read(readDatabaseNow, { deadlineMs: databaseMs }), startedAt);
   const dbClock = time.asClock();
-  const { rootKey } = config;
-  const rootKeys = rootKeyProvider(
-    rootKey.from === 'exec' ? { ...rootKey, command: [...rootKey.command] } : rootKey,
-    process.env,
-  );
+  const rootKeys = rootKeysOf(config);
   const dataKeys = await life.start('data keys', () => DataKeys.open({ db, rootKeys, clock: dbClock }));
   const keyring = await life.start('keyring', () => Keyring.open({ db, dataKeys, clock: dbClock, log }));
   const refresh = clock.setRepeating(keyringEveryMs, () => {
@@ -79,6 +76,12 @@ export async function startStorage(life: Lifecycle, config: SecurityConfig, log:
   const credentials = await localCredentials(replica, bindPassword({ db, replica, dataKeys, hosts, log }));
   return { db, replica, time, dataKeys, keyring, credentials, hosts };
 }
+
+export const rootKeysOf = ({ rootKey }: SecurityConfig): RootKeyProvider =>
+  rootKeyProvider(
+    rootKey.from === 'exec' ? { ...rootKey, command: [...rootKey.command] } : rootKey,
+    process.env,
+  );
 
 async function bringUpToDate(
   socketPath: string,
@@ -93,6 +96,6 @@ async function bringUpToDate(
   }
 }
 
-async function passwordIn(file: string): Promise<string> {
+export async function passwordIn(file: string): Promise<string> {
   return (await readFile(file, 'utf8')).trim();
 }

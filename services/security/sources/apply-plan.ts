@@ -4,7 +4,7 @@ import type { Db } from '#kernel/db/db.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { SecurityTables } from '../store/tables.ts';
-import type { GroupEntry } from './membership.ts';
+import type { changedGroups } from './membership.ts';
 import type { PlannedChange } from './plan.ts';
 import { renameUser, settleUsers } from './settle-users.ts';
 
@@ -157,14 +157,8 @@ async function mirror(
 export async function keepGroups(
   deps: ApplyDeps,
   lease: SourceLease,
-  before: ReadonlyMap<string, GroupEntry>,
-  now: ReadonlyMap<string, GroupEntry>,
+  { gone, changed }: ReturnType<typeof changedGroups>,
 ): Promise<void> {
-  const gone = [...before.keys()].filter((id) => !now.has(id));
-  const changed = [...now.values()].filter((group) => {
-    const old = before.get(group.id);
-    return !(old && old.name === group.name && old.dn === group.dn && old.members.equals(group.members));
-  });
   for (let at = 0; at < gone.length; at += batchGroups) {
     await underLease(deps, lease, (trx) =>
       trx

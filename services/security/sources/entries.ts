@@ -14,6 +14,12 @@ export interface UserEntry {
   readonly disabled: boolean;
 }
 
+/** A user as the database has it from this source. */
+export interface KnownUser extends UserEntry {
+  /** JSON array, sorted. */
+  readonly groups: string;
+}
+
 /** A group as a directory has it, with whoever it names. */
 export interface NamedGroup {
   readonly id: string;

@@ -1,8 +1,8 @@
 import type { Kysely } from 'kysely';
 import { nextTurn } from '#kernel/time/next-turn.ts';
 import type { SecurityTables } from '../store/tables.ts';
+import type { KnownUser } from './entries.ts';
 import type { GroupEntry } from './membership.ts';
-import type { KnownUser } from './plan.ts';
 import type { Known } from './snapshot.ts';
 
 /** Rows of one read: the event loop that authorises must not wait for them. */

@@ -7,7 +7,7 @@ export interface GroupEntry {
   readonly members: Buffer;
 }
 
-export const idBytes = 16;
+const idBytes = 16;
 
 /** Each id of a packed list, as 32 hexadecimal digits. */
 export function* idsIn(members: Buffer): Generator<string> {
@@ -48,4 +48,33 @@ export function membership(groups: Iterable<GroupEntry>): (userId: string) => st
     }
     return [...all].sort();
   };
+}
+
+/** What of the groups is different: which are gone, and which are new or have another name or other members. */
+export function changedGroups(
+  before: ReadonlyMap<string, GroupEntry>,
+  now: ReadonlyMap<string, GroupEntry>,
+): { readonly gone: readonly string[]; readonly changed: readonly GroupEntry[] } {
+  return {
+    gone: [...before.keys()].filter((id) => !now.has(id)),
+    changed: [...now.values()].filter((group) => {
+      const old = before.get(group.id);
+      return !(old && old.name === group.name && old.dn === group.dn && old.members.equals(group.members));
+    }),
+  };
+}
+
+/** Ids of whoever is in these groups, or was, by way of others, too. */
+export function beneath(
+  ids: readonly string[],
+  ...each: readonly ReadonlyMap<string, GroupEntry>[]
+): Set<string> {
+  const found = new Set(ids);
+  // A set grows while it is gone through.
+  for (const id of found) {
+    for (const groups of each) {
+      for (const member of idsIn(groups.get(id)?.members ?? Buffer.alloc(0))) found.add(member);
+    }
+  }
+  return found;
 }

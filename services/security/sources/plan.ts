@@ -1,12 +1,7 @@
 import { createHash } from 'node:crypto';
 import { nextTurn } from '#kernel/time/next-turn.ts';
-import type { UserEntry } from './entries.ts';
-
-/** A user as the database has it from this source. */
-export interface KnownUser extends UserEntry {
-  /** JSON array, sorted. */
-  readonly groups: string;
-}
+import type { KnownUser, UserEntry } from './entries.ts';
+import type { Snapshot } from './snapshot.ts';
 
 /** `note`: nothing of the user here changes, but its DN. */
 export type PlannedAction = 'remove' | 'disable' | 'rename' | 'change' | 'add' | 'note';
@@ -34,9 +29,9 @@ export interface Plan {
 /** Compares what a directory has with what the database has of it. Whoever cannot be taken stays as it is. */
 export async function planChanges(
   known: ReadonlyMap<string, KnownUser>,
-  users: ReadonlyMap<string, UserEntry>,
-  /** Ids of entries that are there but cannot be read: they are not gone. */
-  unreadable: ReadonlySet<string>,
+  { users, unreadable }: Pick<Snapshot, 'users' | 'unreadable'>,
+  /** Ids of whoever may be in other groups than before. */
+  regrouped: ReadonlySet<string>,
   groupsOf: (id: string) => readonly string[],
 ): Promise<Plan> {
   const changes: PlannedChange[] = [];
@@ -46,8 +41,10 @@ export async function planChanges(
   for (const user of users.values()) {
     n += 1;
     if (n % inOneTurn === 0) await nextTurn();
-    if (holder.get(user.name) !== user.id) continue;
     const before = known.get(user.id);
+    // The very entry that the database has was not read anew.
+    if (user === before && !regrouped.has(user.id)) continue;
+    if (holder.get(user.name) !== user.id) continue;
     const names = groupsOf(user.id);
     if (names.length > maxGroups) {
       // Some of them would have to be left out, and a rule may deny by one.

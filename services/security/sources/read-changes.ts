@@ -1,5 +1,7 @@
 import { AndFilter, EqualityFilter, type Filter, FilterParser, OrFilter } from 'ldapts';
 import type { UserEntry } from './entries.ts';
+import type { Hosts } from './hosts.ts';
+import type { LdapSession } from './ldap-session.ts';
 import {
   assertGone,
   contextStamp,
@@ -8,8 +10,11 @@ import {
   idsPerSearch,
   listIds,
   type ReadContext,
+  readContext,
 } from './read-directory.ts';
+import type { Settings } from './settings.ts';
 import { Gathering, type Known, type Snapshot, type Stamp } from './snapshot.ts';
+import type { SourceAccess } from './source-store.ts';
 
 /** Milliseconds by which replicas of a directory may be behind each other: what is that old is read again. */
 const behindMs = 5000;
@@ -49,8 +54,7 @@ export async function readChanges(context: ReadContext, since: ChangesSince): Pr
   await gatherUsers(context, gathered, and(context.as.userFilter, changed));
   await gatherGroups(context, gathered, and(context.as.groupFilter, changed));
   const list = since.list || counted;
-  const ids = list ? await listIds(context) : undefined;
-  const known = await since.known();
+  const [ids, known] = await Promise.all([list ? listIds(context) : undefined, since.known()]);
   const users = new Map<string, UserEntry>(known.users);
   for (const [id, user] of gathered.users) users.set(id, user);
   await gatherGroupsOf(context, gathered, moved(gathered.users, known));
@@ -65,6 +69,35 @@ export async function readChanges(context: ReadContext, since: ChangesSince): Pr
   const { unreadable, problems, last } = gathered;
   const stamp = { ...now, last };
   return { snapshot: { users, groups, unreadable, problems, stamp }, stamp, listed: list };
+}
+
+/** Milliseconds after which a directory that does not tell of deletions is looked through for them. */
+export const listEveryMs = 600_000;
+
+export interface LastLook {
+  readonly stamp: Stamp;
+  /** When everything was last read, and when it was last looked who is gone: database time. */
+  readonly fullMs: number | null;
+  readonly listedMs: number | null;
+}
+
+export const isFullDue = ({ fullEverySeconds }: Settings, fullMs: number | null, nowMs: number): boolean =>
+  fullMs === null || nowMs - fullMs >= fullEverySeconds * 1000;
+
+/** Whether there is surely nothing to do: the directory says by its contextCSN that nothing was written to it. */
+export async function isUnchanged(
+  hosts: Hosts,
+  { settings, account }: SourceAccess,
+  { stamp, fullMs }: LastLook,
+  nowMs: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (stamp.context === '' || isFullDue(settings, fullMs, nowMs)) return false;
+  const look = async (session: LdapSession): Promise<boolean> => {
+    const context = await readContext(session, settings, () => {});
+    return canCount(stamp, context) && (await contextStamp(context)).context === stamp.context;
+  };
+  return hosts.at(settings, account, look, signal);
 }
 
 function changedSince({ dialect }: ReadContext, last: string): string {

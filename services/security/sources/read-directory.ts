@@ -21,6 +21,8 @@ export interface ReadContext {
 
 /** Groups are large: fewer of them make a page. */
 const groupsPerPage = 100;
+/** Ids are small: so many times more make a page. */
+const idsPerEntry = 4;
 /** Ids in one filter. */
 export const idsPerSearch = 50;
 
@@ -127,7 +129,8 @@ export async function listIds({ session, settings, dialect, as }: ReadContext) {
   const ids = async (base: string, filter: string): Promise<Set<string>> => {
     const found = new Set<string>();
     if (base === '') return found;
-    const search = { base, filter, attributes: [dialect.idAttribute], pageSize: settings.pageSize };
+    const pageSize = Math.min(settings.pageSize * idsPerEntry, 5000);
+    const search = { base, filter, attributes: [dialect.idAttribute], pageSize };
     for await (const { entries } of session.pages(search)) {
       for (const entry of entries) {
         const id = idOf(entry, dialect);

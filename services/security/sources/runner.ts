@@ -7,14 +7,18 @@ import type { Clock, Timer } from '#kernel/time/clock.ts';
 import type { DataKeys } from '../keystore/data-keys.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import type { SourceRow } from '../store/tables-sources.ts';
-import { type SourceLease, underLease } from './apply-plan.ts';
+import { type ApplyDeps, type SourceLease, underLease } from './apply-plan.ts';
+import type { Hosts } from './hosts.ts';
+import { isUnchanged } from './read-changes.ts';
 import { orderRun, runFromText, runToText } from './run-store.ts';
 import { settingsFromText } from './settings.ts';
 import type { Stamp } from './snapshot.ts';
 import { accessTo } from './source-store.ts';
-import { type SyncDeps, synchronise } from './synchronise.ts';
+import { syncInChild } from './sync-child.ts';
+import type { SyncEnd } from './synchronise.ts';
 
-export interface RunnerDeps extends SyncDeps {
+export interface RunnerDeps extends ApplyDeps {
+  readonly hosts: Hosts;
   readonly pod: string;
   /** What else this pod is called where sources are bound to hosts. */
   readonly host: string;
@@ -189,17 +193,7 @@ export class SyncRunner {
     });
     const log = deps.log.child({ source: lease.source, run: run.id });
     try {
-      const source = await accessTo(deps, lease.source, { signal });
-      const stamp = row.stamp === null ? undefined : (JSON.parse(row.stamp) as Stamp);
-      const ended = await synchronise(deps, {
-        source,
-        lease,
-        run,
-        stamp,
-        fullMs: row.full_ms,
-        listedMs: row.listed_ms,
-        signal,
-      });
+      const ended = await this.#synchronise(lease, run, row, signal);
       run.state = ended === 'held' ? SyncState.HELD : SyncState.DONE;
     } catch (error) {
       const known = SallyportError.from(error);
@@ -228,6 +222,38 @@ export class SyncRunner {
         'the end of a synchronisation could not be written down; another pod will go on',
       );
     }
+  }
+
+  async #synchronise(
+    lease: SourceLease,
+    run: SyncRun,
+    row: SourceRow,
+    signal: AbortSignal,
+  ): Promise<SyncEnd> {
+    const deps = this.#deps;
+    const stamp = row.stamp === null ? undefined : (JSON.parse(row.stamp) as Stamp);
+    const since = { stamp, fullMs: row.full_ms, listedMs: row.listed_ms };
+    // Mostly nothing has changed: no process is started to find that out.
+    if (run.orderedBy === '' && stamp !== undefined) {
+      const source = await accessTo(deps, lease.source, { signal });
+      if (await isUnchanged(deps.hosts, source, { ...since, stamp }, deps.clock.now(), signal)) {
+        await underLease(deps, lease, (trx) =>
+          trx
+            .updateTable('sources')
+            .set({ synced_ms: deps.clock.now() })
+            .where('name', '=', lease.source)
+            .execute(),
+        );
+        return 'done';
+      }
+    }
+    const announce = (position: number): void => {
+      deps.feed.announce(position, 'COMMITTED').catch((error) => {
+        // It is committed: the pods read it with their next look at the feed.
+        deps.log.warn({ err: error, position }, 'what a synchronisation has ended could not be pushed');
+      });
+    };
+    return syncInChild({ source: lease.source, fence: lease.fence, ...since }, { run, announce, signal });
   }
 
   /** Says how far it is, and hears whether to go on. */

@@ -1,6 +1,5 @@
-import { comparableDn, type NamedGroup, type UserEntry } from './entries.ts';
-import { type GroupEntry, idBytes } from './membership.ts';
-import type { KnownUser } from './plan.ts';
+import { comparableDn, type KnownUser, type NamedGroup, type UserEntry } from './entries.ts';
+import type { GroupEntry } from './membership.ts';
 
 /** What a directory holds, as far as a source looks at it. */
 export interface Snapshot {
@@ -74,14 +73,15 @@ export class Gathering {
     for (const each of [this.#named, this.users]) {
       for (const { id, dn } of each.values()) ids.set(comparableDn(dn), id);
     }
-    for (const { id, name } of this.users.values()) byLogin.set(name, id);
+    for (const each of [before.users, this.users]) {
+      for (const { id, name } of each.values()) byLogin.set(name, id);
+    }
     const groups = new Map<string, GroupEntry>();
     for (const { id, name, dn, members } of this.#named.values()) {
-      const found = members.flatMap((each) => {
-        const member = each.includes('=') ? ids.get(comparableDn(each)) : byLogin.get(each.toLowerCase());
-        return member === undefined ? [] : [Buffer.from(member, 'hex')];
-      });
-      groups.set(id, { id, name, dn, members: Buffer.concat(found, found.length * idBytes) });
+      const found = members
+        .map((each) => (each.includes('=') ? ids.get(comparableDn(each)) : byLogin.get(each.toLowerCase())))
+        .filter((each) => each !== undefined);
+      groups.set(id, { id, name, dn, members: Buffer.from(found.join(''), 'hex') });
     }
     return groups;
   }

@@ -4,9 +4,9 @@ import type { Entry } from 'ldapts';
 import { describe, it } from 'mocha';
 import { SourceSettingsSchema } from '#gen/sallyport/directory/v1/sources_pb.js';
 import type { Dialect } from './dialect.ts';
-import { comparableDn, readUser } from './entries.ts';
+import { comparableDn, type KnownUser, readUser, type UserEntry } from './entries.ts';
 import { type GroupEntry, membership } from './membership.ts';
-import { allowedTakings, type KnownUser, planChanges, takings, tokenFor } from './plan.ts';
+import { allowedTakings, planChanges, takings, tokenFor } from './plan.ts';
 import { earlier } from './read-changes.ts';
 import { effective } from './settings.ts';
 import { isLater, withoutDoubles } from './snapshot.ts';
@@ -30,6 +30,11 @@ const known = (n: number, name: string, more: Partial<KnownUser> = {}): KnownUse
 });
 const byId = <T extends { id: string }>(...all: T[]): Map<string, T> =>
   new Map(all.map((each) => [each.id, each]));
+
+const there = (users: ReadonlyMap<string, UserEntry>, ...unreadable: string[]) => ({
+  users,
+  unreadable: new Set(unreadable),
+});
 
 describe('groups in groups', () => {
   it('count for whoever is in the inner ones, also where they hold each other', () => {
@@ -64,7 +69,7 @@ describe('a plan', () => {
       known(4, 'di', { dn: 'uid=di,ou=elsewhere' }),
       known(6, 'flo'),
     );
-    const { changes, problems } = await planChanges(before, now, new Set(), (id) =>
+    const { changes, problems } = await planChanges(before, there(now), new Set(), (id) =>
       id === idOf(1) ? ['x'] : [],
     );
     assert.deepEqual(
@@ -82,7 +87,7 @@ describe('a plan', () => {
   });
 
   it('removes nobody whose entry is there but cannot be read', async () => {
-    const plan = await planChanges(byId(known(1, 'ada')), new Map(), new Set([idOf(1)]), () => []);
+    const plan = await planChanges(byId(known(1, 'ada')), there(new Map(), idOf(1)), new Set(), () => []);
     assert.deepEqual(plan.changes, []);
   });
 
@@ -90,7 +95,7 @@ describe('a plan', () => {
     const before = byId(known(2, 'ada'));
     const now = byId(known(1, 'ada'), known(2, 'ada'), known(3, 'bob'));
     const many = Array.from({ length: 101 }, (_, n) => `g${n}`);
-    const plan = await planChanges(before, now, new Set(), (id) => (id === idOf(3) ? many : []));
+    const plan = await planChanges(before, there(now), new Set(), (id) => (id === idOf(3) ? many : []));
     assert.deepEqual(plan.changes, []);
     assert.equal(plan.problems.length, 2);
   });
@@ -99,7 +104,7 @@ describe('a plan', () => {
     const plan = async (...left: number[]) =>
       planChanges(
         byId(known(1, 'ada'), known(2, 'bob'), known(3, 'cy')),
-        byId(...left.map((n) => known(n, ['', 'ada', 'bob', 'cy'][n] ?? ''))),
+        there(byId(...left.map((n) => known(n, ['', 'ada', 'bob', 'cy'][n] ?? '')))),
         new Set(),
         () => [],
       );

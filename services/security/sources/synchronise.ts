@@ -9,7 +9,7 @@ import type { SecurityTables } from '../store/tables.ts';
 import { type ApplyDeps, applyChanges, keepGroups, type SourceLease, underLease } from './apply-plan.ts';
 import type { Hosts } from './hosts.ts';
 import { readKnown } from './known.ts';
-import { membership } from './membership.ts';
+import { beneath, changedGroups, membership } from './membership.ts';
 import {
   allowedTakings,
   type Plan,
@@ -19,7 +19,7 @@ import {
   takings,
   tokenFor,
 } from './plan.ts';
-import { type Changes, canCount, readChanges } from './read-changes.ts';
+import { type Changes, canCount, isFullDue, listEveryMs, readChanges } from './read-changes.ts';
 import { readAll, readContext } from './read-directory.ts';
 import { type Known, type Stamp, withoutDoubles } from './snapshot.ts';
 import type { SourceAccess } from './source-store.ts';
@@ -77,7 +77,13 @@ export async function synchronise(deps: SyncDeps, work: SyncWork): Promise<SyncE
     if (before !== undefined) groups.set(id, before);
   }
   run.phase = 'comparing';
-  const plan = await planChanges(known.users, now.users, now.unreadable, membership(groups.values()));
+  const regrouped = changedGroups(known.groups, groups);
+  const affected = beneath(
+    [...regrouped.gone, ...regrouped.changed.map(({ id }) => id)],
+    known.groups,
+    groups,
+  );
+  const plan = await planChanges(known.users, now, affected, membership(groups.values()));
   tell(run, plan, [...problems, ...plan.problems]);
   const taken = takings(plan).length;
   const percent = run.kind === SyncKind.RETIRE ? 0 : source.settings.maxRemovalPercent;
@@ -98,7 +104,7 @@ export async function synchronise(deps: SyncDeps, work: SyncWork): Promise<SyncE
     },
     signal,
   );
-  await keepGroups(deps, lease, known.groups, groups);
+  await keepGroups(deps, lease, regrouped);
   await underLease(deps, lease, (trx) => finish(trx, work, { stamp, listed }, deps.clock.now()));
   return 'done';
 }
@@ -110,9 +116,6 @@ const nobody: Changes = {
   listed: true,
 };
 
-/** Milliseconds after which a directory that does not tell of deletions is looked through for them. */
-const listEveryMs = 600_000;
-
 function read(
   deps: SyncDeps,
   { source, run, stamp, fullMs, listedMs, signal }: SyncWork,
@@ -120,7 +123,6 @@ function read(
 ): Promise<Changes> {
   const { settings, account } = source;
   const nowMs = deps.clock.now();
-  const fullDue = fullMs === null || nowMs - fullMs >= settings.fullEverySeconds * 1000;
   return deps.hosts.at(
     settings,
     account,
@@ -130,7 +132,8 @@ function read(
         run.usersRead = users;
         run.groupsRead = groups;
       });
-      run.full = run.kind === SyncKind.FULL || fullDue || !canCount(stamp, context);
+      run.full =
+        run.kind === SyncKind.FULL || isFullDue(settings, fullMs, nowMs) || !canCount(stamp, context);
       if (!run.full && canCount(stamp, context)) {
         // Whoever asks for it wants to know.
         const list = run.orderedBy !== '' || nowMs - (listedMs ?? 0) >= listEveryMs;

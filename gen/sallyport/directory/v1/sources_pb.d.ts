@@ -842,6 +842,13 @@ export declare type SyncRun = Message<"sallyport.directory.v1.SyncRun"> & {
    * @generated from field: string confirm = 26;
    */
   confirm: string;
+
+  /**
+   * The most memory that the process which did it took, MiB; 0: not told.
+   *
+   * @generated from field: uint32 peak_mib = 27;
+   */
+  peakMib: number;
 };
 
 /**

@@ -8,6 +8,7 @@ import type { Figure, RunOptions } from './figures.ts';
 const runs: Readonly<Record<string, (options: RunOptions) => Promise<readonly Figure[]>>> = {
   clients: async (options) => (await import('./clients/run.ts')).runClients(options),
   catalog: async (options) => (await import('./catalog/run.ts')).runCatalog(options),
+  directory: async (options) => (await import('./directory/run.ts')).runDirectory(options),
 };
 
 const { values, positionals } = parseArgs({

@@ -120,7 +120,9 @@ const changeOf = (entry: Entry, { changeAttribute }: Dialect): string | undefine
 
 function noteReferrals(gathered: Gathering, referrals: readonly string[]): void {
   for (const each of referrals) {
-    gathered.problems.push(`${each} has more, and is not asked: add it as a source of its own`);
+    const problem = `${each} has more, and is not asked: add it as a source of its own`;
+    // A directory may tell of it on each page.
+    if (!gathered.problems.includes(problem)) gathered.problems.push(problem);
   }
 }
 

@@ -13,3 +13,7 @@ export const taskId = (submitter: string, requestKey: string): string =>
 export const childId = (parent: string, name: string): string => derived('child', parent, name);
 /** By which an effect is known to whoever receives it. */
 export const stepToken = (task: string, name: string): string => derived('step', task, name);
+
+/** Of what a task is to do: a key that is used again must be for the same. */
+export const digestOf = (kind: string, inputJson: string): string =>
+  createHash('sha256').update(`${kind}\0${inputJson}`).digest().subarray(0, 16).toString('base64url');

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { type Kysely, sql } from 'kysely';
 import { SallyportError } from '#core/errors/error.ts';
 import { batcher } from '#kernel/db/batcher.ts';
@@ -6,7 +5,7 @@ import { databaseNow } from '#kernel/db/database-now.ts';
 import type { Db } from '#kernel/db/db.ts';
 import type { Json } from '../engine/json.ts';
 import { claimTasks, renewClaims, ripenTasks } from './claims.ts';
-import { taskId } from './ids.ts';
+import { digestOf, taskId } from './ids.ts';
 import { infoOf, journalRowOf } from './rows.ts';
 import type { TaskTables } from './tables.ts';
 import type { NewTask, TaskInfo, TaskStore } from './task-store.ts';
@@ -65,11 +64,7 @@ type Trx = Kysely<TaskTables>;
 async function submit(trx: Trx, task: NewTask): Promise<{ id: string; created: boolean }> {
   const id = taskId(task.submitter, task.requestKey);
   const inputJson = JSON.stringify(task.input);
-  const digest = createHash('sha256')
-    .update(`${task.kind}\0${inputJson}`)
-    .digest()
-    .subarray(0, 16)
-    .toString('base64url');
+  const digest = digestOf(task.kind, inputJson);
   const before = await trx.selectFrom('tasks').select('digest').where('id', '=', id).executeTakeFirst();
   if (before !== undefined) {
     if (before.digest === digest) return { id, created: false };
@@ -82,7 +77,7 @@ async function submit(trx: Trx, task: NewTask): Promise<{ id: string; created: b
 }
 
 async function message(trx: Trx, id: string, name: string, value: Json): Promise<void> {
-  await lockOpen(trx, id);
+  await lockLiving(trx, id);
   const text = JSON.stringify({ value });
   await sql`insert into task_steps (task_id, name, state, result_json, attempts, first_ms, last_ms)
     values (${id}, ${name}, 'done', ${text}, 0, ${databaseNow}, ${databaseNow})
@@ -116,17 +111,7 @@ async function cancel(trx: Trx, id: string): Promise<TaskInfo> {
 }
 
 async function revive(trx: Trx, id: string, skip: { step: string; result: Json } | undefined): Promise<void> {
-  const row = await trx
-    .selectFrom('tasks')
-    .select('state')
-    .where('id', '=', id)
-    .forUpdate()
-    .executeTakeFirst();
-  if (row === undefined) throw notFound(id);
-  if (row.state !== 'dead') {
-    if (row.state === 'open') return;
-    throw new SallyportError('TASK_ENDED', { message: `${id} is ${row.state}` });
-  }
+  if ((await lockLiving(trx, id)) === 'open') return;
   await trx
     .updateTable('task_steps')
     .set({ attempts: 0, due_ms: null })
@@ -150,7 +135,8 @@ async function revive(trx: Trx, id: string, skip: { step: string; result: Json }
   await wake(trx, [id]);
 }
 
-async function lockOpen(trx: Trx, id: string): Promise<void> {
+/** @throws NOT_FOUND, TASK_ENDED */
+async function lockLiving(trx: Trx, id: string): Promise<'open' | 'dead'> {
   const row = await trx
     .selectFrom('tasks')
     .select('state')
@@ -158,7 +144,7 @@ async function lockOpen(trx: Trx, id: string): Promise<void> {
     .forUpdate()
     .executeTakeFirst();
   if (row === undefined) throw notFound(id);
-  if (row.state === 'open' || row.state === 'dead') return;
+  if (row.state === 'open' || row.state === 'dead') return row.state;
   throw new SallyportError('TASK_ENDED', { message: `${id} is ${row.state}` });
 }
 

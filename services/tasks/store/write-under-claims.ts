@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
 import { type Kysely, sql } from 'kysely';
 import { SallyportError } from '#core/errors/error.ts';
 import { databaseNow } from '#kernel/db/database-now.ts';
-import { childId } from './ids.ts';
+import { childId, digestOf } from './ids.ts';
 import { journalRowOf, textOf } from './rows.ts';
 import type { TaskTables } from './tables.ts';
 import type { Claim, JournalEntry, JournalRow, Release } from './task-store.ts';
@@ -40,6 +39,7 @@ export async function writeUnderClaims(trx: Trx, writes: readonly Write[]): Prom
   const tasks = new Map<string, Held>(rows.map((row) => [row.id, row]));
   const results: unknown[] = [];
   const progressed = new Set<string>();
+  let turn: number | undefined;
   for (const { claim, entry, how } of writes) {
     const task = tasks.get(claim.id);
     const held = task !== undefined && task.fence === claim.fence;
@@ -50,7 +50,11 @@ export async function writeUnderClaims(trx: Trx, writes: readonly Write[]): Prom
       progressed.add(claim.id);
     } else {
       // It was let go of under this very fence: this is a repetition.
-      if (task.claim_until_ms !== null) await letGo(trx, task, how);
+      if (task.claim_until_ms !== null) {
+        // Once for the batch: it changes by whole turns only.
+        if (how.to === 'open') turn ??= await turnNow(trx);
+        await letGo(trx, task, how, turn ?? 0);
+      }
       results.push(undefined);
     }
   }
@@ -69,11 +73,7 @@ async function writeEntry(trx: Trx, task: Held, entry: JournalEntry): Promise<Jo
   const { name, state, result, error, attempts, dueMs = null, child } = entry;
   if (child !== undefined) {
     const inputJson = JSON.stringify(child.input);
-    const digest = createHash('sha256')
-      .update(`${child.kind}\0${inputJson}`)
-      .digest()
-      .subarray(0, 16)
-      .toString('base64url');
+    const digest = digestOf(child.kind, inputJson);
     const parent = { id: task.id, step: name };
     await insertTask(trx, {
       ...child,
@@ -107,12 +107,13 @@ async function writeEntry(trx: Trx, task: Held, entry: JournalEntry): Promise<Jo
   return journalRowOf(now);
 }
 
-async function letGo(trx: Trx, task: Held, how: Release): Promise<void> {
+/** @param turn of those that go on */
+async function letGo(trx: Trx, task: Held, how: Release, turn: number): Promise<void> {
   if (how.to === 'open') {
     const due = how.dueMs ?? null;
     const awake = sql`(wakes <> ${how.wakes} or ifnull(${due} <= ${databaseNow}, 0))`;
     // Whoever lets go in order is alive: the task has not ended it.
-    await sql`update tasks set claimed_by = null, claim_until_ms = null, attempts = 0, turn = ${await turnNow(trx)},
+    await sql`update tasks set claimed_by = null, claim_until_ms = null, attempts = 0, turn = ${turn},
       ready = if(${awake}, 1, 0), due_ms = if(${awake}, null, ${due}) where id = ${task.id}`.execute(trx);
     return;
   }

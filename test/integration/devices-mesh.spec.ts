@@ -146,6 +146,17 @@ describe('devices on a whole mesh', function () {
     }
   });
 
+  // A session has a proxy of its own, and each learns of a policy by itself.
+  const knowsThePolicy = (session: Session): Promise<unknown> =>
+    waitFor(
+      () =>
+        session.fetch('/payroll').then(
+          () => true,
+          (error) => !SallyportError.from(error).message.includes('no rule of payroll'),
+        ),
+      { timeoutMs: 30_000, what: 'the policy to have reached the proxy of this session' },
+    );
+
   it('step up for what asks for two factors, over the link that they have', async () => {
     await apply(({ resources }) => {
       for (const rule of resources.find(({ name }) => name === 'intranet')?.rules ?? []) {
@@ -159,14 +170,8 @@ describe('devices on a whole mesh', function () {
     });
     const session = await phone.device.open({ ...phone.credentials, newPin: '314159' });
     assert.equal((await session.fetch('/news')).status, 200);
-    await waitFor(
-      () =>
-        session.fetch('/payroll').then(
-          () => false,
-          (error) => SallyportError.from(error).message.includes('asks for level 2'),
-        ),
-      { timeoutMs: 30_000, what: 'the policy to have reached the proxies' },
-    );
+    await knowsThePolicy(session);
+    await assert.rejects(session.fetch('/payroll'), /asks for level 2/);
     await assert.rejects(session.stepUp({ pin: '000000' }), hasReason('CREDENTIALS_INVALID'));
     await session.stepUp({ pin: '314159' });
     assert.equal((await session.fetch('/payroll')).status, 200);
@@ -174,6 +179,7 @@ describe('devices on a whole mesh', function () {
     const byPin = await phone.device.open({ user, origin, pin: '314159' });
     assert.equal((await byPin.fetch('/news')).status, 200);
     const both = await phone.device.open({ user, origin, pin: '314159', password });
+    await knowsThePolicy(both);
     assert.equal((await both.fetch('/payroll')).status, 200);
   });
 

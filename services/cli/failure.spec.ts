@@ -33,7 +33,8 @@ describe('failures', () => {
       readFileSync('/nowhere/at all');
       assert.fail('it is there');
     } catch (error) {
-      assert.equal(failureOf(error).code, 'ENOENT');
+      const { code, message } = failureOf(error);
+      assert.deepEqual([code, message], ['ENOENT', "no such file or directory, open '/nowhere/at all'"]);
     }
   });
 

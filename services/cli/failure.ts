@@ -75,7 +75,7 @@ export function failureOf(thrown: unknown): Failure {
     // The system's own words name the file and what is wrong with it.
     return {
       code: thrown.code,
-      message: thrown.message,
+      message: thrown.message.replace(`${thrown.code}: `, ''),
       hint: 'the system refused it; see the path that is named',
       exitCode: exitCodes.failed,
     };

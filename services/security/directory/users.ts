@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely';
+import { canonicalUser } from '#core/ids/canonical-user.ts';
 import type { KeyTables } from '../store/tables-keys.ts';
 import type { SourceTables } from '../store/tables-sources.ts';
 
@@ -23,6 +24,8 @@ export interface UserEntryLink {
   readonly verifier: string | undefined;
 }
 
+export { canonicalUser };
+
 /** Bits of users.disabled: an administrator's word and that of the directory hold side by side. */
 export const disabledHere = 1;
 export const disabledBySource = 2;
@@ -32,11 +35,6 @@ export interface NewUser {
   readonly displayName?: string | undefined;
   readonly passwordHash?: string | undefined;
   readonly groups: readonly string[];
-}
-
-/** The form under which a name is stored and compared: people mistype case and width, not identity. */
-export function canonicalUser(name: string): string {
-  return name.normalize('NFKC').toLowerCase().normalize('NFKC').trim();
 }
 
 export async function findUser(

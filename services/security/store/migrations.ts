@@ -1,5 +1,6 @@
 import type { Migration } from '#kernel/db/migrate.ts';
 import { kernelMigrations } from '#kernel/db/migrations.ts';
+import { taskMigrations } from '#services/tasks/store/migrations-tasks.ts';
 import { catalogMigrations } from './migrations-catalog.ts';
 import { deviceMigrations } from './migrations-devices.ts';
 import { directoryMigrations } from './migrations-directory.ts';
@@ -16,4 +17,5 @@ export const securityMigrations: readonly Migration[] = [
   ...deviceMigrations,
   ...sourceMigrations,
   ...catalogMigrations,
+  ...taskMigrations,
 ];

@@ -1,3 +1,4 @@
+import type { TaskTables } from '#services/tasks/store/tables.ts';
 import type { CatalogTables } from './tables-catalog.ts';
 import type { DeviceTables } from './tables-devices.ts';
 import type { DirectoryTables } from './tables-directory.ts';
@@ -12,4 +13,5 @@ export interface SecurityTables
     DirectoryTables,
     DeviceTables,
     SourceTables,
-    CatalogTables {}
+    CatalogTables,
+    TaskTables {}

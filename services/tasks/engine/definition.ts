@@ -1,3 +1,4 @@
+import type { DescMessage } from '@bufbuild/protobuf';
 import type { Json } from './json.ts';
 
 /** One run of one effect. */
@@ -50,8 +51,46 @@ export interface TaskContext {
   sleep(name: string, ms: number): Promise<void>;
   /** Waits for a message of that name from outside, which may have come before; undefined after `withinMs`. */
   message<T extends Json>(name: string, options?: { readonly withinMs?: number }): Promise<T | undefined>;
+  /**
+   * Makes a work item and waits, as for a message, until somebody has completed it; undefined after `withinMs`. What is
+   * handed in fits the form. work-items/ask.ts has what most want.
+   */
+  ask(name: string, item: Ask): Promise<Answer | undefined>;
   /** Runs another task, and waits for its result. It is cancelled with this one. @throws what it failed with */
   child<T extends Json>(name: string, kind: string, input: Json): Promise<T>;
+}
+
+/** Who is asked: all of them may work on it. At least one, at most 100. */
+export interface Candidates {
+  readonly users?: readonly string[];
+  readonly groups?: readonly string[];
+  /** viewer, helpdesk, operator or security-officer; each stands for those above, too. */
+  readonly roles?: readonly string[];
+}
+
+/** One thing that a person is to do. */
+export interface Ask {
+  /** In a sentence; at most 200 characters. */
+  readonly title: string;
+  /** What there is to know about it. */
+  readonly details?: Json;
+  /** Describes what is to be filled in, with its rules (protovalidate). */
+  readonly form: DescMessage;
+  readonly to: Candidates;
+  /** Users who may not, whatever else they are: nobody approves what is their own. */
+  readonly except?: readonly string[];
+  /** Milliseconds. Then it is withdrawn, and the task goes on without. */
+  readonly withinMs?: number;
+  /** If it is not completed by then, these are asked, too, and whoever has reserved it has it no more. */
+  readonly escalate?: { readonly afterMs: number; readonly to: Candidates };
+}
+
+/** What somebody has handed in. */
+export interface Answer {
+  /** `person/anna` */
+  readonly by: string;
+  /** The form's message, as JSON of protobuf. */
+  readonly form: Json;
 }
 
 /** A kind of task, in one version. What has begun with a version is finished with it. */
@@ -60,6 +99,10 @@ export interface TaskDefinition {
   readonly kind: string;
   /** From 1. A change of which steps there are, or of their order, makes a new one. */
   readonly version: number;
+  /** What it does, in a sentence: for people who choose from a list. */
+  readonly summary?: string;
+  /** Every person and every internal service may submit it; otherwise it takes an operator's role. */
+  readonly forAnyone?: boolean;
   readonly run: (context: TaskContext, input: Json) => Promise<Json>;
 }
 

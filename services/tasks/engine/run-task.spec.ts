@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { SallyportError } from '#core/errors/error.ts';
+import { ApprovalFormSchema } from '#gen/sallyport/task/v1/work_item_pb.js';
 import type { JournalEntry, JournalRow, Release } from '../store/task-store.ts';
 import type { TaskContext, TaskDefinition } from './definition.ts';
 import type { Json } from './json.ts';
@@ -37,7 +38,7 @@ function bench(run: TaskDefinition['run']) {
             bench.entries.push(entry);
             const before = journal.get(entry.name);
             if (before?.state === 'done' || before?.state === 'failed') return before;
-            const { child: _, ...row } = entry;
+            const { child: _, item: __, ...row } = entry;
             journal.set(entry.name, row);
             return row;
           },
@@ -199,5 +200,25 @@ describe('a task', () => {
     );
     await assert.rejects(task.run(1, stop.signal), { message: 'stopping' });
     assert.equal(task.journal.size, 0);
+  });
+
+  it('asks people with the entry that waits for them, once, and gives what they said', async () => {
+    const task = bench(async (context) => {
+      const said = await context.ask('who', {
+        title: 'Who?',
+        form: ApprovalFormSchema,
+        to: { groups: ['staff'] },
+        withinMs: 1000,
+      });
+      return said === undefined ? 'nobody' : said.by;
+    });
+    assert.deepEqual(await task.run(), { to: 'open', dueMs: 1_001_000, wakes: 0 });
+    assert.deepEqual(
+      task.entries.map(({ name, item }) => [name, item?.title, item?.candidates]),
+      [['who', 'Who?', ['group/staff']]],
+    );
+    task.message('who', { by: 'person/anna', form: {} });
+    assert.deepEqual(await task.run(), { to: 'done', result: 'person/anna' });
+    assert.equal(task.entries.length, 1);
   });
 });

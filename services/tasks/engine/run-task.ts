@@ -1,7 +1,17 @@
 import { isReason, SallyportError } from '#core/errors/error.ts';
 import { stepToken } from '../store/ids.ts';
-import type { ClaimedTask, JournalEntry, JournalRow, Release, TaskError } from '../store/task-store.ts';
 import type {
+  ClaimedTask,
+  JournalEntry,
+  JournalRow,
+  NewItem,
+  Release,
+  TaskError,
+} from '../store/task-store.ts';
+import { newItem } from '../work-items/new-item.ts';
+import type {
+  Answer,
+  Ask,
   RetryPolicy,
   StepOptions,
   StepRun,
@@ -116,10 +126,21 @@ class Run implements TaskContext {
     name: string,
     { withinMs }: { readonly withinMs?: number } = {},
   ): Promise<T | undefined> {
-    const row = await this.#wait(
-      name,
-      withinMs === undefined ? undefined : this.#deps.now() + Math.max(0, withinMs),
-    );
+    return this.#answer<T>(name, withinMs);
+  }
+
+  async ask(name: string, ask: Ask): Promise<Answer | undefined> {
+    const answer = await this.#answer<Json>(name, ask.withinMs, () => newItem(ask, this.#deps.now()));
+    return answer as unknown as Answer | undefined;
+  }
+
+  async #answer<T extends Json>(
+    name: string,
+    withinMs: number | undefined,
+    item?: () => NewItem,
+  ): Promise<T | undefined> {
+    const dueAt = withinMs === undefined ? undefined : this.#deps.now() + Math.max(0, withinMs);
+    const row = await this.#wait(name, dueAt, item);
     if (row.state === 'done') return unwrapped<T>(row.result);
     const { dueMs } = row;
     if (dueMs === undefined || dueMs > this.#deps.now()) return this.#parkUntil(dueMs);
@@ -234,7 +255,7 @@ class Run implements TaskContext {
     return { ...told, state: 'trying', dueMs: Math.ceil(dueMs) };
   }
 
-  async #wait(name: string, dueMs: number | undefined): Promise<JournalRow> {
+  async #wait(name: string, dueMs: number | undefined, item?: () => NewItem): Promise<JournalRow> {
     this.#claimName(name);
     const before = this.#rows.get(name);
     if (before !== undefined) return before;
@@ -243,6 +264,7 @@ class Run implements TaskContext {
       ...blank(name),
       state: 'waiting',
       dueMs: dueMs === undefined ? undefined : Math.ceil(dueMs),
+      ...(item && { item: item() }),
     });
   }
 

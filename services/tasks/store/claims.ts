@@ -3,6 +3,7 @@ import { databaseNow } from '#kernel/db/database-now.ts';
 import { journalRowOf, jsonOf } from './rows.ts';
 import type { TaskTables } from './tables.ts';
 import type { Claim, ClaimedTask, JournalRow, TaskStore } from './task-store.ts';
+import { escalateItems } from './write-items.ts';
 import { turnNow } from './write-tasks.ts';
 
 type Trx = Kysely<TaskTables>;
@@ -112,7 +113,7 @@ export async function ripenTasks(
         due_ms = ${databaseNow} + floor(rand() * ${firstPauseMs} * pow(2, least(attempts, 7) - 1))
       where id in (${sql.join(lost)})`.execute(trx);
   }
-  return due.length + lost.length;
+  return due.length + lost.length + (await escalateItems(trx, limit));
 }
 
 async function idsOf(trx: Trx, condition: ReturnType<typeof sql>, limit: number): Promise<string[]> {

@@ -11,6 +11,7 @@ function derived(...parts: readonly string[]): string {
 export const taskId = (submitter: string, requestKey: string): string =>
   derived('task', submitter, requestKey);
 export const childId = (parent: string, name: string): string => derived('child', parent, name);
+export const itemId = (task: string, name: string): string => derived('item', task, name);
 /** By which an effect is known to whoever receives it. */
 export const stepToken = (task: string, name: string): string => derived('step', task, name);
 

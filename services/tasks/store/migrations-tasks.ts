@@ -1,4 +1,5 @@
 import type { Migration } from '#kernel/db/migrate.ts';
+import { itemMigrations } from './migrations-items.ts';
 
 const ascii = 'character set ascii collate ascii_bin';
 const text = 'character set utf8mb4 collate utf8mb4_bin';
@@ -64,4 +65,5 @@ export const taskMigrations: readonly Migration[] = [
       key turn (turn)
     )`,
   },
+  ...itemMigrations,
 ];

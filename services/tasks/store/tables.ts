@@ -44,8 +44,57 @@ export interface TurnRow {
   turn: number;
 }
 
+export interface TaskKindRow {
+  kind: string;
+  version: number;
+  summary: string;
+  for_anyone: number;
+  seen_ms: number;
+}
+
+export interface WorkFormRow {
+  id: string;
+  type: string;
+  descriptor_set: Buffer;
+}
+
+export interface WorkItemRow {
+  id: string;
+  task_id: string;
+  step: string;
+  title: string;
+  details_json: string;
+  form_id: string;
+  form_type: string;
+  except_json: string;
+  state: string;
+  /** `person/anna`, as all that say by whom. */
+  claimed_by: string | null;
+  draft_version: number;
+  draft_json: string | null;
+  draft_by: string | null;
+  draft_ms: number | null;
+  escalate_ms: number | null;
+  escalate_json: string | null;
+  escalated: number;
+  due_ms: number | null;
+  result_json: string | null;
+  completed_by: string | null;
+  created_ms: number;
+  ended_ms: number | null;
+}
+
+export interface WorkCandidateRow {
+  candidate: string;
+  item_id: string;
+}
+
 export interface TaskTables {
   tasks: TaskRow;
   task_steps: StepRow;
   task_turns: TurnRow;
+  task_kinds: TaskKindRow;
+  work_forms: WorkFormRow;
+  work_items: WorkItemRow;
+  work_candidates: WorkCandidateRow;
 }

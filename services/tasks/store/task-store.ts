@@ -73,9 +73,31 @@ export interface NewChild {
   readonly input: Json;
 }
 
+/** A work item as its task has asked for it; times are those of `Ask`. */
+export interface NewItem {
+  readonly title: string;
+  readonly details: Json;
+  readonly form: FormText;
+  /** `user/anna`, `group/hr`, `role/helpdesk` */
+  readonly candidates: readonly string[];
+  readonly except: readonly string[];
+  readonly escalate: { readonly atMs: number; readonly candidates: readonly string[] } | undefined;
+}
+
+/** The description of a form. */
+export interface FormText {
+  /** Digest of the rest: 22 letters. */
+  readonly id: string;
+  readonly type: string;
+  /** google.protobuf.FileDescriptorSet */
+  readonly descriptorSet: Uint8Array;
+}
+
 export interface JournalEntry extends JournalRow {
   /** Begun with the entry, under an id that parent and name give. */
   readonly child?: NewChild;
+  /** Made with the entry, under an id that task and name give. */
+  readonly item?: NewItem;
 }
 
 /** How a run ends. */

@@ -5,6 +5,7 @@ import { childId, digestOf } from './ids.ts';
 import { journalRowOf, textOf } from './rows.ts';
 import type { TaskTables } from './tables.ts';
 import type { Claim, JournalEntry, JournalRow, Release } from './task-store.ts';
+import { endItems, insertItem } from './write-items.ts';
 import { insertTask, turnNow, wake } from './write-tasks.ts';
 
 type Trx = Kysely<TaskTables>;
@@ -39,6 +40,7 @@ export async function writeUnderClaims(trx: Trx, writes: readonly Write[]): Prom
   const tasks = new Map<string, Held>(rows.map((row) => [row.id, row]));
   const results: unknown[] = [];
   const progressed = new Set<string>();
+  const ended: string[] = [];
   let turn: number | undefined;
   for (const { claim, entry, how } of writes) {
     const task = tasks.get(claim.id);
@@ -54,6 +56,7 @@ export async function writeUnderClaims(trx: Trx, writes: readonly Write[]): Prom
         // Once for the batch: it changes by whole turns only.
         if (how.to === 'open') turn ??= await turnNow(trx);
         await letGo(trx, task, how, turn ?? 0);
+        if (how.to !== 'open' && how.to !== 'dead') ended.push(task.id);
       }
       results.push(undefined);
     }
@@ -66,11 +69,12 @@ export async function writeUnderClaims(trx: Trx, writes: readonly Write[]): Prom
       .where('attempts', '>', 0)
       .execute();
   }
+  await endItems(trx, 'withdrawn', ended);
   return results;
 }
 
 async function writeEntry(trx: Trx, task: Held, entry: JournalEntry): Promise<JournalRow> {
-  const { name, state, result, error, attempts, dueMs = null, child } = entry;
+  const { name, state, result, error, attempts, dueMs = null, child, item } = entry;
   if (child !== undefined) {
     const inputJson = JSON.stringify(child.input);
     const digest = digestOf(child.kind, inputJson);
@@ -96,7 +100,7 @@ async function writeEntry(trx: Trx, task: Held, entry: JournalEntry): Promise<Jo
       last_ms = if(${final}, last_ms, values(last_ms)),
       state = if(${final}, state, values(state))`.execute(trx);
   // Of effects nobody else writes; of waits others do.
-  const { child: _, ...row } = entry;
+  const { child: _, item: __, ...row } = entry;
   if (attempts > 0) return row;
   const now = await trx
     .selectFrom('task_steps')
@@ -104,6 +108,10 @@ async function writeEntry(trx: Trx, task: Held, entry: JournalEntry): Promise<Jo
     .where('task_id', '=', task.id)
     .where('name', '=', name)
     .executeTakeFirstOrThrow();
+  // A message may have come before the task asked, or after it stopped waiting; then nobody is asked.
+  if (now.state === 'waiting' && item !== undefined)
+    await insertItem(trx, { taskId: task.id, step: name, dueMs: entry.dueMs }, item);
+  else if (state === 'done') await endItems(trx, 'expired', [task.id], name);
   return journalRowOf(now);
 }
 

@@ -6,6 +6,7 @@ import { type OwnMesh, ownMesh } from '../mesh.ts';
 import { type Network, openNetwork } from '../netns/network.ts';
 import type { Drill } from './drill.ts';
 import { findPorcupine } from './history/linear/porcupine.ts';
+import type { SilencePromise } from './history/schema.ts';
 import type { CutReport, HeldSession, LoadAsk, LoadOptions, LoadReport } from './load/messages.ts';
 
 /** The process that loads a mesh. */
@@ -18,6 +19,8 @@ export interface Load {
   slow(requests: number, ms: number): Promise<void>;
   /** Revokes so many sessions that have open streams, at that rate, and tells when the last of each was cut. */
   cut(revocations: number, perSecond: number): Promise<CutReport>;
+  /** Puts a promise into the drill's history. */
+  silence(promise: SilencePromise): Promise<void>;
   /** Those of the devices. */
   sessions(): Promise<HeldSession[]>;
   /** Ends the drill's time, and tells what it came to once all that began in it has ended. */
@@ -109,6 +112,7 @@ async function startLoad(options: LoadOptions): Promise<Load> {
     cut: async (revocations, perSecond) =>
       (await child.ask({ do: 'cut', revocations, perSecond } satisfies LoadAsk)) as CutReport,
     sessions: async () => (await child.ask({ do: 'sessions' } satisfies LoadAsk)) as HeldSession[],
+    silence: (promise) => tell({ do: 'silence', promise }),
     mended: () => tell({ do: 'mended' }),
     end: async () => (await child.ask({ do: 'end' } satisfies LoadAsk)) as LoadReport,
     close: async () => {

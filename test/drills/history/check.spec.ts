@@ -160,6 +160,24 @@ const plants: readonly (readonly [string, RuleName, Plant])[] = [
     },
   ],
   [
+    'a request is answered while nobody has a lease',
+    'relayed-without-lease',
+    (records) => {
+      const get = requestWhere(
+        records,
+        (one) => one.kind === 'request' && completeOf(records, one.op)?.outcome === 'ok',
+      );
+      const complete = get && completeOf(records, get.op);
+      if (get === undefined || complete === undefined) return undefined;
+      const from = get.at;
+      const silence = { type: 'silence', at: 0, wall: 0, from, until: complete.at + 1 } as const;
+      return {
+        records: [headOf(), { ...silence, why: 'all had hung' }, ...records.slice(1)],
+        op: complete.op,
+      };
+    },
+  ],
+  [
     'a backend is shown an assertion that has ended',
     'relayed-without-lease',
     (records) => {

@@ -127,6 +127,9 @@ serveBench(async (options: LoadOptions) => {
           id: session.id,
           routeKey: device.enrolment.routeKey,
         }));
+      case 'silence':
+        window.history.silence(ask.promise);
+        return undefined;
       case 'mended':
         window.mended();
         return undefined;

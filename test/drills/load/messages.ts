@@ -1,4 +1,5 @@
 /** What the drills and the process that loads the mesh say to each other. */
+import type { SilencePromise } from '../history/schema.ts';
 
 /** Device requests, by what may be done with them; streams; and what happens rarely. */
 export const requestKinds = ['get', 'keyed', 'once', 'events', 'download'] as const;
@@ -38,6 +39,8 @@ export type LoadAsk =
   | { readonly do: 'cut'; readonly revocations: number; readonly perSecond: number }
   /** Answered with the {@link HeldSession}s of the devices. */
   | { readonly do: 'sessions' }
+  /** Something that the drill has reason to promise, for the history of the load. */
+  | { readonly do: 'silence'; readonly promise: SilencePromise }
   /** It is mended, as far as the drill mends it. */
   | { readonly do: 'mended' }
   /** The drill is over: answered with its report once all that began in it has ended. */

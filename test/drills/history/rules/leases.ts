@@ -10,11 +10,12 @@ const assertionLeewayMs = 5000;
  */
 export const leaseRule: RuleMaker = (_world, report) => {
   const silences: Silence[] = [];
-  const broken = (at: number, proxy: string | undefined, session: string | undefined) =>
+  /** By what lies within these times, whole. */
+  const broken = (from: number, to: number, proxy: string | undefined, session: string | undefined) =>
     silences.find(
       (silence) =>
-        at >= silence.from &&
-        at < (silence.until ?? Number.POSITIVE_INFINITY) &&
+        from >= silence.from &&
+        to < (silence.until ?? Number.POSITIVE_INFINITY) &&
         (silence.proxy === undefined || silence.proxy === proxy) &&
         (silence.session === undefined || silence.session === session),
     );
@@ -24,7 +25,7 @@ export const leaseRule: RuleMaker = (_world, report) => {
     },
     effect: ({ op, at, wall, proxy, assertionUntilWall }, invoke) => {
       const session = invoke?.kind === 'request' ? invoke.session : undefined;
-      const silence = broken(at, proxy, session);
+      const silence = broken(at, at, proxy, session);
       if (silence !== undefined) {
         const message = `a backend saw a request from ${proxy ?? 'some proxy'}; ${silence.why}`;
         report({ rule: 'relayed-without-lease', ops: [op], at, message });
@@ -35,10 +36,11 @@ export const leaseRule: RuleMaker = (_world, report) => {
       }
     },
     ended: ({ invoke, complete }) => {
-      if (invoke.kind !== 'request' || complete?.outcome !== 'ok' || complete.proxy === undefined) return;
-      const silence = broken(invoke.at, complete.proxy, invoke.session);
+      if (invoke.kind !== 'request' || complete?.outcome !== 'ok') return;
+      // What began within it may have been held to its end.
+      const silence = broken(invoke.at, complete.at, complete.proxy, invoke.session);
       if (silence === undefined) return;
-      const message = `a request was answered by ${complete.proxy}; ${silence.why}`;
+      const message = `a request was answered by ${complete.proxy ?? 'some proxy'}; ${silence.why}`;
       report({ rule: 'relayed-without-lease', ops: [invoke.op], at: complete.at, message });
     },
   };

@@ -339,6 +339,41 @@ export const registry = define({
     'this key was used for something else',
     'a key names one request for good: take a new one',
   ],
+  TARGET_UNKNOWN: [
+    'NOT_FOUND',
+    'this worker knows no such target',
+    'see `targets` in the configuration of the workers',
+  ],
+  TARGET_UNREACHABLE: [
+    'UNAVAILABLE',
+    'the target cannot be reached, or takes nothing now; nothing was done there',
+    'it is tried again; look at the target and the way to it',
+  ],
+  TARGET_SILENT: [
+    'UNKNOWN',
+    'the target did not say what became of what it was asked for',
+    'it is tried again where that does no harm; look at the target',
+  ],
+  TARGET_REFUSED: [
+    'FAILED_PRECONDITION',
+    'the target refuses what it is asked for',
+    'the message says what it answered',
+  ],
+  EFFECT_UNKNOWN: [
+    'FAILED_PRECONDITION',
+    'whether this took effect is not known, and it must not be done twice',
+    'look at the target; then submit what is still to be done',
+  ],
+  SCHEDULE_INVALID: [
+    'INVALID_ARGUMENT',
+    'the schedule cannot be used',
+    'the message says what is wrong; cron has five fields: minute, hour, day of month, month, day of week',
+  ],
+  SCHEDULE_BUSY: [
+    'FAILED_PRECONDITION',
+    'the last run of this schedule has not ended',
+    'wait for it, or cancel it: the message names the task',
+  ],
   MESH_RUNNING: [
     'FAILED_PRECONDITION',
     'a mesh is running on this state folder',

@@ -180,6 +180,20 @@ export const adminMethods: readonly Method[] = [
   ...Object.values(catalog),
 ];
 
+/** What tasks do at the security tier. Which users they may touch: services/security/authorize/administrators.ts. */
+const taskMethods: readonly Method[] = [
+  session.ListSessions,
+  session.RevokeSessions,
+  devices.ListDevices,
+  devices.BlockDevice,
+  keyStore.ListSharedKeys,
+  keyStore.CreateActivation,
+  ...Object.values(directory),
+  sources.ListSources,
+  sources.StartSync,
+  sources.GetSync,
+];
+
 /** Roles whose processes serve gRPC behind a `mesh` ingress. */
 export type ServingRole = 'security' | 'proxy' | 'gateway';
 type CallerTable = Readonly<Partial<Record<Role, readonly Method[]>>>;
@@ -200,7 +214,7 @@ export const access: Readonly<Record<ServingRole, CallerTable>> = {
     ],
     security: [...Object.values(peer), ...alive],
     gateway: [keyStore.GetJwks, ...alive],
-    worker: [keyStore.GetJwks, ...alive],
+    worker: [keyStore.GetJwks, ...taskMethods, ...alive],
     service: [
       authorize.Authorize,
       authorize.AuthorizeStream,

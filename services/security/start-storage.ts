@@ -17,7 +17,7 @@ import { DatabaseTime } from './feed/database-time.ts';
 import { DataKeys } from './keystore/data-keys.ts';
 import { Keyring } from './keystore/keyring.ts';
 import { bindPassword } from './sources/bind-credentials.ts';
-import { Hosts } from './sources/hosts.ts';
+import { Hosts } from '#kernel/ldap/hosts.ts';
 import { securityMigrations } from './store/migrations.ts';
 import type { SecurityTables } from './store/tables.ts';
 

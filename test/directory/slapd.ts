@@ -16,6 +16,8 @@ import { findSlapd, type Slapd } from '../tools/slapd.ts';
 export interface SlapdOptions {
   /** Entries that it begins with, LDIF. */
   readonly ldif: string;
+  /** Modules to load besides. */
+  readonly modules?: readonly string[];
   /** Lines of slapd.conf for the database. */
   readonly database?: readonly string[];
   /** contextCSN is kept (syncprov): deletions show in it. Default true. */
@@ -115,13 +117,14 @@ export async function startSlapd(options: SlapdOptions): Promise<SlapdServer> {
 }
 
 function configText({ schemaDir, moduleDir }: Slapd, dir: string, options: SlapdOptions): string {
-  const { database = [], contextCsn = true } = options;
+  const { database = [], modules = [], contextCsn = true } = options;
   return [
     ...['core', 'cosine', 'inetorgperson', 'nis'].map((each) => `include ${schemaDir}/${each}.schema`),
     `modulepath ${moduleDir}`,
     'moduleload back_mdb',
     'moduleload syncprov',
     'moduleload refint',
+    ...modules.map((each) => `moduleload ${each}`),
     `pidfile ${dir}/slapd.pid`,
     `TLSCACertificateFile ${dir}/ca.pem`,
     `TLSCertificateFile ${dir}/cert.pem`,

@@ -15,7 +15,8 @@ import type { TaskTables } from '#services/tasks/store/tables.ts';
 import type { TaskInfo } from '#services/tasks/store/task-store.ts';
 import { type DbGroup, startDbGroup } from '../db-group.ts';
 
-const workerScript = new URL('worker.ts', import.meta.url).pathname;
+/** @param name in this folder */
+const scriptOf = (name: string): string => new URL(name, import.meta.url).pathname;
 
 export class TaskStand {
   readonly group: DbGroup;
@@ -24,6 +25,7 @@ export class TaskStand {
   readonly effects: string;
   readonly #db: Db<TaskTables>;
   readonly #workers = new Map<string, ChildProcess>();
+  readonly #commands = new Map<string, readonly string[]>();
   #keys = 0;
 
   private constructor(group: DbGroup, db: Db<TaskTables>) {
@@ -56,9 +58,14 @@ export class TaskStand {
     await this.group.close();
   }
 
-  startWorker(name: string): void {
+  /** @param script of this folder, with its arguments; default `worker.ts` */
+  startWorker(name: string, script?: string, scriptArgs: readonly string[] = []): void {
     const { rwSocket, passwords } = this.group;
-    const args = [workerScript, name, rwSocket, 'sallyport', passwords.app];
+    const args =
+      script === undefined
+        ? (this.#commands.get(name) ?? [scriptOf('worker.ts'), name, rwSocket, 'sallyport', passwords.app])
+        : [scriptOf(script), ...scriptArgs];
+    this.#commands.set(name, args);
     this.#workers.set(name, spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] }));
   }
 

@@ -10,10 +10,15 @@ import { leastRole } from './role-table.ts';
 
 /** Set by an edge that lets administrators in (`edge.admin_api` of mesh.yaml), and removed from what comes in there. */
 const adminHeader = 'x-sallyport-admin';
+/**
+ * Tasks, whichever worker runs them: what one has begun another one repeats, under the same request key. They change
+ * no user of a higher role than that.
+ */
+const tasks: Administrator = { name: 'tasks', role: 'operator' };
 
 /** Whoever was let do something. */
 export interface Administrator {
-  /** `operator/<certificate's name>` or `person/<user>`, for the record. */
+  /** `operator/<certificate's name>`, `person/<user>` or `tasks`, for the record. */
   readonly name: string;
   /** The highest. */
   readonly role: PersonRole;
@@ -68,6 +73,7 @@ export function administrators(deps: {
     admit: async (call) => {
       const { caller, method } = call;
       if (caller.role === 'operator') return { name: `operator/${caller.pod}`, role: 'security-officer' };
+      if (caller.role === 'worker') return tasks;
       const { user, least } = await person(call);
       const role = await roleOf(user, call.signal);
       if (role === undefined) {
@@ -84,6 +90,7 @@ export function administrators(deps: {
     admitOwner: async (call) => {
       const { caller } = call;
       if (caller.role === 'operator') return { name: `operator/${caller.pod}`, owner: undefined };
+      if (caller.role === 'worker') return { name: tasks.name, owner: undefined };
       const { user, least } = await person(call);
       const role = call.header(adminHeader) === undefined ? undefined : await roleOf(user, call.signal);
       const administers = role !== undefined && rankOf(role) >= rankOf(least);

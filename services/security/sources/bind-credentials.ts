@@ -8,8 +8,8 @@ import type { UserEntryLink } from '../directory/users.ts';
 import type { DataKeys } from '../keystore/data-keys.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import { dialectOf, idFilter } from './dialect.ts';
-import type { Hosts } from './hosts.ts';
-import { isWrongPassword, sourceError } from './ldap-errors.ts';
+import type { Hosts } from '#kernel/ldap/hosts.ts';
+import { isWrongPassword, sourceError } from '#kernel/ldap/ldap-errors.ts';
 import { accessTo, type SourceAccess } from './source-store.ts';
 
 export interface BindDeps {

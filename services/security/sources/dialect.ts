@@ -1,5 +1,5 @@
 import { type Entry, EqualityFilter, type Filter } from 'ldapts';
-import type { LdapSession } from './ldap-session.ts';
+import type { LdapSession } from '#kernel/ldap/ldap-session.ts';
 
 /** What kind of directory it is, and so how entries are named and changes found. */
 export interface Dialect {

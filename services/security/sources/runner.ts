@@ -8,7 +8,7 @@ import type { DataKeys } from '../keystore/data-keys.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import type { SourceRow } from '../store/tables-sources.ts';
 import { type ApplyDeps, type SourceLease, underLease } from './apply-plan.ts';
-import type { Hosts } from './hosts.ts';
+import type { Hosts } from '#kernel/ldap/hosts.ts';
 import { isUnchanged } from './read-changes.ts';
 import { orderRun, runFromText, runToText } from './run-store.ts';
 import { settingsFromText } from './settings.ts';

@@ -3,7 +3,7 @@ import { FilterParser } from 'ldapts';
 import { SallyportError } from '#core/errors/error.ts';
 import { type SourceSettings, SourceSettingsSchema } from '#gen/sallyport/directory/v1/sources_pb.js';
 import type { Dialect } from './dialect.ts';
-import { assertEncrypted } from './ldap-session.ts';
+import { assertEncrypted } from '#kernel/ldap/ldap-session.ts';
 
 export type Settings = SourceSettings;
 

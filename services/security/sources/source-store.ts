@@ -5,7 +5,7 @@ import type { Db } from '#kernel/db/db.ts';
 import type { DataKeys } from '../keystore/data-keys.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import type { SourceRow } from '../store/tables-sources.ts';
-import type { Account } from './hosts.ts';
+import type { Account } from '#kernel/ldap/hosts.ts';
 import { checkSettings, type Settings, settingsFromText, settingsToText } from './settings.ts';
 
 /** A source, ready to be talked to. */

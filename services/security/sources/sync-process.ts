@@ -16,7 +16,7 @@ import { mysqlFeedSource } from '../feed/mysql-feed-source.ts';
 import { DataKeys } from '../keystore/data-keys.ts';
 import { passwordIn, rootKeysOf } from '../start-storage.ts';
 import type { SecurityTables } from '../store/tables.ts';
-import { Hosts } from './hosts.ts';
+import { Hosts } from '#kernel/ldap/hosts.ts';
 import { runFromText, runToText } from './run-store.ts';
 import { accessTo } from './source-store.ts';
 import type { SyncOrder, SyncWord } from './sync-child.ts';

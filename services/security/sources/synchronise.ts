@@ -7,7 +7,7 @@ import {
 } from '#gen/sallyport/directory/v1/sources_pb.js';
 import type { SecurityTables } from '../store/tables.ts';
 import { type ApplyDeps, applyChanges, keepGroups, type SourceLease, underLease } from './apply-plan.ts';
-import type { Hosts } from './hosts.ts';
+import type { Hosts } from '#kernel/ldap/hosts.ts';
 import { readKnown } from './known.ts';
 import { beneath, changedGroups, membership } from './membership.ts';
 import {

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
-import { Client, type Control, type Entry, type Filter } from 'ldapts';
+import { type Change, Client, type Control, type Entry, type Filter, ResultCodeError } from 'ldapts';
 import { SallyportError } from '#core/errors/error.ts';
 import { sourceError } from './ldap-errors.ts';
 
@@ -40,6 +40,8 @@ export interface LdapSession {
   pages(search: LdapSearch): AsyncGenerator<LdapPage>;
   /** All of a search that finds little. */
   find(search: LdapSearch): Promise<readonly Entry[]>;
+  /** Changes an entry. A refusal whose result code is in `harmless` (RFC 4511 appendix A.1) gives false. */
+  modify(dn: string, changes: readonly Change[], harmless?: readonly number[]): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -107,6 +109,15 @@ export async function openLdap(host: LdapHost, signal: AbortSignal): Promise<Lda
       const all: Entry[] = [];
       for await (const { entries } of pages(search)) all.push(...entries);
       return all;
+    },
+    modify: async (dn, changes, harmless = []) => {
+      try {
+        await client.modify(dn, [...changes]);
+        return true;
+      } catch (error) {
+        if (error instanceof ResultCodeError && harmless.includes(error.code)) return false;
+        throw failed(`changing ${dn}`, error);
+      }
     },
     close: end,
   };

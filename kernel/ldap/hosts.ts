@@ -1,13 +1,18 @@
 import { SallyportError } from '#core/errors/error.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { sourceError } from './ldap-errors.ts';
-import { type LdapSession, openLdap } from './ldap-session.ts';
-import type { Settings } from './settings.ts';
+import { type LdapHost, type LdapSession, openLdap } from './ldap-session.ts';
 
 /** Milliseconds for which a host that did not answer is asked last. */
 const avoidMs = 30_000;
 
-/** The account that reads a directory. */
+/** A directory that several hosts hold. */
+export interface LdapHosts extends Omit<LdapHost, 'url'> {
+  /** In the order in which they are asked. */
+  readonly urls: readonly string[];
+}
+
+/** Who a directory is asked as. */
 export interface Account {
   /** Empty: anonymous. */
   readonly dn: string;
@@ -29,7 +34,7 @@ export class Hosts {
    * @throws SOURCE_UNREACHABLE when no host answers; SOURCE_REFUSED, SOURCE_INCOMPLETE at once: the others say the same
    */
   async at<T>(
-    settings: Settings,
+    settings: LdapHosts,
     account: Account | undefined,
     use: (session: LdapSession) => Promise<T>,
     signal: AbortSignal,
@@ -59,7 +64,7 @@ export class Hosts {
 
 /** The same with one host. @throws SOURCE_UNREACHABLE, SOURCE_REFUSED, SOURCE_INCOMPLETE */
 export async function atHost<T>(
-  settings: Settings,
+  settings: LdapHosts,
   url: string,
   account: Account | undefined,
   use: (session: LdapSession) => Promise<T>,

@@ -5,6 +5,7 @@ import { readDatabaseNow } from '#kernel/db/database-now.ts';
 import type { Db } from '#kernel/db/db.ts';
 import { migrate } from '#kernel/db/migrate.ts';
 import { openDb, openReplica } from '#kernel/db/open-db.ts';
+import { Hosts } from '#kernel/ldap/hosts.ts';
 import type { Lifecycle } from '#kernel/lifecycle/lifecycle.ts';
 import type { Logger } from '#kernel/log/logger.ts';
 import { instant } from '#kernel/time/clock.ts';
@@ -17,7 +18,6 @@ import { DatabaseTime } from './feed/database-time.ts';
 import { DataKeys } from './keystore/data-keys.ts';
 import { Keyring } from './keystore/keyring.ts';
 import { bindPassword } from './sources/bind-credentials.ts';
-import { Hosts } from '#kernel/ldap/hosts.ts';
 import { securityMigrations } from './store/migrations.ts';
 import type { SecurityTables } from './store/tables.ts';
 

@@ -13,7 +13,13 @@ import { type SlapdServer, startSlapd } from '../directory/slapd.ts';
 import { as } from '../security-bench.ts';
 import { podAt, type SecurityPods, securityPods } from '../security-pods.ts';
 import type { ConnectorWorker } from '../tasks/connector-worker.ts';
-import { type HookReceiver, hookReceiver, type MailReceiver, mailReceiver, messageIdOf } from '../tasks/receivers.ts';
+import {
+  type HookReceiver,
+  hookReceiver,
+  type MailReceiver,
+  mailReceiver,
+  messageIdOf,
+} from '../tasks/receivers.ts';
 import { TaskStand } from '../tasks/stand.ts';
 
 describe('connectors whose workers are killed between effect and journal', function () {
@@ -63,7 +69,12 @@ describe('connectors whose workers are killed between effect and journal', funct
           passwordFile: secret('directory.password', slapd.admin.password),
           caFile: secret('directory.pem', slapd.caPem),
         },
-        knowing: { kind: 'http', url: knowing.url, deduplicates: true, tokenFile: secret('hook.token', 'a token') },
+        knowing: {
+          kind: 'http',
+          url: knowing.url,
+          deduplicates: true,
+          tokenFile: secret('hook.token', 'a token'),
+        },
         forgetful: { kind: 'http', url: forgetful.url, deduplicates: false, timeoutMs: 1000 },
         mail: mailServer,
         'mail-once': { ...mailServer, again: false },
@@ -86,7 +97,10 @@ describe('connectors whose workers are killed between effect and journal', funct
   const isMember = async (group: number, user: number): Promise<boolean> => {
     const client = await slapd.client();
     try {
-      const { searchEntries } = await client.search(groupDn(group), { scope: 'base', attributes: ['member'] });
+      const { searchEntries } = await client.search(groupDn(group), {
+        scope: 'base',
+        attributes: ['member'],
+      });
       return [searchEntries[0]?.member].flat().map(String).includes(userDn(user));
     } finally {
       await client.unbind();
@@ -100,7 +114,8 @@ describe('connectors whose workers are killed between effect and journal', funct
     const there = await stand.submit('group-then-no', { ...member(1, 7), member: true });
     const back = await stand.submit('group-then-no', { ...member(1, 16), member: true });
     await Promise.all([stand.until(into, 'done'), stand.until(out, 'done')]);
-    for (const id of [there, back]) assert.equal((await stand.until(id, 'failed')).error?.reason, 'POLICY_DENIED');
+    for (const id of [there, back])
+      assert.equal((await stand.until(id, 'failed')).error?.reason, 'POLICY_DENIED');
     assert.deepEqual(
       await Promise.all([15, 6, 7, 16].map((user) => isMember(1, user))),
       // What was there before is not taken back.
@@ -124,7 +139,11 @@ describe('connectors whose workers are killed between effect and journal', funct
     assert.equal((await stand.until(never, 'failed')).error?.reason, 'TARGET_UNKNOWN');
     await slapd.start();
     await stand.until(waits, 'done');
-    const refused = await stand.submit('group', { ...member(0, 15), groupDn: 'cn=none,dc=example,dc=org', member: true });
+    const refused = await stand.submit('group', {
+      ...member(0, 15),
+      groupDn: 'cn=none,dc=example,dc=org',
+      member: true,
+    });
     assert.equal((await stand.until(refused, 'failed')).error?.reason, 'SOURCE_REFUSED');
   });
 
@@ -159,7 +178,11 @@ describe('connectors whose workers are killed between effect and journal', funct
   });
 
   it('send mail, once for each mailbox that goes by Message-IDs', async () => {
-    const letter = { to: ['ada@example.org', 'bob@example.org'], subject: 'Grüße\r\nBcc: eve@example.org', text: 'Hello' };
+    const letter = {
+      to: ['ada@example.org', 'bob@example.org'],
+      subject: 'Grüße\r\nBcc: eve@example.org',
+      text: 'Hello',
+    };
     const id = await stand.submit('mail', { ...letter, target: 'mail' });
     assert.deepEqual((await stand.until(id, 'done')).result, { rejected: [] });
     assert.equal(post.messages.length, 2);

@@ -28,7 +28,10 @@ export function connectorDefinitions({ ldap, hook, mail, tier }: Connectors): re
     task<NewAccount>('account', async (context, input) => {
       const { name } = input;
       await runEffect(context, 'effect: make', tier.createAccount, input);
-      const position = await runEffect(context, 'effect: change', tier.changeAccount, { name, addGroups: ['more'] });
+      const position = await runEffect(context, 'effect: change', tier.changeAccount, {
+        name,
+        addGroups: ['more'],
+      });
       const ended = await runEffect(context, 'effect: end', tier.endSessions, { user: name, reason: 'test' });
       return { position, ended };
     }),

@@ -12,10 +12,11 @@ import { openConnectors } from '#services/tasks/connectors/connectors.ts';
 import { targetsConfig } from '#services/tasks/connectors/targets.ts';
 import { taskRegistry } from '#services/tasks/engine/registry.ts';
 import { startWorker } from '#services/tasks/engine/worker.ts';
-import { mysqlTaskStore } from '#services/tasks/store/mysql-task-store.ts';
 import { mysqlReports } from '#services/tasks/routine/reports.ts';
 import type { ScheduleTables } from '#services/tasks/schedules/tables.ts';
+import { mysqlTaskStore } from '#services/tasks/store/mysql-task-store.ts';
 import type { TaskTables } from '#services/tasks/store/tables.ts';
+import type { JournalEntry } from '#services/tasks/store/task-store.ts';
 import { as } from '../security-bench.ts';
 import { connectorDefinitions } from './connector-definitions.ts';
 
@@ -29,6 +30,12 @@ export interface ConnectorWorker {
   readonly securitySocket: string;
   readonly targets: unknown;
 }
+
+/** What is only looked at, noted down, or was not taken, is none. */
+const hadEffect = ({ name, state, result }: JournalEntry): boolean =>
+  /^effect(?!.*(before|begun))/.test(name) &&
+  state === 'done' &&
+  !JSON.stringify(result).startsWith('{"outcome":"nothing"');
 
 const { name, socketPath, password, dir, securitySocket, targets } = JSON.parse(
   readFileSync(process.argv[2] ?? '', 'utf8'),
@@ -47,7 +54,7 @@ startWorker({
     ...store,
     journal: (claim, entry) => {
       const mark = join(dir, `died ${claim.id} ${Buffer.from(entry.name).toString('hex')}`);
-      if (entry.name.startsWith('effect') && entry.state === 'done' && !existsSync(mark)) {
+      if (hadEffect(entry) && !existsSync(mark)) {
         writeFileSync(mark, '');
         process.kill(process.pid, 'SIGKILL');
       }

@@ -84,4 +84,5 @@ export async function mailReceiver(): Promise<MailReceiver> {
   return { port, messages, next, close: () => new Promise((resolve) => server.close(() => resolve())) };
 }
 
-export const messageIdOf = (message: string): string => /^Message-ID: (.*)$/im.exec(message)?.[1]?.trim() ?? '';
+export const messageIdOf = (message: string): string =>
+  /^Message-ID: (.*)$/im.exec(message)?.[1]?.trim() ?? '';

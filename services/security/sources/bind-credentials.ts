@@ -2,14 +2,14 @@ import { SallyportError } from '#core/errors/error.ts';
 import { Bound } from '#kernel/crypto/bound.ts';
 import { hashPassword, verifyPassword } from '#kernel/crypto/password.ts';
 import type { Db } from '#kernel/db/db.ts';
+import type { Hosts } from '#kernel/ldap/hosts.ts';
+import { isWrongPassword, sourceError } from '#kernel/ldap/ldap-errors.ts';
 import type { Logger } from '#kernel/log/logger.ts';
 import type { AskDirectory } from '../directory/credentials.ts';
 import type { UserEntryLink } from '../directory/users.ts';
 import type { DataKeys } from '../keystore/data-keys.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import { dialectOf, idFilter } from './dialect.ts';
-import type { Hosts } from '#kernel/ldap/hosts.ts';
-import { isWrongPassword, sourceError } from '#kernel/ldap/ldap-errors.ts';
 import { accessTo, type SourceAccess } from './source-store.ts';
 
 export interface BindDeps {

@@ -1,6 +1,6 @@
 import type { Entry } from 'ldapts';
-import { texts } from './dialect.ts';
 import type { LdapSession } from '#kernel/ldap/ldap-session.ts';
+import { texts } from './dialect.ts';
 
 /**
  * Active Directory gives 1,500 members at a time, as `member;range=0-1499`, and the last ones as `member;range=1500-*`

@@ -1,7 +1,7 @@
 import { AndFilter, EqualityFilter, type Filter, FilterParser, OrFilter } from 'ldapts';
-import type { UserEntry } from './entries.ts';
 import type { Hosts } from '#kernel/ldap/hosts.ts';
 import type { LdapSession } from '#kernel/ldap/ldap-session.ts';
+import type { UserEntry } from './entries.ts';
 import {
   assertGone,
   contextStamp,

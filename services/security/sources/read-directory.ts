@@ -1,8 +1,8 @@
 import { AndFilter, type Entry, type Filter, FilterParser, OrFilter } from 'ldapts';
 import { SallyportError } from '#core/errors/error.ts';
+import type { LdapSession } from '#kernel/ldap/ldap-session.ts';
 import { type Dialect, dialectOf, idFilter, idOf, texts } from './dialect.ts';
 import { readGroup, readUser } from './entries.ts';
-import type { LdapSession } from '#kernel/ldap/ldap-session.ts';
 import { readAllMembers } from './member-ranges.ts';
 import { type Effective, effective, type Settings } from './settings.ts';
 import type { Known, Snapshot } from './snapshot.ts';

@@ -2,8 +2,8 @@ import { create, fromJson, type JsonValue, toJson } from '@bufbuild/protobuf';
 import { FilterParser } from 'ldapts';
 import { SallyportError } from '#core/errors/error.ts';
 import { type SourceSettings, SourceSettingsSchema } from '#gen/sallyport/directory/v1/sources_pb.js';
-import type { Dialect } from './dialect.ts';
 import { assertEncrypted } from '#kernel/ldap/ldap-session.ts';
+import type { Dialect } from './dialect.ts';
 
 export type Settings = SourceSettings;
 

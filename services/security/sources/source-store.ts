@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import { SallyportError } from '#core/errors/error.ts';
 import type { Db } from '#kernel/db/db.ts';
+import type { Account } from '#kernel/ldap/hosts.ts';
 import type { DataKeys } from '../keystore/data-keys.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import type { SourceRow } from '../store/tables-sources.ts';
-import type { Account } from '#kernel/ldap/hosts.ts';
 import { checkSettings, type Settings, settingsFromText, settingsToText } from './settings.ts';
 
 /** A source, ready to be talked to. */

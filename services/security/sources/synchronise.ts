@@ -5,9 +5,9 @@ import {
   SyncKind,
   type SyncRun,
 } from '#gen/sallyport/directory/v1/sources_pb.js';
+import type { Hosts } from '#kernel/ldap/hosts.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import { type ApplyDeps, applyChanges, keepGroups, type SourceLease, underLease } from './apply-plan.ts';
-import type { Hosts } from '#kernel/ldap/hosts.ts';
 import { readKnown } from './known.ts';
 import { beneath, changedGroups, membership } from './membership.ts';
 import {

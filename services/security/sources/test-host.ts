@@ -1,10 +1,10 @@
 import type { Entry } from 'ldapts';
 import { SallyportError } from '#core/errors/error.ts';
+import { atHost } from '#kernel/ldap/hosts.ts';
+import type { LdapSession } from '#kernel/ldap/ldap-session.ts';
 import { type Clock, elapsed, instant } from '#kernel/time/clock.ts';
 import { dialectOf } from './dialect.ts';
 import { readGroup, readUser } from './entries.ts';
-import { atHost } from '#kernel/ldap/hosts.ts';
-import type { LdapSession } from '#kernel/ldap/ldap-session.ts';
 import { effective } from './settings.ts';
 import type { SourceAccess } from './source-store.ts';
 

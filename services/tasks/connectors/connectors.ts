@@ -35,21 +35,38 @@ export interface ConnectorOptions {
 const maxWaiting = 1000;
 
 /** Reads the targets' secrets. @throws CONFIG_INVALID */
-export async function openConnectors({ targets, security, reports, clock }: ConnectorOptions): Promise<Connectors> {
+export async function openConnectors({
+  targets,
+  security,
+  reports,
+  clock,
+}: ConnectorOptions): Promise<Connectors> {
   const opened = new Map(
-    await Promise.all(Object.entries(targets).map(async ([name, target]) => [name, await open(name, target)] as const)),
+    await Promise.all(
+      Object.entries(targets).map(async ([name, target]) => [name, await open(name, target)] as const),
+    ),
   );
-  const find = <K extends Target['kind']>(name: string, kind: K): Opened & { readonly target: Extract<Target, { kind: K }> } => {
+  const find = <K extends Target['kind']>(
+    name: string,
+    kind: K,
+  ): Opened & { readonly target: Extract<Target, { kind: K }> } => {
     const found = opened.get(name);
     if (found === undefined || found.target.kind !== kind) {
-      throw new SallyportError('TARGET_UNKNOWN', { message: `no target of kind ${kind} is called "${name}"` });
+      throw new SallyportError('TARGET_UNKNOWN', {
+        message: `no target of kind ${kind} is called "${name}"`,
+      });
     }
     return found as Opened & { readonly target: Extract<Target, { kind: K }> };
   };
   const ldap = ldapGroups(new Hosts(clock), (name) => {
     const { target, ca = '', secret = '', run } = find(name, 'ldap');
     const { urls, startTls, timeoutMs, bindDn: dn, memberAttribute } = target;
-    return { hosts: { urls, startTls, timeoutMs, caPem: ca }, account: { dn, password: secret }, memberAttribute, run };
+    return {
+      hosts: { urls, startTls, timeoutMs, caPem: ca },
+      account: { dn, password: secret },
+      memberAttribute,
+      run,
+    };
   });
   const hook = httpHook((name) => {
     const { target, ca, secret: token, run } = find(name, 'http');
@@ -79,7 +96,10 @@ async function open(name: string, target: Target): Promise<Opened> {
     try {
       return file === undefined ? undefined : (await readFile(file, 'utf8')).trim();
     } catch (cause) {
-      throw new SallyportError('CONFIG_INVALID', { message: `targets.${name}: ${file} cannot be read`, cause });
+      throw new SallyportError('CONFIG_INVALID', {
+        message: `targets.${name}: ${file} cannot be read`,
+        cause,
+      });
     }
   };
   if (target.kind === 'http' && target.url.startsWith('http:') && !isLoopback(new URL(target.url).hostname)) {

@@ -31,7 +31,9 @@ const notHandled: readonly number[] = [425, 429, 503];
 const perhapsHandled: readonly number[] = [408, 409, 500, 502, 504];
 
 /** A POST of JSON with the step's token as Idempotency-Key. Redirects are not followed. */
-export function httpHook(hookOf: (target: string) => Hook): Connector<HookCall, HookAnswer> & { close(): Promise<void> } {
+export function httpHook(
+  hookOf: (target: string) => Hook,
+): Connector<HookCall, HookAnswer> & { close(): Promise<void> } {
   const agents = new Map<string, Agent>();
   const agentOf = (target: string, { timeoutMs, ca }: Hook): Agent => {
     const agent =
@@ -47,7 +49,13 @@ export function httpHook(hookOf: (target: string) => Hook): Connector<HookCall, 
     return agent;
   };
 
-  const post = async (target: string, hook: Hook, text: string, key: string, signal: AbortSignal): Promise<HookAnswer> => {
+  const post = async (
+    target: string,
+    hook: Hook,
+    text: string,
+    key: string,
+    signal: AbortSignal,
+  ): Promise<HookAnswer> => {
     let answer: Awaited<ReturnType<typeof send>>;
     let said: string;
     try {

@@ -72,7 +72,10 @@ export function ldapGroups(hosts: Hosts, directoryOf: (target: string) => GroupD
             const change = new Change({ operation, modification });
             if (await session.modify(groupDn, [change], perhapsSo[operation])) return;
             if ((await has(session, type, groupDn, memberDn)) !== member) {
-              throw refused(target, `${memberDn} can be ${member ? 'put into' : 'taken out of'} ${groupDn} by its owner only`);
+              throw refused(
+                target,
+                `${memberDn} can be ${member ? 'put into' : 'taken out of'} ${groupDn} by its owner only`,
+              );
             }
           },
           signal,

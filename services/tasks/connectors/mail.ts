@@ -64,7 +64,8 @@ export function mail(
     deduplicates: ({ target }) => (serverOf(target).again ? 'token' : 'once'),
     act: async ({ target, to, subject, text }, { token, signal }) => {
       const server = serverOf(target);
-      if (to.length < 1 || to.length > maxRecipients) throw refused(target, `1 to ${maxRecipients} recipients`);
+      if (to.length < 1 || to.length > maxRecipients)
+        throw refused(target, `1 to ${maxRecipients} recipients`);
       if (Buffer.byteLength(text) > maxTextBytes) throw refused(target, `more than ${maxTextBytes} bytes`);
       const domain = server.from.slice(server.from.lastIndexOf('@') + 1);
       return server.run(async () => {
@@ -89,7 +90,8 @@ export function mail(
 
 /** By the reply code: RFC 5321 section 4.2.1, 4yz passes, 5yz does not. */
 function mailError(target: string, error: unknown): Error {
-  const code = typeof error === 'object' && error !== null && 'responseCode' in error ? Number(error.responseCode) : 0;
+  const code =
+    typeof error === 'object' && error !== null && 'responseCode' in error ? Number(error.responseCode) : 0;
   if (code >= 500 && code < 600) return refused(target, error);
   if (code >= 400 && code < 500) return unreachable(target, error);
   return wasSent(error) ? silent(target, error) : unreachable(target, error);

@@ -60,7 +60,9 @@ async function once<T extends Json>(
       },
       {
         retry: { attempts: 1 },
-        ...(undo && { undo: async (done, run) => (done.outcome === 'done' ? undo(done.value, run) : undefined) }),
+        ...(undo && {
+          undo: async (done, run) => (done.outcome === 'done' ? undo(done.value, run) : undefined),
+        }),
       },
     );
     if (told.outcome === 'done') return told.value;

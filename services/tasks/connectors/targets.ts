@@ -19,17 +19,26 @@ const ldap = z.strictObject({
   startTls: z.boolean().default(false).describe('Begin TLS on ldap://.'),
   bindDn: z.string().min(1).max(1024).describe('Account that may change groups.'),
   passwordFile: path().describe('File with its password.'),
-  memberAttribute: z.string().min(1).max(64).default('member').describe('Attribute that names who is in a group.'),
+  memberAttribute: z
+    .string()
+    .min(1)
+    .max(64)
+    .default('member')
+    .describe('Attribute that names who is in a group.'),
   ...shared,
 });
 
 const http = z.strictObject({
   kind: z.literal('http'),
-  url: z.url({ protocol: /^https?$/ }).describe('What is POSTed to. http:// for the loopback interface only.'),
+  url: z
+    .url({ protocol: /^https?$/ })
+    .describe('What is POSTed to. http:// for the loopback interface only.'),
   tokenFile: path().optional().describe('File with a bearer token.'),
   deduplicates: z
     .boolean()
-    .describe('It answers a repeated Idempotency-Key as before. If not, a hook whose outcome is unknown is not repeated.'),
+    .describe(
+      'It answers a repeated Idempotency-Key as before. If not, a hook whose outcome is unknown is not repeated.',
+    ),
   ...shared,
 });
 
@@ -37,7 +46,10 @@ const mail = z.strictObject({
   kind: z.literal('mail'),
   host: z.string().min(1).max(253).describe('SMTP server that takes mail for everybody.'),
   port: port().default(587),
-  implicitTls: z.boolean().default(false).describe('TLS from the first byte (465); else STARTTLS, unless on loopback.'),
+  implicitTls: z
+    .boolean()
+    .default(false)
+    .describe('TLS from the first byte (465); else STARTTLS, unless on loopback.'),
   user: z.string().min(1).max(256).optional(),
   passwordFile: path().optional().describe('File with its password.'),
   from: z.email().describe('Whom mail comes from.'),

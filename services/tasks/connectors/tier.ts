@@ -60,11 +60,18 @@ export function tier({ directory, sessions, devices }: TierClients): Tier {
     account: connector('tier-account', 'idempotent', async ({ name }, { signal }) =>
       accountOf((await directory.getUser({ name }, { signal })).user),
     ),
-    createAccount: connector('tier-create', 'token', async ({ name, displayName, groups }, { token, signal }) => {
-      const names = { names: [...groups] };
-      const { user } = await directory.createUser({ requestKey: token, name, displayName, groups: names }, { signal });
-      return accountOf(user);
-    }),
+    createAccount: connector(
+      'tier-create',
+      'token',
+      async ({ name, displayName, groups }, { token, signal }) => {
+        const names = { names: [...groups] };
+        const { user } = await directory.createUser(
+          { requestKey: token, name, displayName, groups: names },
+          { signal },
+        );
+        return accountOf(user);
+      },
+    ),
     changeAccount: connector('tier-change', 'token', async (change, { token, signal }) => {
       const { name, addGroups, removeGroups, disabled } = change;
       const { position } = await directory.updateUser(
@@ -84,7 +91,10 @@ export function tier({ directory, sessions, devices }: TierClients): Tier {
     }),
     endSessions: connector('tier-end-sessions', 'idempotent', async ({ user, reason }, { signal }) => {
       const subject = { case: 'user', value: user } as const;
-      const { position } = await sessions.revokeSessions({ subject, reason, wait: RevokeWait.FLEET }, { signal });
+      const { position } = await sessions.revokeSessions(
+        { subject, reason, wait: RevokeWait.FLEET },
+        { signal },
+      );
       return Number(position);
     }),
     blockDevices: connector('tier-block-devices', 'idempotent', async ({ user, reason }, { signal }) => {

@@ -18,7 +18,7 @@ export function goldenTopology(): Topology {
   return embeddedTopology({
     ...goldenFolders,
     workers: 1,
-    gateways: 1,
+    gateways: [{ name: 'hr', pods: 1 }],
     services: 1,
     backends: ['intranet', 'payroll'],
     allocatePort: (_pod, port) => {

@@ -22,6 +22,7 @@ export const runState = z.object({
       address: z.string(),
       ports: z.record(z.string(), z.int()),
       backend: z.object({ cluster: z.string() }).optional(),
+      gateway: z.object({ group: z.string() }).optional(),
     }),
   ),
   /** The mesh.yaml that sidecars were configured from, when it is not the shipped one. */

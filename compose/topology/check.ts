@@ -28,6 +28,8 @@ export function checkTopology(t: Topology): void {
       );
     if ((pod.role === 'backend') !== (pod.backend !== undefined))
       invalid(`${pod.name}: only a backend, and every backend, names its cluster`, 'set backend.cluster');
+    if ((pod.role === 'gateway') !== (pod.gateway !== undefined))
+      invalid(`${pod.name}: only a gateway, and every gateway, is of a group`, 'set gateway.group');
     for (const port of portsOf[pod.role]) {
       const number = pod.ports[port];
       if (number === undefined || !Number.isInteger(number) || number < 1 || number > 32767)

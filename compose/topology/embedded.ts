@@ -8,17 +8,18 @@ export interface EmbeddedOptions {
   readonly mesh?: string;
   /** Default `sallyport.internal`. */
   readonly trustDomain?: string;
-  /** How many pods of each tier; defaults 3, 3, 2, 3, 0, 0, 0. */
+  /** How many pods of each tier; defaults 3, 3, 2, 3, 0, 0. */
   readonly security?: number;
   readonly proxies?: number;
   readonly edges?: number;
   readonly db?: number;
   readonly workers?: number;
-  readonly gateways?: number;
   readonly services?: number;
   /** Clusters of backends, each with this many pods; default `['intranet']`, 1 each. */
   readonly backends?: readonly string[];
   readonly backendReplicas?: number;
+  /** Groups of gateways, each with its number of pods; default none. */
+  readonly gateways?: readonly { readonly name: string; readonly pods: number }[];
   /** Failure domains, each with its address; default host-0..2 on 127.0.0.1. Pod n of a tier lives on host n mod length. */
   readonly hosts?: readonly { readonly name: string; readonly address: string }[];
   /** Gives the port for a pod's listener, below 32768; keeping and reserving it is the caller's business. */
@@ -36,14 +37,19 @@ const loopbackHosts = [0, 1, 2].map((n) => ({ name: `host-${n}`, address: '127.0
  */
 export function embeddedTopology(o: EmbeddedOptions): Topology {
   const hosts = o.hosts ?? loopbackHosts;
-  const tier = (role: PodRole, prefix: string, count: number, backend?: { cluster: string }): Pod[] =>
+  const tier = (
+    role: PodRole,
+    prefix: string,
+    count: number,
+    own: Pick<Pod, 'backend' | 'gateway'> = {},
+  ): Pod[] =>
     Array.from({ length: count }, (_, n) => {
       const host = hosts[n % hosts.length] ?? { name: 'host-0', address: '127.0.0.1' };
       const name = `${prefix}-${n}`;
       const ports = Object.fromEntries(
         portsOf[role].map((port) => [port, o.allocatePort(name, port, host.address)]),
       );
-      return { name, role, host: host.name, address: host.address, ports, ...(backend ? { backend } : {}) };
+      return { name, role, host: host.name, address: host.address, ports, ...own };
     });
   const topology: Topology = {
     mesh: o.mesh ?? defaultNames.mesh,
@@ -55,10 +61,12 @@ export function embeddedTopology(o: EmbeddedOptions): Topology {
       ...tier('security', 'sec', o.security ?? 3),
       ...tier('proxy', 'proxy', o.proxies ?? 3),
       ...tier('worker', 'worker', o.workers ?? 0),
-      ...tier('gateway', 'gw', o.gateways ?? 0),
+      ...(o.gateways ?? []).flatMap(({ name, pods }) =>
+        tier('gateway', `gw-${name}`, pods, { gateway: { group: name } }),
+      ),
       ...tier('service', 'svc', o.services ?? 0),
       ...(o.backends ?? ['intranet']).flatMap((cluster) =>
-        tier('backend', cluster, o.backendReplicas ?? 1, { cluster }),
+        tier('backend', cluster, o.backendReplicas ?? 1, { backend: { cluster } }),
       ),
       ...tier('edge', 'edge', o.edges ?? 2),
     ],

@@ -42,6 +42,8 @@ export interface Pod {
   readonly ports: Readonly<Partial<Record<PortName, number>>>;
   /** Only for role `backend`: the cluster by which resources name it. Several pods may share one. */
   readonly backend?: { readonly cluster: string };
+  /** Only for role `gateway`: the group that it is of, by which resources and tasks name it. */
+  readonly gateway?: { readonly group: string };
 }
 
 export interface Topology {

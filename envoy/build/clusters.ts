@@ -1,7 +1,7 @@
 import { type SocketName, socketPath } from '#compose/topology/paths.ts';
 import { backendClusters, identityOf, podsOf, rolePrefix } from '#compose/topology/query.ts';
 import type { Pod } from '#compose/topology/types.ts';
-import type { ServingRole } from '../model/access.ts';
+import { access, type ServingRole } from '../model/access.ts';
 import { type Cluster, type JsonObject, named, typed } from '../model/json.ts';
 import { backendTuningOf } from '../model/load.ts';
 import { fileSource } from './config-source.ts';
@@ -14,8 +14,8 @@ import { meshClientTls, type PeerIdentity } from './tls.ts';
 export const cluster = (name: string, fields: JsonObject): Cluster =>
   named('envoy.config.cluster.v3.Cluster', name, fields);
 
-/** Name of the cluster that holds one security pod alone. */
-export const podCluster = (pod: string): string => `security-pod/${pod}`;
+/** Name of the cluster that holds one security or gateway pod alone. */
+export const podCluster = ({ role, name }: Pick<Pod, 'role' | 'name'>): string => `${role}-pod/${name}`;
 /** Name of the cluster of a named backend. */
 export const backendCluster = (name: string): string => `backend/${name}`;
 
@@ -84,12 +84,20 @@ export const tierCluster = (ctx: BuildContext, role: ServingRole): Cluster =>
     ...http2(ctx),
   });
 
-/** Each security pod alone, for streams and peers; its one endpoint is tried whatever its health. */
-export const securityPodClusters = (ctx: BuildContext): Cluster[] =>
-  podsOf(ctx.topology, 'security').map((pod) =>
+/** Pods that this one may call by name: security pods for streams and peers, and gateways. */
+export const addressedPods = (ctx: BuildContext): readonly Pod[] => [
+  ...podsOf(ctx.topology, 'security'),
+  ...(mayCall(ctx, 'gateway') ? podsOf(ctx.topology, 'gateway') : []),
+];
+
+const mayCall = ({ pod }: BuildContext, role: ServingRole): boolean => access[role][pod.role] !== undefined;
+
+/** Each of them alone; its one endpoint is tried whatever its health. */
+export const podClusters = (ctx: BuildContext): Cluster[] =>
+  addressedPods(ctx).map((pod) =>
     remote(
       ctx,
-      podCluster(pod.name),
+      podCluster(pod),
       { exact: identityOf(ctx.topology, pod.role, pod.name) },
       ['h2'],
       http2(ctx),
@@ -184,10 +192,10 @@ export function tracingClusters({ model, tuning }: BuildContext): Cluster[] {
   ];
 }
 
-/** The tier's clusters and the pod clusters that a caller of the security tier needs. */
+/** The security tier, and the pods that are called by name. */
 export const securityClusters = (ctx: BuildContext): Cluster[] => [
   tierCluster(ctx, 'security'),
-  ...securityPodClusters(ctx),
+  ...podClusters(ctx),
 ];
 
 /** True if the pod may be given new calls. */

@@ -2,7 +2,7 @@ import { backendClusters, podsOf, portOf } from '#compose/topology/query.ts';
 import type { Pod, PortName } from '#compose/topology/types.ts';
 import type { ServingRole } from '../model/access.ts';
 import { type Endpoints, type JsonObject, typed } from '../model/json.ts';
-import { backendCluster, podCluster, takesCalls } from './clusters.ts';
+import { addressedPods, backendCluster, podCluster, takesCalls } from './clusters.ts';
 import type { BuildContext } from './context.ts';
 import { hashedAs } from './sticky-routing.ts';
 
@@ -30,12 +30,10 @@ export const tierEndpoints = (ctx: BuildContext, role: ServingRole): Endpoints =
       .map((pod) => ({ endpoint: at(pod, 'mesh'), ...hashedAs(pod) })),
   );
 
-/** Each security pod for itself, draining or not: who addresses a pod means that one. */
+/** The security tier, and each addressed pod for itself, draining or not: who addresses a pod means that one. */
 export const securityEndpoints = (ctx: BuildContext): Endpoints[] => [
   tierEndpoints(ctx, 'security'),
-  ...podsOf(ctx.topology, 'security').map((pod) =>
-    endpoints(podCluster(pod.name), [{ endpoint: at(pod, 'mesh') }]),
-  ),
+  ...addressedPods(ctx).map((pod) => endpoints(podCluster(pod), [{ endpoint: at(pod, 'mesh') }])),
 ];
 
 export const backendEndpoints = (ctx: BuildContext): Endpoints[] =>

@@ -18,7 +18,7 @@ import { edgeClusters, edgeEndpoints, edgeListeners, edgeRoutes } from './edge.t
 import { backendEndpoints, securityEndpoints } from './endpoints.ts';
 import { backendFilters, egressFilters, ingressFilters, plainFilters } from './filter-order.ts';
 import { httpManager, listener, meshChain, pipe, socket } from './listeners.ts';
-import { markBackendReplies } from './retries.ts';
+import { markBackendReplies, markUnprocessed } from './retries.ts';
 import {
   backendEgressRoutes,
   backendIngressRoutes,
@@ -69,7 +69,7 @@ const backendIngress: PartBuilder = (ctx) => ({
   routes: [backendIngressRoutes()],
 });
 
-/** Out: gRPC to the security tier, by `out.sock`. */
+/** Out: gRPC to the security tier and to gateways, by `out.sock`. */
 const securityEgress: PartBuilder = (ctx) => ({
   listeners: [
     listener(ctx, 'out', pipe(ctx, 'out'), [
@@ -81,6 +81,7 @@ const securityEgress: PartBuilder = (ctx) => ({
             inbound: false,
             routes: 'file',
             filters: egressFilters(ctx),
+            fields: { local_reply_config: markUnprocessed },
           }),
         ],
       },

@@ -1,9 +1,9 @@
-import { backendClusters, podsOf } from '#compose/topology/query.ts';
+import { backendClusters } from '#compose/topology/query.ts';
 import { access, type CallMode, methodsServedBy, type ServingRole } from '../model/access.ts';
 import { authorityHeader, localReplyHeader, podHeader, unprocessedHeader } from '../model/headers.ts';
 import { type JsonObject, named, type RouteConfiguration } from '../model/json.ts';
 import { backendTuningOf } from '../model/load.ts';
-import { backendCluster, podCluster } from './clusters.ts';
+import { addressedPods, backendCluster, podCluster } from './clusters.ts';
 import type { BuildContext } from './context.ts';
 import { backendRetryPolicy, localRetryPolicy, retryPolicy } from './retries.ts';
 import { byRouteKey } from './sticky-routing.ts';
@@ -62,13 +62,13 @@ export const backendIngressRoutes = (): RouteConfiguration =>
   );
 
 /**
- * Out to the security tier: to the pod that x-sallyport-pod names, else to the owner of the route key. Each
+ * Out: to the pod that x-sallyport-pod names, else to the security pod that owns the route key. Each
  * repeatable method has a route of its own, since retries belong to routes.
  */
 export function securityRoutes(ctx: BuildContext): JsonObject[] {
-  const addressed = podsOf(ctx.topology, 'security').map((pod) => ({
+  const addressed = addressedPods(ctx).map((pod) => ({
     match: { prefix: '/', headers: [{ name: podHeader, string_match: { exact: pod.name } }] },
-    route: { cluster: podCluster(pod.name), ...callersDeadline },
+    route: { cluster: podCluster(pod), ...callersDeadline },
   }));
   const unknown = {
     match: { prefix: '/', headers: [{ name: podHeader, present_match: true }] },

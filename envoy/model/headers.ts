@@ -1,6 +1,6 @@
 /** The route key of the enrolment, or of the user for people's sessions; Maglev hashes it. From outside or inside. */
 export const routeHeader = 'x-sallyport-route';
-/** Addresses one security pod. Inside only. */
+/** Addresses one security or gateway pod. Inside only. */
 export const podHeader = 'x-sallyport-pod';
 /** The host that a backend is to see; the egress for backends is addressed by the cluster's name. Inside only. */
 export const authorityHeader = 'x-sallyport-authority';

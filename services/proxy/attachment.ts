@@ -43,6 +43,8 @@ export class Attachment {
   readonly asking = new Map<string, Promise<unknown>>();
   /** What the device asked for last: the question that a renewal repeats. */
   lastRequest: RequestFacts | undefined;
+  /** Gateways that serve the session, by group, as its owner has said. */
+  readonly gateways = new Map<string, string>();
   /** An attachment carries one stream in its life: frame numbers of a second would mean nothing. */
   streamed = false;
   readonly #clock: Clock;

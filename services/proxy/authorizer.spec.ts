@@ -65,11 +65,13 @@ function given(lease: LeaseParts = {}) {
   policies.offer(1, documentFor('staff'));
   const attachments = new Attachments({ maxAttachments: 10, maxPerSession: 10, idleMs: 1e9 });
   const revocations = new Revocations(attachments);
+  const failed: string[] = [];
   const authorizer = new Authorizer({
     tier,
     policies,
     revocations,
     clock,
+    failedGateways: () => failed,
     onEnded: (each, error) => attachments.remove(each, error),
   });
   const attachment = givenAttachment(clock, lease);

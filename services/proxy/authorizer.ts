@@ -22,6 +22,8 @@ const assertionMarginMs = 10_000;
 export interface Admitted {
   /** Name of the cluster. */
   readonly backend: string;
+  /** The gateway through which it is reached; undefined: the sidecar reaches it. */
+  readonly gateway: string | undefined;
   /** The host that the backend is to see, in its one spelling. */
   readonly authority: string;
   /** Bytes; undefined: the policy sets no limit. */
@@ -34,6 +36,8 @@ export interface AuthorizerDeps {
   readonly policies: Pick<PolicyHolder, 'atLeast'>;
   readonly revocations: Pick<Revocations, 'assertCurrent'>;
   readonly clock: Clock;
+  /** Gateways that were found dead lately: the tier names another. */
+  readonly failedGateways: () => readonly string[];
   /** The attachment has lost its right for good: whoever keeps attachments ends this one. */
   readonly onEnded: (attachment: Attachment, error: SallyportError) => void;
 }
@@ -70,12 +74,14 @@ export class Authorizer {
     const resource =
       this.#steppedUp(attachment, request, policy) ?? (await this.#afterStepUp(attachment, request, policy));
     const held = this.#showable(attachment, resource, policy);
-    if (held === undefined) return this.#admitByTier(attachment, request, resource);
+    if (held === undefined || !this.#isReached(attachment, resource)) {
+      return this.#admitByTier(attachment, request, resource);
+    }
     if (attachment.lease.renewalDue) this.renewAhead(attachment);
     attachment.assertLive();
     counts.decisions.add(1, { how: 'leased' });
     located.add('leased');
-    return admitted(resource, request, held);
+    return admitted(attachment, resource, request, held);
   }
 
   /** Renews in the background, one renewal at a time; a failure is made good by the next request or tick. */
@@ -127,11 +133,12 @@ export class Authorizer {
     const named = grant?.resource ?? before?.name;
     if (resource !== undefined && resource.name !== named) throw unanswered();
     counts.decisions.add(1, { how: 'renewed' });
-    if (resource !== undefined) return admitted(resource, request, assertion);
+    if (resource !== undefined) return admitted(attachment, resource, request, assertion);
     // What decided must not be older than what any lease was given under.
     if (grant === undefined || Number(grant.policyVersion) < attachment.policyVersion) throw unanswered();
     const { backend } = grant;
-    return { backend, authority: requestHost(request.authority), maxBodyBytes: undefined, assertion };
+    const gateway = gatewayOf(attachment, grant.resource, grant.gatewayGroup || undefined);
+    return { backend, gateway, authority: requestHost(request.authority), maxBodyBytes: undefined, assertion };
   }
 
   /** Asks the owner about this request; takes lease and assertion from the answer. */
@@ -140,6 +147,7 @@ export class Authorizer {
       const { grant, lease } = await this.#deps.tier.authorize(attachment, request);
       this.#deps.revocations.assertCurrent(attachment, lease);
       attachment.renew(lease);
+      if (grant.gatewayGroup !== '') attachment.gateways.set(grant.gatewayGroup, grant.gateway);
       if (grant.allow && grant.assertion !== '') {
         attachment.keepAssertion(grant.resource, {
           jwt: grant.assertion,
@@ -197,6 +205,13 @@ export class Authorizer {
     return error;
   }
 
+  /** Whether it needs no gateway, or has one that is not known to be dead. */
+  #isReached(attachment: Attachment, { gatewayGroup }: Resource): boolean {
+    if (gatewayGroup === undefined) return true;
+    const gateway = attachment.gateways.get(gatewayGroup);
+    return gateway !== undefined && !this.#deps.failedGateways().includes(gateway);
+  }
+
   #showable(attachment: Attachment, resource: Resource, policy: Policy | undefined): string | undefined {
     const held = attachment.assertionFor(resource.name);
     if (held === undefined || held.policyVersion !== policy?.version) return undefined;
@@ -204,11 +219,28 @@ export class Authorizer {
   }
 }
 
-function admitted(resource: Resource, request: RequestFacts, assertion: string): Admitted {
+function admitted(
+  attachment: Attachment,
+  resource: Resource,
+  request: RequestFacts,
+  assertion: string,
+): Admitted {
   const { backend, name, hosts, maxBodyBytes } = resource;
+  const gateway = gatewayOf(attachment, name, resource.gatewayGroup);
   // Asked for by name, a backend sees its first real host.
   const host = request.authority === name ? hosts.find((each) => !each.startsWith('*')) : undefined;
-  return { backend, authority: host ?? requestHost(request.authority), maxBodyBytes, assertion };
+  return { backend, gateway, authority: host ?? requestHost(request.authority), maxBodyBytes, assertion };
+}
+
+/** @throws BACKEND_UNAVAILABLE when the mesh has no gateway of that group */
+function gatewayOf(attachment: Attachment, resource: string, group: string | undefined): string | undefined {
+  if (group === undefined) return undefined;
+  const gateway = attachment.gateways.get(group);
+  if (gateway) return gateway;
+  throw new SallyportError('BACKEND_UNAVAILABLE', {
+    message: `"${resource}" is reached through gateways of group "${group}", of which there is none`,
+    metadata: { maybeExecuted: 'false' },
+  });
 }
 
 /** The assertion that another's question brings; its failure is met again by whoever then asks. */

@@ -27,6 +27,8 @@ export interface BackendRequest {
   readonly path: string;
   readonly headers: Record<string, string | string[]>;
   readonly body: AsyncIterable<Uint8Array> | Uint8Array | undefined;
+  /** The gateway through which it is reached; undefined: the sidecar reaches it. */
+  readonly gateway?: string | undefined;
   /** Gives the request up, its answer's body included. */
   readonly scope: WorkScope;
 }

@@ -16,6 +16,7 @@ import { Backends } from './backends.ts';
 import type { ProxyConfig } from './config.ts';
 import { delivery } from './delivery/delivery-service.ts';
 import { Departures } from './departures.ts';
+import { Gateways } from './gateways.ts';
 import { Openings } from './openings.ts';
 import { PolicyHolder } from './policy-holder.ts';
 import { type RelayServiceDeps, relayService } from './relay-service.ts';
@@ -53,6 +54,12 @@ export interface Proxy {
 export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyDeps): Promise<Proxy> {
   const { clock, log, observer } = deps;
   const { limits, sockets, pod } = config;
+  const gateways = new Gateways({
+    socketPath: sockets.out,
+    connections: config.backends.connections,
+    clock,
+    ...(observer && { observer }),
+  });
   const tier = securityTier({
     socketPath: sockets.out,
     pod,
@@ -60,6 +67,7 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     clock,
     log,
     timeoutMs: config.tierTimeout,
+    failedGateways: () => gateways.failed,
     ...(observer && { observer }),
   });
   const policies = new PolicyHolder(clock, log);
@@ -74,6 +82,7 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     policies,
     revocations,
     clock,
+    failedGateways: () => gateways.failed,
     onEnded: (attachment, error) => attachments.remove(attachment, error),
   });
   const backends = new Backends(sockets.backends, {
@@ -88,7 +97,12 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
   const health = new HealthState([Relay.typeName]);
   const service: RelayServiceDeps = {
     authorizer,
-    backends,
+    backends: {
+      request: (request, sink) =>
+        request.gateway === undefined
+          ? backends.request(request, sink)
+          : gateways.request(request, request.gateway, sink),
+    },
     log,
     clock,
     tier,
@@ -139,7 +153,7 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     gauge(
       'sallyport.relay.active',
       { unit: '{request}', description: 'Requests at backends.' },
-      () => backends.active,
+      () => backends.active + gateways.active,
     ),
     gauge(
       'sallyport.apps.cached',
@@ -154,6 +168,7 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     attachments.removeWhere(() => true, new SallyportError('ATTACH_REQUIRED'));
     await watches.ended();
     await backends.close();
+    gateways.close();
     await tier.close();
     apps.close();
   };
@@ -169,7 +184,7 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
       return attachments.size;
     },
     get active() {
-      return backends.active;
+      return backends.active + gateways.active;
     },
     reconfigure: (next) => {
       tier.setPods(next.securityPods);

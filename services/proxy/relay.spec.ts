@@ -16,7 +16,7 @@ function given() {
   const attachment = givenAttachment(clock);
   const asked: RequestFacts[] = [];
   const sent: BackendRequest[] = [];
-  const knobs: { answer: Backend; deny?: SallyportError } = {
+  const knobs: { answer: Backend; deny?: SallyportError; gateways?: string[] } = {
     answer: async (sink) => {
       sink.head(200, { etag: '"1"', connection: 'close' });
       for (const text of ['a', 'b']) await sink.data(Buffer.from(text));
@@ -27,7 +27,7 @@ function given() {
       admit: async (_: unknown, facts: RequestFacts) => {
         asked.push(facts);
         if (knobs.deny) throw knobs.deny;
-        return { backend: 'web', authority: 'real.example', maxBodyBytes: 10, assertion: 'jwt' };
+        return { backend: 'web', gateway: knobs.gateways?.shift(), authority: 'real.example', maxBodyBytes: 10, assertion: 'jwt' };
       },
     },
     backends: {

@@ -4,7 +4,8 @@ import { SallyportError } from '#core/errors/error.ts';
 import type { RequestFacts } from '#core/policy/facts.ts';
 import type { Logger } from '#kernel/log/logger.ts';
 import type { Attachment } from './attachment.ts';
-import type { Authorizer } from './authorizer.ts';
+import { askElsewhere, isRepeatable } from './ask-elsewhere.ts';
+import type { Admitted, Authorizer } from './authorizer.ts';
 import type { Backends } from './backends.ts';
 import { type BodyInPieces, requestBody } from './body.ts';
 import { backendSpan, relaySpan } from './relay-trace.ts';
@@ -76,24 +77,38 @@ async function relayTraced(
     scope.assertGoing();
     asked = true;
     headers['x-request-id'] = requestId;
-    headers[assertionHeader] = admitted.assertion;
     if (clientAddress !== undefined) headers['x-forwarded-for'] = clientAddress;
-    await backendSpan(
-      deps.backends,
-      { backend: admitted.backend, method, authority: admitted.authority, path, headers, body, scope },
-      {
-        head: (status, fields) => {
-          // The answer belongs to a session that may have ended meanwhile.
-          attachment.assertLive();
-          answered(status);
-          sink.head({ status, headers: cleanResponseHeaders(fields) });
+    let begun = false;
+    const ask = (to: Admitted): Promise<void> => {
+      headers[assertionHeader] = to.assertion;
+      const { backend, gateway, authority: host } = to;
+      return backendSpan(
+        deps.backends,
+        { backend, gateway, method, authority: host, path, headers, body, scope },
+        {
+          head: (status, fields) => {
+            // The answer belongs to a session that may have ended meanwhile.
+            attachment.assertLive();
+            begun = true;
+            answered(status);
+            sink.head({ status, headers: cleanResponseHeaders(fields) });
+          },
+          data: (piece) => {
+            attachment.assertLive();
+            return sink.data(piece);
+          },
         },
-        data: (piece) => {
-          attachment.assertLive();
-          return sink.data(piece);
-        },
+      );
+    };
+    await askElsewhere(ask, admitted, {
+      mayRepeat: (error) =>
+        !begun && (body === undefined || body instanceof Uint8Array) && isRepeatable(method, error),
+      next: async () => {
+        const next = await deps.authorizer.admit(attachment, facts);
+        scope.assertGoing();
+        return next;
       },
-    );
+    });
     // What came after the last piece, its end, counts too.
     attachment.assertLive();
   } catch (thrown) {

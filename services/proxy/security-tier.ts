@@ -24,6 +24,8 @@ const routeHeader = 'x-sallyport-route';
 const podHeader = 'x-sallyport-pod';
 /** Milliseconds for an answer on a stream, which a pod has in memory; after that the owner is asked by route. */
 const streamedMs = 1000;
+/** Told with a question. */
+const maxGateways = 64;
 
 export interface SecurityTierOptions {
   /** The sidecar's egress. */
@@ -37,6 +39,8 @@ export interface SecurityTierOptions {
   readonly observer?: RpcObserver;
   /** Milliseconds that a decision or a lease may take. */
   readonly timeoutMs: number;
+  /** Gateways that were found dead lately. */
+  readonly failedGateways: () => readonly string[];
 }
 
 /** What this proxy asks of the security tier, through its sidecar. */
@@ -114,6 +118,8 @@ export function securityTier(options: SecurityTierOptions): SecurityTier {
       const question = {
         subject: { case: 'sessionId' as const, value: attachment.sessionId },
         request: { method, authority, path, clientAddress },
+        gateways: [...attachment.gateways.values()].slice(-maxGateways),
+        failedGateways: options.failedGateways().slice(-maxGateways),
       };
       const streamed = await streams.ask(attachment.lease.pod, question, attachment.ended);
       counts.asked.add(1, { way: streamed ? 'streamed' : 'unary' });

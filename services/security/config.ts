@@ -106,6 +106,20 @@ export const securityConfig = z.strictObject({
     })
     .prefault({})
     .describe('How the pod stops.'),
+  gateways: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1).max(63).describe('By which resources name it (`gatewayGroup`).'),
+        pods: z.array(podName()).max(100).describe('Its gateways, to which sessions are given round robin.'),
+        targets: z
+          .array(z.string().min(1).max(63))
+          .max(1000)
+          .describe('What resources may name as `backend`: its HTTP targets.'),
+      }),
+    )
+    .max(100)
+    .default([])
+    .describe('Groups of gateways.'),
   edgeUrls: z.array(z.url()).min(1).max(16).describe('Base URLs of the edges, for activation strings.'),
   proxyUrls: z
     .array(z.url())

@@ -4,6 +4,7 @@ import type { Logger } from '#kernel/log/logger.ts';
 import type { RpcObserver } from '#kernel/rpc/observer.ts';
 import { gauge } from '#kernel/telemetry/metrics.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
+import { GatewayAssignments } from './authorize/gateway-assignments.ts';
 import { LeaseBook } from './authorize/lease-book.ts';
 import { mysqlPolicies, PolicyStore } from './authorize/policy-store.ts';
 import { AppVersions } from './catalog/app-versions.ts';
@@ -45,6 +46,7 @@ export interface Core {
   readonly appVersions: AppVersions;
   readonly list: Pick<SessionStore, 'list' | 'info'>;
   readonly syncRunner: SyncRunner;
+  readonly gateways: GatewayAssignments;
   /** Sessions that are in no database go to a pod that goes on. */
   readonly giveSessionsAway: () => Promise<number>;
 }
@@ -138,13 +140,14 @@ export async function startCore(
   });
   life.defer('app versions', () => looking.cancel());
 
-  const parts = startSessions(life, config, log, storage, { joined, feed, peers });
+  const gateways = new GatewayAssignments(config.gateways, clock, config.sessions.maxHeld);
+  const parts = startSessions(life, config, log, storage, { joined, feed, peers, gateways });
   const syncRunner = await life.start(
     'directories',
     () => startSyncRunner(config, log, storage, feed),
     (runner) => runner.close(),
   );
-  return { joined, freshness, feed, leaseBook, membership, policies, appVersions, syncRunner, ...parts };
+  return { joined, freshness, feed, leaseBook, membership, policies, appVersions, syncRunner, gateways, ...parts };
 }
 
 function startSyncRunner(
@@ -174,12 +177,12 @@ function startSessions(
   config: SecurityConfig,
   log: Logger,
   storage: Storage,
-  core: { joined: Joined; feed: RevocationFeed; peers: Peers },
+  core: { joined: Joined; feed: RevocationFeed; peers: Peers; gateways: GatewayAssignments },
 ): Pick<Core, 'sessions' | 'sightings' | 'list' | 'giveSessionsAway'> {
   const clock = systemClock;
   const { pod, sessions: limits } = config;
   const { db, replica, time, dataKeys, keyring } = storage;
-  const { joined, feed, peers } = core;
+  const { joined, feed, peers, gateways } = core;
   const now = (): number => time.now();
   const held = new HeldSessions(limits.maxHeld);
   const store = limits.persistence === 'on' ? mysqlSessionStore(db, replica, dataKeys) : undefined;
@@ -210,7 +213,7 @@ function startSessions(
     { unit, description: 'Sessions that wait for the database.' },
     () => persister?.behind.size ?? 0,
   );
-  const elsewhere = { peers, members: () => feed.members, refreshMembers: () => feed.refresh() };
+  const elsewhere = { peers, gateways, members: () => feed.members, refreshMembers: () => feed.refresh() };
   const sessions = new SessionOwner({
     pod,
     era: joined.era,

@@ -110,7 +110,7 @@ export async function startServers(
 function hotServices(config: SecurityConfig, log: Logger, storage: Storage, core: Core): Implementation[] {
   const { pod } = config;
   const { db, replica, dataKeys, time, keyring } = storage;
-  const { sessions, feed, policies, leaseBook, joined, freshness } = core;
+  const { sessions, feed, policies, leaseBook, joined, freshness, gateways } = core;
   const now = (): number => time.now();
   const lease = leases({ pod, feed, book: leaseBook, policies, now, leaseMs: config.leases.durationMs });
   const assertions = new Assertions({ signer: () => keyring.assertionSigner(), now });
@@ -126,7 +126,7 @@ function hotServices(config: SecurityConfig, log: Logger, storage: Storage, core
     implement(
       ProxyAuthorize,
       {
-        ...authorize({ pod, sessions, subjects: shown, grant, lease, look, now }),
+        ...authorize({ pod, sessions, subjects: shown, grant, gateways, lease, look, now }),
         watch: watch({ pod, joined, feed, freshness, policies, book: leaseBook, clock: systemClock, log }),
       },
       { quickRead: { authorize: quickAuthorizeRequest, authorizeStream: quickStreamRequest } },
@@ -186,6 +186,6 @@ function rareServices(
     implement(Directory, directoryService({ db, feed, admins, clock })),
     implement(Sources, sourcesService({ pod, db, dataKeys, admins, clock, runner: core.syncRunner })),
     implement(AppCatalog, catalogService({ db, dataKeys, admins, clock })),
-    implement(Policy, policyService({ db, policies, admins, list, feed, clock })),
+    implement(Policy, policyService({ db, policies, admins, list, feed, clock, gateways: config.gateways })),
   ];
 }

@@ -24,13 +24,14 @@ export const stayingBeside = (mesh: RunningMesh, pod: Pod): readonly Pod[] =>
       other.name !== pod.name &&
       other.role === pod.role &&
       other.backend?.cluster === pod.backend?.cluster &&
+      other.gateway?.group === pod.gateway?.group &&
       !mesh.draining.has(other.name) &&
       !mesh.leaving.has(other.name),
   );
 
-/** Whether others find this pod by endpoints, which it can be taken out of. */
+/** Whether others find this pod by endpoints, which it can be taken out of. A gateway is called by its name. */
 export const isRouted = (pod: Pod): boolean =>
-  pod.role === 'security' || pod.role === 'proxy' || pod.role === 'gateway' || pod.role === 'backend';
+  pod.role === 'security' || pod.role === 'proxy' || pod.role === 'backend';
 
 /**
  * Takes a pod out of rotation: no sidecar gives it new calls, and, once that has settled, its own sidecar

@@ -9,11 +9,12 @@ import {
   type ProxyAuthorize,
 } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
 import type { CallContext, Handlers, Response } from '#kernel/rpc/handlers.ts';
-import type { SessionRecord } from '../session/record.ts';
+import { handleOf, type SessionRecord } from '../session/record.ts';
 import type { Sessions } from '../session/sessions.ts';
 import { requireRole } from './callers.ts';
 import { type AnswerBytes, AnswersWriter, encodeResponse, grantBytes, leaseBytes } from './encode-answer.ts';
 import { type Decided, type MakeGrant, requestFacts } from './grant.ts';
+import type { GatewayAssignments } from './gateway-assignments.ts';
 import type { lastLook } from './last-look.ts';
 import type { GiveLease } from './leases.ts';
 import { Outbox } from './outbox.ts';
@@ -24,6 +25,7 @@ export interface AuthorizeDeps {
   readonly sessions: Pick<Sessions, 'known' | 'get' | 'held' | 'touch'>;
   readonly subjects: Subjects;
   readonly grant: MakeGrant;
+  readonly gateways: Pick<GatewayAssignments, 'assign'>;
   /** Database time. */
   readonly now: () => number;
   readonly lease: GiveLease;
@@ -65,6 +67,25 @@ export function authorize(deps: AuthorizeDeps): Pick<AuthorizeHandlers, 'authori
     }
   };
 
+  /** With the session's gateway, if the resource is reached through one. */
+  const routed = (decided: Decided, record: SessionRecord, request: AuthorizeRequest): Decided => {
+    const group = decided.grant.allow ? decided.resource?.gatewayGroup : undefined;
+    if (group === undefined) return decided;
+    return { ...decided, gateway: deps.gateways.assign(handleOf(record.id), group, request) };
+  };
+
+  /** For a proxy. */
+  const decide = (
+    record: SessionRecord,
+    request: AuthorizeRequest,
+    nowMs?: number,
+  ): Decided | Promise<Decided> => {
+    const decided = deps.grant(record, requestFacts(request.request, true), nowMs);
+    return decided instanceof Promise
+      ? decided.then((later) => routed(later, record, request))
+      : routed(decided, record, request);
+  };
+
   /** The end of an answer, without a wait in between: looks once more, and gives the lease. */
   const conclude = (
     record: SessionRecord,
@@ -86,7 +107,9 @@ export function authorize(deps: AuthorizeDeps): Pick<AuthorizeHandlers, 'authori
   ): AuthorizeAnswer | Promise<AuthorizeAnswer> => {
     const fromProxy = call.caller.role === 'proxy';
     const leaseTo = fromProxy && request.subject.case === 'sessionId' ? call.caller.pod : undefined;
-    const decided = deps.grant(record, requestFacts(request.request, fromProxy), nowMs);
+    const decided = fromProxy
+      ? decide(record, request, nowMs)
+      : deps.grant(record, requestFacts(request.request, false), nowMs);
     return decided instanceof Promise
       ? decided.then((later) => encodeResponse(conclude(record, later, leaseTo)))
       : encodeResponse(conclude(record, decided, leaseTo, nowMs));
@@ -102,7 +125,7 @@ export function authorize(deps: AuthorizeDeps): Pick<AuthorizeHandlers, 'authori
       throw new SallyportError('INVALID_FIELD', { message: 'on a stream the subject is a session id' });
     }
     const record = sessions.held(request.subject.value, nowMs);
-    const decided = deps.grant(record, requestFacts(request.request, true), nowMs);
+    const decided = decide(record, request, nowMs);
     return decided instanceof Promise
       ? decided.then((later) => conclude(record, later, proxy))
       : conclude(record, decided, proxy, nowMs);

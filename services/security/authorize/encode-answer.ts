@@ -27,6 +27,7 @@ export interface AnswerBytes {
 interface KeptGrant {
   readonly assertion: Assertion | undefined;
   readonly backend: string;
+  readonly gateway: string | undefined;
   readonly bytes: Uint8Array;
 }
 interface KeptLease {
@@ -40,16 +41,17 @@ const keptGrants = new WeakMap<Grant, KeptGrant>();
 const keptLeases = new WeakMap<SessionRecord, KeptLease>();
 
 export function grantBytes(decided: Decided): Uint8Array {
-  const { grant, resource, assertion } = decided;
+  const { grant, resource, assertion, gateway } = decided;
   const backend = resource?.backend ?? '';
   const kept = keptGrants.get(grant);
-  if (kept !== undefined && kept.assertion === assertion && kept.backend === backend) return kept.bytes;
+  const isSame = kept?.assertion === assertion && kept?.backend === backend && kept?.gateway === gateway;
+  if (kept !== undefined && isSame) return kept.bytes;
   const bytes = toBinary(
     AuthorizeResponseSchema,
     create(AuthorizeResponseSchema, { grant: wireGrant(decided) }),
   );
   // One that denies is made for each request.
-  if (grant.allow) keptGrants.set(grant, { assertion, backend, bytes });
+  if (grant.allow) keptGrants.set(grant, { assertion, backend, gateway, bytes });
   return bytes;
 }
 

@@ -28,6 +28,8 @@ export interface Decided {
   readonly grant: Grant;
   readonly resource: Resource | undefined;
   readonly assertion: Assertion | undefined;
+  /** The gateway that serves the session, if the resource is reached through one. */
+  readonly gateway?: string | undefined;
 }
 
 /**
@@ -77,7 +79,7 @@ function attributesOf(reason: GrantReason): { readonly reason: string } {
   return known;
 }
 
-export function wireGrant({ grant, resource, assertion }: Decided): WireGrant {
+export function wireGrant({ grant, resource, assertion, gateway = '' }: Decided): WireGrant {
   return {
     allow: grant.allow,
     reason: grant.reason,
@@ -89,6 +91,8 @@ export function wireGrant({ grant, resource, assertion }: Decided): WireGrant {
     assertionExpiresAtMs: BigInt(assertion?.expiresAtMs ?? 0),
     policyVersion: BigInt(grant.policyVersion),
     validUntilMs: BigInt(grant.validUntil),
+    gatewayGroup: (grant.allow && resource?.gatewayGroup) || '',
+    gateway,
   };
 }
 

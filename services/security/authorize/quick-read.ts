@@ -108,6 +108,9 @@ function authorizeRequest(cursor: Cursor, end: number): AuthorizeRequest | undef
       $typeName: 'sallyport.authorize.v1.AuthorizeRequest',
       subject: { case: 'sessionId', value },
       request,
+      // Named, they come after what was read here.
+      gateways: [],
+      failedGateways: [],
     }
   );
 }

@@ -30,11 +30,10 @@ export function peerClient(options: {
         { timeoutMs, headers: { [podHeader]: pod } },
       );
       switch (result.case) {
-        case 'session':
-          return {
-            is: 'session',
-            session: { sessionId, record: result.value.record, version: Number(result.value.version) },
-          };
+        case 'session': {
+          const { record, version, gateways } = result.value;
+          return { is: 'session', session: { sessionId, record, version: Number(version), gateways } };
+        }
         case 'forwardedTo':
           return { is: 'forwarded', to: result.value };
         case 'unknown':

@@ -21,10 +21,8 @@ export function peerService(deps: PeerServiceDeps): Handlers<typeof PeerService>
       const given = deps.sessions.give(sessionId, to, notAt === '' ? undefined : notAt);
       if (given === undefined) return { result: { case: 'unknown', value: true } };
       if ('forwardedTo' in given) return { result: { case: 'forwardedTo', value: given.forwardedTo } };
-      const { record, version } = deps.sessions.travelling(given.record);
-      return {
-        result: { case: 'session', value: { sessionId, record, version: BigInt(version) } },
-      };
+      const { version, ...session } = deps.sessions.travelling(given.record);
+      return { result: { case: 'session', value: { ...session, version: BigInt(version) } } };
     },
 
     pushRevocation: async ({ entries, waitForLeases }, call) => {
@@ -40,8 +38,8 @@ export function peerService(deps: PeerServiceDeps): Handlers<typeof PeerService>
     pushSessions: async ({ sessions }, call) => {
       requireRole(call, 'security');
       let accepted = 0;
-      for (const { sessionId, record, version } of sessions) {
-        if (await deps.sessions.accept({ sessionId, record, version: Number(version) })) accepted++;
+      for (const session of sessions) {
+        if (await deps.sessions.accept({ ...session, version: Number(session.version) })) accepted++;
       }
       return { accepted };
     },

@@ -5,6 +5,8 @@ export interface TravellingSession {
   readonly sessionId: string;
   readonly record: Uint8Array;
   readonly version: number;
+  /** The gateways that serve it, by group. */
+  readonly gateways?: Readonly<Record<string, string>>;
 }
 
 /** What a pod says that was asked for a session. */

@@ -14,6 +14,7 @@ import type { Feed } from '../feed/feed.ts';
 import type { SessionStore } from '../session/session-store.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import { applyPolicy, expectVersion, readPolicy } from './apply-policy.ts';
+import { assertReachable, type ReachableGroup } from './assert-reachable.ts';
 import { effectsOf } from './effects.ts';
 
 export interface PolicyDeps {
@@ -24,6 +25,8 @@ export interface PolicyDeps {
   readonly feed: Pick<Feed, 'isRevoked'>;
   /** Database time. */
   readonly clock: Clock;
+  /** Groups of gateways, and what resources can be reached through each. */
+  readonly gateways: readonly ReachableGroup[];
 }
 
 const defaultPage = 100;
@@ -46,6 +49,7 @@ export function policyService(deps: PolicyDeps): Handlers<typeof Policy> {
       const by = await deps.admins.admit(call);
       const document = readJson(documentJson);
       const after = loadPolicy(document, 0);
+      assertReachable(after, deps.gateways);
       const before = policies.current.policy;
       const listed = await deps.list.list({ liveOnly: true, limit: maxSessions });
       // What the feed has ended is not marked in its row.

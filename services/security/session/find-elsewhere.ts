@@ -2,6 +2,7 @@ import { SallyportError } from '#core/errors/error.ts';
 import type { Logger } from '#kernel/log/logger.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { withDeadline } from '#kernel/time/deadline.ts';
+import type { GatewayAssignments } from '../authorize/gateway-assignments.ts';
 import { livingPeers, type Member } from '../members/member.ts';
 import { counts } from '../metrics.ts';
 import type { Peers } from '../peer/peers.ts';
@@ -25,6 +26,8 @@ export interface FindElsewhereDeps {
   readonly log: Logger;
   /** Milliseconds for asking other pods the first time, all in all; default 100. Twice as long each further time. */
   readonly handOverMs?: number;
+  /** Which gateways serve it is handed over with it. */
+  readonly gateways?: Pick<GatewayAssignments, 'of' | 'adopt'>;
   /** A pod has handed over what the database had given already: it has no copy any more. */
   readonly onLate?: (record: SessionRecord) => void;
 }

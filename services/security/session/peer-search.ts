@@ -1,5 +1,5 @@
 import { withDeadline } from '#kernel/time/deadline.ts';
-import type { HandOverAnswer } from '../peer/peers.ts';
+import type { HandOverAnswer, TravellingSession } from '../peer/peers.ts';
 import type { FindElsewhereDeps, Wanted } from './find-elsewhere.ts';
 import { handleOf, type SessionRecord } from './record.ts';
 import { openRecord } from './seal-record.ts';
@@ -73,7 +73,7 @@ export class PeerSearch {
     let giver: string | undefined;
     for (let hop = 0; hop <= maxHops; hop++) {
       const answer = await this.#askOne(at, end, hop);
-      if (answer.is === 'session') return this.#open(at, answer.session.record);
+      if (answer.is === 'session') return this.#open(at, answer.session);
       // A pointer to this pod leads nowhere.
       const pointer = answer.is === 'forwarded' && answer.to !== this.#deps.pod ? answer.to : undefined;
       if (pointer !== undefined && living.includes(pointer)) {
@@ -84,7 +84,7 @@ export class PeerSearch {
       const [from, notAt] = pointer === undefined ? [giver, at] : [at, pointer];
       if (from === undefined) return undefined;
       const again = await this.#askOne(from, end, hop + 1, notAt);
-      return again.is === 'session' ? this.#open(from, again.session.record) : undefined;
+      return again.is === 'session' ? this.#open(from, again.session) : undefined;
     }
     return undefined;
   }
@@ -98,10 +98,11 @@ export class PeerSearch {
     });
   }
 
-  async #open(from: string, sealed: Uint8Array): Promise<SessionRecord | undefined> {
-    const { keys, log } = this.#deps;
+  async #open(from: string, session: TravellingSession): Promise<SessionRecord | undefined> {
+    const { keys, log, gateways } = this.#deps;
     const { id } = this.#wanted;
-    const record = await openRecord(keys, handleOf(id), sealed, true);
+    const record = await openRecord(keys, handleOf(id), session.record, true);
+    gateways?.adopt(handleOf(id), session.gateways ?? {});
     log.info({ session: id, from, version: record.version }, 'a session was handed over');
     return record.id === id ? record : undefined;
   }

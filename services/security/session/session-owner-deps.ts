@@ -19,7 +19,10 @@ export interface SessionOwnerDeps {
   /** Undefined with `sessions.persistence: off`. */
   readonly persister: Persister | undefined;
   readonly store: SessionStore | undefined;
-  readonly elsewhere: Pick<FindElsewhereDeps, 'peers' | 'members' | 'refreshMembers' | 'handOverMs'>;
+  readonly elsewhere: Pick<
+    FindElsewhereDeps,
+    'peers' | 'members' | 'refreshMembers' | 'handOverMs' | 'gateways'
+  >;
   /** Database time. */
   readonly now: () => number;
   readonly clock: Clock;

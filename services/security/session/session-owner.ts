@@ -224,6 +224,7 @@ export class SessionOwner implements Sessions {
     if (known !== undefined && known.version >= session.version) return false;
     const record = await openRecord(this.#deps.keys, handle, session.record, true);
     if (record.id !== session.sessionId) return false;
+    this.#deps.elsewhere.gateways?.adopt(handle, session.gateways ?? {});
     try {
       this.#welcome(record);
     } catch (error) {
@@ -234,7 +235,10 @@ export class SessionOwner implements Sessions {
   }
 
   travelling(record: SessionRecord): TravellingSession {
-    return { sessionId: record.id, record: sealRecord(this.#deps.keys, record), version: record.version };
+    const { keys, elsewhere } = this.#deps;
+    const gateways = elsewhere.gateways?.of(handleOf(record.id));
+    const { id: sessionId, version } = record;
+    return { sessionId, record: sealRecord(keys, record), version, ...(gateways && { gateways }) };
   }
 
   /** The database has confirmed this version. */

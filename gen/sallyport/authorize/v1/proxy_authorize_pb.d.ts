@@ -201,6 +201,20 @@ export declare type AuthorizeRequest = Message<"sallyport.authorize.v1.Authorize
    * @generated from field: sallyport.authorize.v1.RequestFacts request = 4;
    */
   request?: RequestFacts | undefined;
+
+  /**
+   * Gateways that the proxy uses for this session: an owner that knows of none takes them over.
+   *
+   * @generated from field: repeated string gateways = 5;
+   */
+  gateways: string[];
+
+  /**
+   * Gateways that the proxy has found dead lately; a session that one of them serves is given another.
+   *
+   * @generated from field: repeated string failed_gateways = 6;
+   */
+  failedGateways: string[];
 };
 
 /**
@@ -311,6 +325,20 @@ export declare type Grant = Message<"sallyport.authorize.v1.Grant"> & {
    * @generated from field: int64 valid_until_ms = 10;
    */
   validUntilMs: bigint;
+
+  /**
+   * Group of gateways through which the resource is reached; empty: none is needed.
+   *
+   * @generated from field: string gateway_group = 11;
+   */
+  gatewayGroup: string;
+
+  /**
+   * The gateway of it that serves this session; empty with a group: this mesh has none of it.
+   *
+   * @generated from field: string gateway = 12;
+   */
+  gateway: string;
 };
 
 /**

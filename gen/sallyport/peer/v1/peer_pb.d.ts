@@ -118,6 +118,13 @@ export declare type SealedSession = Message<"sallyport.peer.v1.SealedSession"> &
    * @generated from field: int64 version = 3;
    */
   version: bigint;
+
+  /**
+   * The gateways that serve it, by group. Not kept in the database: a proxy that uses one says so, too.
+   *
+   * @generated from field: map<string, string> gateways = 4;
+   */
+  gateways: { [key: string]: string };
 };
 
 /**

@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import { duration, podName, socketPath } from '#kernel/config/primitives.ts';
+import { logLevels } from '#kernel/log/logger.ts';
+import { gatewayTarget } from './target-schema.ts';
+
+/** Configuration of a gateway pod. */
+export const gatewayConfig = z.strictObject({
+  pod: podName().describe('Name of this pod.'),
+  group: z.string().min(1).max(63).describe('Its group.'),
+  sockets: z
+    .strictObject({
+      grpc: socketPath().describe('Where this process serves gRPC; its sidecar connects to it.'),
+    })
+    .describe('Unix sockets.'),
+  targets: z.array(gatewayTarget).max(1000).describe('What it reaches; see below.'),
+  noticeTimeout: duration({ max: 60_000 })
+    .default(500)
+    .describe('From refusing new calls, which then go to another gateway, until the pod stops.'),
+  drainTimeout: duration({ min: 0 }).default(10_000).describe('For calls that are under way when the pod stops.'),
+  log: z
+    .strictObject({ level: z.enum(logLevels).default('info').describe('Lines below it are not written.') })
+    .prefault({}),
+  telemetry: z
+    .strictObject({
+      endpoint: z.url().optional().describe('OTLP/HTTP endpoint; none: no traces and metrics are sent.'),
+      sampleRatio: z.number().min(0).max(1).optional().describe('Share of new traces that are kept.'),
+      prometheusSocket: socketPath().optional().describe('Serves metrics at /metrics of this Unix socket.'),
+    })
+    .prefault({}),
+});
+export type GatewayConfig = z.output<typeof gatewayConfig>;

@@ -1,8 +1,11 @@
 import type { z } from 'zod';
+import { gatewaysFile } from '#compose/runner/gateways.ts';
 import { describeSchema, type FieldDescription } from '#kernel/config/describe-schema.ts';
 import { formatBytes, formatDuration } from '#kernel/config/primitives.ts';
 import { rootKeySchema } from '#kernel/crypto/root-key-providers.ts';
 import { agentConfig } from '#services/db-agent/config.ts';
+import { gatewayConfig } from '#services/gateway/config.ts';
+import { gatewayTarget } from '#services/gateway/target-schema.ts';
 import { proxyConfig } from '#services/proxy/config.ts';
 import { securityConfig } from '#services/security/config.ts';
 
@@ -21,6 +24,24 @@ line knows are in [OPERATIONS.md](OPERATIONS.md).
 A **policy** (who may reach what) is data, not configuration: it lies in the database, with a version. The embedded
 mesh begins with [\`compose/demo/policy.yaml\`](../compose/demo/policy.yaml), which has comments;
 [\`core/policy/document.ts\`](../core/policy/document.ts) has every field.
+`;
+
+const gatewaysText = `\`sallyport up --gateways FILE\` ([\`compose/runner/gateways.ts\`](../compose/runner/gateways.ts)): which groups of
+gateways there are, and what each reaches. It is kept in the state folder for the next start; a file with \`groups: []\`
+ends them. Refused with the reason: a target of another forest than its group's, a target in two groups, a command
+whose parameters have no pattern. A resource of the policy names a group (\`gatewayGroup\`) and, as \`backend\`, one of its
+HTTP targets; the other kinds are for tasks.
+
+\`\`\`yaml
+groups:
+  - name: hr
+    forest: corp.example
+    targets:
+      - {name: payroll, kind: http, url: "https://payroll.hr.corp.example", domain: hr.corp.example}
+      - {name: directory, kind: ldap, url: "ldaps://dc1.corp.example", bindDn: "cn=sallyport,dc=corp,dc=example", passwordFile: /etc/sallyport/dc1}
+      - {name: old-host, kind: tcp, host: host1.corp.example, port: 2323, limits: {idle: 10m}}
+      - {name: lock-account, kind: command, argv: [/usr/local/bin/lock, "{user}"], parameters: {user: "[a-z0-9.]{1,64}"}}
+\`\`\`
 `;
 
 interface Section {
@@ -44,6 +65,21 @@ const sections: readonly Section[] = [
     title: 'Proxy pod',
     text: '[`services/proxy/config.ts`](../services/proxy/config.ts).',
     schemas: [{ schema: proxyConfig }],
+  },
+  {
+    title: 'gateways.yaml',
+    text: gatewaysText,
+    schemas: [{ schema: gatewaysFile }],
+  },
+  {
+    title: 'Targets of gateways',
+    text: '`targets[]` have one of these shapes, by `kind`.',
+    schemas: gatewayTarget.options.map((schema) => ({ schema, path: 'targets[]' })),
+  },
+  {
+    title: 'Gateway pod',
+    text: '[`services/gateway/config.ts`](../services/gateway/config.ts); `sallyport up` makes it from gateways.yaml.',
+    schemas: [{ schema: gatewayConfig }],
   },
   {
     title: 'Database agent',

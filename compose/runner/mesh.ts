@@ -18,6 +18,7 @@ import { readApplied } from './change/apply.ts';
 import { OneChange } from './change/one-change.ts';
 import { type Changes, changesOf } from './changes.ts';
 import { serveControl } from './control/server.ts';
+import { parseGateways, readGateways } from './gateways.ts';
 import { type Host, openHosts } from './hosts.ts';
 import { checkInotify } from './inotify.ts';
 import { limitLogs } from './log-limit.ts';
@@ -54,6 +55,8 @@ export interface MeshOptions {
   readonly hosts?: readonly Host[];
   /** A mesh.yaml that names what differs from the shipped one; without it what was applied here last. */
   readonly meshFile?: string;
+  /** A gateways.yaml, which is kept for the next start on this folder; without it the one that was given last. */
+  readonly gatewaysFile?: string;
   /** Every certificate is issued anew so often, in ms; without it at half of its life. For tests. */
   readonly rotateEveryMs?: number;
   /** `full` (default): every commit is on disk. `relaxed`: survives killed processes, not lost power. */
@@ -183,15 +186,18 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     const hosts = await openHosts(options.hosts, options.env);
     const kept = new KeptSettings(stateDir);
     if (options.sizes !== undefined) kept.keepSizes(options.sizes);
+    const given = options.gatewaysFile === undefined ? kept.gateways : readGateways(options.gatewaysFile);
+    const gateways = given === undefined ? [] : parseGateways(given, options.gatewaysFile ?? 'gateways.yaml');
+    if (options.gatewaysFile !== undefined && given !== undefined) kept.keepGateways(given);
     const place = (sizes: Sizes, running?: Topology): Promise<Topology> =>
-      placePods(sizes, hosts, { stateDir, runDir }, parts, uid, running);
+      placePods(sizes, hosts, { stateDir, runDir }, parts, uid, gateways, running);
     const topology = await place(kept.sizes);
     const traced = ({ model, patches }: Tuned): Tuned => ({
       model: withTelemetry(model, options.telemetry),
       patches,
     });
-    const given = options.meshFile === undefined ? kept.applied : readApplied({ file: options.meshFile });
-    const shape = { topology, ...traced(tunedBy(given)) };
+    const applied = options.meshFile === undefined ? kept.applied : readApplied({ file: options.meshFile });
+    const shape = { topology, ...traced(tunedBy(applied)) };
     const fixed: MeshParts = {
       hosts,
       pki: await openPki(stateDir),
@@ -206,6 +212,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
         policy: parseYaml(readFileSync(policyFile, 'utf8')),
       }),
       publicCa: state.publicCa,
+      gateways,
       compileCache: join(cacheDirOf(parts), 'node-compile-cache'),
       durability: options.durability ?? 'full',
       ...(options.launch && { launch: options.launch }),

@@ -4,6 +4,7 @@ import { withLock } from '#compose/parts/lock.ts';
 import type { PartsOptions } from '#compose/parts/options.ts';
 import { embeddedTopology } from '#compose/topology/embedded.ts';
 import type { Topology } from '#compose/topology/types.ts';
+import type { GatewayGroup } from './gateways.ts';
 import type { Hosts } from './hosts.ts';
 import { claimPorts, type WantedPort } from './ports.ts';
 import type { Sizes } from './settings.ts';
@@ -18,6 +19,7 @@ export async function placePods(
   folders: { readonly stateDir: string; readonly runDir: string },
   parts: PartsOptions,
   uid: number,
+  gateways: readonly Pick<GatewayGroup, 'name' | 'pods'>[],
   running?: Topology,
 ): Promise<Topology> {
   // Drawn twice: once to learn which ports are wanted, and once with them.
@@ -26,6 +28,7 @@ export async function placePods(
     embeddedTopology({
       ...folders,
       ...sizes,
+      gateways,
       ...(hosts.places && { hosts: hosts.places }),
       allocatePort,
     });

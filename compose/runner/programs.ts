@@ -11,10 +11,11 @@ import {
   podRunDir,
   socketPath,
 } from '#compose/topology/paths.ts';
-import { podsOf, portOf } from '#compose/topology/query.ts';
+import { podsOf, podsOfGroup, portOf } from '#compose/topology/query.ts';
 import type { Pod, Topology } from '#compose/topology/types.ts';
 import type { MeshModel } from '#envoy/model/schema.ts';
 import { envoyArgs } from '#envoy/write/args.ts';
+import type { GatewayGroup } from './gateways.ts';
 import type { Hosts } from './hosts.ts';
 import type { Secrets } from './secrets.ts';
 import { writeStateFile } from './state-file.ts';
@@ -43,6 +44,7 @@ export interface ProgramContext {
   readonly secrets: Secrets;
   readonly edgeUrls: readonly string[];
   readonly publicCa: string;
+  readonly gateways: readonly GatewayGroup[];
   /** Where Node keeps compiled code between starts. */
   readonly compileCache: string;
   readonly durability: 'full' | 'relaxed';
@@ -59,6 +61,7 @@ const mains: Partial<Record<Pod['role'], string>> = {
   db: 'services/db-agent/main.ts',
   security: 'services/security/main.ts',
   proxy: 'services/proxy/main.ts',
+  gateway: 'services/gateway/main.ts',
   backend: 'compose/demo/intranet/main.ts',
 };
 
@@ -144,6 +147,11 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
         database: { passwordFile: secrets.appPassword, migratePasswordFile: secrets.migratePassword },
         seedFile: secrets.seed,
         edgeUrls: ctx.edgeUrls,
+        gateways: ctx.gateways.map(({ name, targets }) => ({
+          name,
+          pods: podsOfGroup(t, name).map((each) => each.name),
+          targets: targets.filter(({ kind }) => kind === 'http').map((target) => target.name),
+        })),
         ...processTelemetry(ctx.telemetry),
       };
     case 'proxy':
@@ -159,6 +167,16 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
         leaving: ctx.leaving,
         ...processTelemetry(ctx.telemetry),
       };
+    case 'gateway': {
+      const group = ctx.gateways.find(({ name }) => name === pod.gateway?.group);
+      return {
+        pod: pod.name,
+        group: pod.gateway?.group,
+        sockets: { grpc: socket('grpc') },
+        targets: group?.targets ?? [],
+        ...processTelemetry(ctx.telemetry),
+      };
+    }
     case 'backend':
       return {
         pod: pod.name,

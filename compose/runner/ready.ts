@@ -21,7 +21,7 @@ export interface ReadyOptions {
 
 /**
  * Resolves once the whole mesh serves, telling tier by tier: every sidecar ready, the database group
- * complete, security and proxy pods SERVING, backends answering, and each edge answering a call that goes
+ * complete, security, proxy and gateway pods SERVING, backends answering, and each edge answering a call that goes
  * through all sidecars.
  * @throws START_FAILED naming what did not come
  */
@@ -31,6 +31,7 @@ export async function waitUntilUp(o: ReadyOptions): Promise<void> {
     ['database group is complete', podsOf(t, 'db'), (pod) => isOnline(t, pod)],
     ['security pods serve', podsOf(t, 'security'), (pod) => isServing(t, pod)],
     ['proxies serve', podsOf(t, 'proxy'), (pod) => isServing(t, pod)],
+    ['gateways serve', podsOf(t, 'gateway'), (pod) => isServing(t, pod)],
     ['backends answer', podsOf(t, 'backend'), (pod) => answers(t, pod)],
     ['sidecars for services are there', podsOf(t, 'service'), async () => true],
     ['edges let calls through', podsOf(t, 'edge'), (pod) => letsThrough(pod, readFileSync(o.publicCa))],

@@ -22,6 +22,8 @@ const settingsFile = z.strictObject({
       patches: z.array(z.strictObject({ name: z.string(), text: z.string() })).nullable(),
     })
     .nullable(),
+  /** The gateways.yaml that was given last; null: none. */
+  gateways: z.string().nullable().default(null),
 });
 type Settings = z.infer<typeof settingsFile>;
 
@@ -56,7 +58,7 @@ export class KeptSettings {
     this.#settings = readStateFile(this.#file, settingsFile, {
       what: 'a settings file',
       hint: 'remove it: sizes and what was applied are then as the release has them',
-    }) ?? { version: 1, sizes: {}, applied: null };
+    }) ?? { version: 1, sizes: {}, applied: null, gateways: null };
   }
 
   get sizes(): Sizes {
@@ -65,6 +67,14 @@ export class KeptSettings {
 
   get applied(): Applied | undefined {
     return this.#settings.applied ?? undefined;
+  }
+
+  get gateways(): string | undefined {
+    return this.#settings.gateways ?? undefined;
+  }
+
+  keepGateways(gateways: string): void {
+    this.#write({ ...this.#settings, gateways });
   }
 
   /** Sizes that are named replace those that were kept. */

@@ -15,10 +15,11 @@ const order = [
 
 /**
  * Milliseconds that a process of the role may take when all stops, and when it stops alone: then what it
- * holds is finished (services/proxy/config.ts, services/security/config.ts), and a primary hands its role over.
+ * holds is finished (services/proxy/config.ts, services/gateway/config.ts, services/security/config.ts), and a primary hands its role over.
  */
 const graceMs: Readonly<Record<string, readonly [together: number, alone: number]>> = {
   proxy: [8000, 20_000],
+  gateway: [4000, 20_000],
   security: [8000, 25_000],
   db: [20_000, 50_000],
 };

@@ -15,6 +15,10 @@ export function podNamed(t: Topology, name: string): Pod {
 /** All pods of a role, in the order of the topology. */
 export const podsOf = (t: Topology, role: PodRole): readonly Pod[] => t.pods.filter((p) => p.role === role);
 
+/** The gateways of a group. */
+export const podsOfGroup = (t: Topology, group: string): readonly Pod[] =>
+  t.pods.filter((pod) => pod.gateway?.group === group);
+
 /** A port that the pod must have; NOT_FOUND otherwise. */
 export function portOf(pod: Pod, port: PortName): number {
   const number = pod.ports[port];

@@ -249,11 +249,6 @@ export const registry = define({
     'repeat what is repeatable after the time in RetryInfo',
   ],
   BACKEND_FAILED: ['UNAVAILABLE', 'the intranet server broke off its answer', 'repeat what is repeatable'],
-  TARGET_REFUSED: [
-    'FAILED_PRECONDITION',
-    'what is behind the gateway does not do that',
-    'its own answer is in the message; look at the target in gateways.yaml',
-  ],
   REQUEST_INVALID: [
     'INVALID_ARGUMENT',
     'the request inside the channel is not a valid HTTP request',

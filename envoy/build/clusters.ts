@@ -95,13 +95,7 @@ const mayCall = ({ pod }: BuildContext, role: ServingRole): boolean => access[ro
 /** Each of them alone; its one endpoint is tried whatever its health. */
 export const podClusters = (ctx: BuildContext): Cluster[] =>
   addressedPods(ctx).map((pod) =>
-    remote(
-      ctx,
-      podCluster(pod),
-      { exact: identityOf(ctx.topology, pod.role, pod.name) },
-      ['h2'],
-      http2(ctx),
-    ),
+    remote(ctx, podCluster(pod), { exact: identityOf(ctx.topology, pod.role, pod.name) }, ['h2'], http2(ctx)),
   );
 
 /** One cluster for each named backend. */

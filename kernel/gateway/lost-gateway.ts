@@ -1,4 +1,4 @@
-import { SallyportError } from '#core/errors/error.ts';
+import type { SallyportError } from '#core/errors/error.ts';
 
 /** Set by a sidecar on its own answer when the call reached no process (envoy/model/headers.ts). */
 const unprocessedHeader = 'x-sallyport-unprocessed';

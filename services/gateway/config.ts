@@ -16,7 +16,9 @@ export const gatewayConfig = z.strictObject({
   noticeTimeout: duration({ max: 60_000 })
     .default(500)
     .describe('From refusing new calls, which then go to another gateway, until the pod stops.'),
-  drainTimeout: duration({ min: 0 }).default(10_000).describe('For calls that are under way when the pod stops.'),
+  drainTimeout: duration({ min: 0 })
+    .default(10_000)
+    .describe('For calls that are under way when the pod stops.'),
   log: z
     .strictObject({ level: z.enum(logLevels).default('info').describe('Lines below it are not written.') })
     .prefault({}),

@@ -1,6 +1,11 @@
 import { concat } from '#core/channel/bytes.ts';
 import { SallyportError } from '#core/errors/error.ts';
-import type { Gateway, InvokeStart, InvokeStreamRequest, LdapEntry } from '#gen/sallyport/gateway/v1/gateway_pb.js';
+import type {
+  Gateway,
+  InvokeStart,
+  InvokeStreamRequest,
+  LdapEntry,
+} from '#gen/sallyport/gateway/v1/gateway_pb.js';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import type { Answer } from './connectors/connector.ts';
 import type { Targets } from './targets.ts';
@@ -21,7 +26,11 @@ type Entry = Extract<Answer, { case: 'entry' }>['value'];
 /** Every error says that it is this gateway's: one without that word means that the gateway has died. */
 export function gatewayService(deps: GatewayServiceDeps): Handlers<typeof Gateway> {
   const { pod, targets } = deps;
-  async function* perform(start: InvokeStart, body: AsyncIterable<Uint8Array>, call: CallContext): AsyncGenerator<Answer> {
+  async function* perform(
+    start: InvokeStart,
+    body: AsyncIterable<Uint8Array>,
+    call: CallContext,
+  ): AsyncGenerator<Answer> {
     try {
       admit(start, call, deps);
       for await (const answer of targets.perform({ start, body, signal: call.signal })) {
@@ -59,10 +68,14 @@ export function gatewayService(deps: GatewayServiceDeps): Handlers<typeof Gatewa
 function admit(start: InvokeStart, call: CallContext, { leaving }: GatewayServiceDeps): void {
   const { role } = call.caller;
   // A proxy acts for phones, to which a resource is HTTP.
-  const allowed = role === 'security' || role === 'worker' || (role === 'proxy' && start.kind.case === 'http');
+  const allowed =
+    role === 'security' || role === 'worker' || (role === 'proxy' && start.kind.case === 'http');
   if (!allowed) throw new SallyportError('CALLER_NOT_ALLOWED', { metadata: { maybeExecuted: 'false' } });
   if (leaving()) {
-    throw new SallyportError('UNAVAILABLE', { message: 'this gateway stops', metadata: { maybeExecuted: 'false', leaving: 'true' } });
+    throw new SallyportError('UNAVAILABLE', {
+      message: 'this gateway stops',
+      metadata: { maybeExecuted: 'false', leaving: 'true' },
+    });
   }
 }
 

@@ -28,10 +28,13 @@ export interface RunningGateway {
 }
 
 /** Starts a gateway: serving at once, whether or not its targets are there. */
-export async function startGateway(config: DeepReadonly<GatewayConfig>, deps: GatewayDeps): Promise<RunningGateway> {
+export async function startGateway(
+  config: DeepReadonly<GatewayConfig>,
+  deps: GatewayDeps,
+): Promise<RunningGateway> {
   const { clock, log, observer } = deps;
   const { pod } = config;
-  const targets = new Targets(config.targets as readonly GatewayTarget[], clock);
+  const targets = new Targets(pod, config.targets as readonly GatewayTarget[], clock);
   const health = new HealthState([Gateway.typeName]);
   let leaving = false;
   const service = gatewayService({ pod, targets, leaving: () => leaving });

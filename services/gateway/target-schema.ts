@@ -11,24 +11,41 @@ export const domainName = () =>
   z
     .string()
     .max(253)
-    .regex(/^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, 'must be a DNS domain in lower case');
+    .regex(
+      /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$/,
+      'must be a DNS domain in lower case',
+    );
 
 const limits = z
   .strictObject({
-    calls: z.int().min(1).max(10_000).default(64).describe('Calls under way at one gateway; more are refused.'),
-    timeout: duration({ min: 100 }).optional().describe('For a whole call; without it a call lasts as long as it likes.'),
+    calls: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .default(64)
+      .describe('Calls under way at one gateway; more are refused.'),
+    timeout: duration({ min: 100 })
+      .optional()
+      .describe('For a whole call; without it a call lasts as long as it likes.'),
     idle: duration({ min: 100 }).default(60_000).describe('Without a byte either way.'),
-    maxRequest: bytes({ min: 0 }).default(64 * 2 ** 20).describe('What a caller may send.'),
-    maxAnswer: bytes({ min: 0 }).optional().describe('What a target may answer; without it, as much as it likes.'),
+    maxRequest: bytes({ min: 0 })
+      .default(64 * 2 ** 20)
+      .describe('What a caller may send.'),
+    maxAnswer: bytes({ min: 0 })
+      .optional()
+      .describe('What a target may answer; without it, as much as it likes.'),
   })
   .prefault({});
 
 const common = {
   name: name(),
-  domain: domainName().optional().describe("The target's domain; without it that of the group. One of another forest is refused."),
+  domain: domainName()
+    .optional()
+    .describe("The target's domain; without it that of the group. One of another forest is refused."),
   limits,
 };
-const ca = () => path().optional().describe("PEM of the authorities that it is checked by; by default the system's.");
+const ca = () =>
+  path().optional().describe("PEM of the authorities that it is checked by; by default the system's.");
 
 /** What a gateway reaches, by kind. */
 export const gatewayTarget = z.discriminatedUnion('kind', [
@@ -51,7 +68,9 @@ export const gatewayTarget = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('ldap').describe('A directory.'),
     ...common,
-    url: z.url({ protocol: /^ldaps?$/ }).describe('ldaps; ldap only on the loopback interface, or with startTls.'),
+    url: z
+      .url({ protocol: /^ldaps?$/ })
+      .describe('ldaps; ldap only on the loopback interface, or with startTls.'),
     startTls: z.boolean().default(false).describe('TLS on a connection that begins without.'),
     bindDn: z.string().max(4096).default('').describe('Account; empty: nobody.'),
     passwordFile: path().optional().describe('File with its password.'),
@@ -74,7 +93,11 @@ export const gatewayTarget = z.discriminatedUnion('kind', [
     parameters: z
       .record(
         z.string().regex(/^[a-z][a-z0-9_]{0,63}$/, 'must be a lower-case name'),
-        z.string().max(500).refine(isPattern, 'must be a regular expression').describe('What its whole value must match (a regular expression).'),
+        z
+          .string()
+          .max(500)
+          .refine(isPattern, 'must be a regular expression')
+          .describe('What its whole value must match (a regular expression).'),
       )
       .default({}),
     env: z.record(z.string(), z.string()).default({}).describe("The program's whole environment."),

@@ -23,10 +23,10 @@ export class Targets {
   readonly #targets: ReadonlyMap<string, Target>;
   readonly #clock: Clock;
 
-  constructor(targets: readonly GatewayTarget[], clock: Clock) {
+  constructor(pod: string, targets: readonly GatewayTarget[], clock: Clock) {
     this.#clock = clock;
     this.#targets = new Map(
-      targets.map((config) => [config.name, { config, connector: openConnector(config), active: 0 }]),
+      targets.map((config) => [config.name, { config, connector: openConnector(config, pod), active: 0 }]),
     );
   }
 
@@ -42,7 +42,10 @@ export class Targets {
     const { limits, name } = config;
     const going = new Going(this.#clock, name, {
       idleMs: limits.idle,
-      timeoutMs: Math.min(limits.timeout ?? Number.POSITIVE_INFINITY, start.timeoutMs || Number.POSITIVE_INFINITY),
+      timeoutMs: Math.min(
+        limits.timeout ?? Number.POSITIVE_INFINITY,
+        start.timeoutMs || Number.POSITIVE_INFINITY,
+      ),
     });
     const gone = (): void => going.stop(signal.reason);
     signal.addEventListener('abort', gone, { once: true });
@@ -108,7 +111,8 @@ class Going {
     this.#moved = this.#begun;
     this.#timer = clock.setRepeating(Math.max(10, Math.min(idleMs, timeoutMs) / 4), () => {
       const now = clock.monotonic();
-      if (now - this.#moved >= idleMs) this.stop(late(`nothing has come from or for "${name}" for ${idleMs} ms`));
+      if (now - this.#moved >= idleMs)
+        this.stop(late(`nothing has come from or for "${name}" for ${idleMs} ms`));
       if (now - this.#begun >= timeoutMs) this.stop(late(`the call to "${name}" has taken ${timeoutMs} ms`));
     });
   }
@@ -166,6 +170,8 @@ function sizeOf(answer: Answer): number {
 
 const late = (message: string): SallyportError => new SallyportError('DEADLINE', { message });
 const tooLarge = (what: string, most: number): SallyportError =>
-  new SallyportError('TOO_LARGE', { message: `${what} is longer than the ${most} bytes that this target may have` });
+  new SallyportError('TOO_LARGE', {
+    message: `${what} is longer than the ${most} bytes that this target may have`,
+  });
 const notDone = (reason: 'NOT_FOUND' | 'REQUEST_INVALID' | 'OVERLOADED', message: string): SallyportError =>
   new SallyportError(reason, { message, metadata: { maybeExecuted: 'false' } });

@@ -85,6 +85,7 @@ describe('admitting a request', () => {
     const { authorizer, attachment, tier } = given();
     assert.deepEqual(await authorizer.admit(attachment, page), {
       backend: 'web',
+      gateway: undefined,
       authority: 'intranet.example',
       maxBodyBytes: 1000,
       assertion: 'jwt 1',
@@ -247,7 +248,8 @@ describe('admitting a request', () => {
     tier.lease = { policyVersion: 2 };
     tier.grant = { policyVersion: 2n };
     policies.offer(2, 'not for this release');
-    const expected = { backend: 'web', authority: 'intranet.example', maxBodyBytes: undefined };
+    const unset = { gateway: undefined, maxBodyBytes: undefined };
+    const expected = { backend: 'web', authority: 'intranet.example', ...unset };
     assert.deepEqual(await authorizer.admit(attachment, page), { ...expected, assertion: 'jwt 1' });
     assert.deepEqual(await authorizer.admit(attachment, page), { ...expected, assertion: 'jwt 2' });
     tier.grant = { policyVersion: 2n, allow: false };

@@ -138,7 +138,13 @@ export class Authorizer {
     if (grant === undefined || Number(grant.policyVersion) < attachment.policyVersion) throw unanswered();
     const { backend } = grant;
     const gateway = gatewayOf(attachment, grant.resource, grant.gatewayGroup || undefined);
-    return { backend, gateway, authority: requestHost(request.authority), maxBodyBytes: undefined, assertion };
+    return {
+      backend,
+      gateway,
+      authority: requestHost(request.authority),
+      maxBodyBytes: undefined,
+      assertion,
+    };
   }
 
   /** Asks the owner about this request; takes lease and assertion from the answer. */

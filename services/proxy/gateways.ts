@@ -143,7 +143,10 @@ export class Gateways {
 /** The call has ended; whoever reads its answer learns why. */
 class Unsent extends Error {}
 
-async function send(call: InvokeStream, { backend, method, path, authority, headers, body }: BackendRequest): Promise<void> {
+async function send(
+  call: InvokeStream,
+  { backend, method, path, authority, headers, body }: BackendRequest,
+): Promise<void> {
   const say = async (kind: Parameters<InvokeStream['send']>[0]['kind'] & object): Promise<void> => {
     try {
       await call.send({ kind });
@@ -151,10 +154,17 @@ async function send(call: InvokeStream, { backend, method, path, authority, head
       throw new Unsent('the call has ended', { cause });
     }
   };
-  const fields = Object.entries(headers).flatMap(([name, values]) => [values].flat().map((value) => ({ name, value })));
-  const value = { target: backend, kind: { case: 'http' as const, value: { method, path, authority, headers: fields } } };
+  const fields = Object.entries(headers).flatMap(([name, values]) =>
+    [values].flat().map((value) => ({ name, value })),
+  );
+  const value = {
+    target: backend,
+    kind: { case: 'http' as const, value: { method, path, authority, headers: fields } },
+  };
   await say({ case: 'start', value });
-  for await (const piece of body === undefined || body instanceof Uint8Array ? [body ?? new Uint8Array()] : body) {
+  for await (const piece of body === undefined || body instanceof Uint8Array
+    ? [body ?? new Uint8Array()]
+    : body) {
     for (let at = 0; at < piece.length; at += pieceBytes) {
       await say({ case: 'data', value: piece.subarray(at, at + pieceBytes) });
     }

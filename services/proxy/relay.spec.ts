@@ -27,7 +27,13 @@ function given() {
       admit: async (_: unknown, facts: RequestFacts) => {
         asked.push(facts);
         if (knobs.deny) throw knobs.deny;
-        return { backend: 'web', gateway: knobs.gateways?.shift(), authority: 'real.example', maxBodyBytes: 10, assertion: 'jwt' };
+        return {
+          backend: 'web',
+          gateway: knobs.gateways?.shift(),
+          authority: 'real.example',
+          maxBodyBytes: 10,
+          assertion: 'jwt',
+        };
       },
     },
     backends: {
@@ -82,6 +88,7 @@ describe('relaying', () => {
       { ...request, headers: { ...request?.headers }, scope: undefined },
       {
         backend: 'web',
+        gateway: undefined,
         method: 'POST',
         authority: 'real.example',
         path: '/a',
@@ -152,5 +159,50 @@ describe('relaying', () => {
     await assert.rejects(ask(), told('SESSION_REVOKED', false));
     assert.equal(sent.length, 1);
     assert.equal(got.length, 2);
+  });
+
+  describe('through a gateway that is lost', () => {
+    const lost = (maybeExecuted: boolean) =>
+      new SallyportError(maybeExecuted ? 'BACKEND_FAILED' : 'BACKEND_UNAVAILABLE', {
+        metadata: { maybeExecuted: String(maybeExecuted), lostGateway: 'gw-0' },
+      });
+    const through = (gateways: string[], thrown: SallyportError, before?: (sink: AnswerSink) => void) => {
+      const stand = given();
+      stand.knobs.gateways = gateways;
+      stand.knobs.answer = (sink) => {
+        if (stand.sent.length > 1) return sink.head(200, {});
+        before?.(sink);
+        throw thrown;
+      };
+      const asked = () => stand.sent.map(({ gateway }) => gateway);
+      return { ...stand, asked };
+    };
+
+    it('asks at the next one, if nothing was done or nothing is changed by doing it twice', async () => {
+      for (const [method, done] of [
+        ['POST', false],
+        ['GET', true],
+        ['PUT', true],
+      ] as const) {
+        const { ask, asked } = through(['gw-0', 'gw-1'], lost(done));
+        await ask({ body: Buffer.from('x') }, { method });
+        assert.deepEqual(asked(), ['gw-0', 'gw-1']);
+      }
+    });
+
+    it('asks nobody else when it may have been done, has begun to be answered, or cannot be sent again', async () => {
+      const post = through(['gw-0', 'gw-1'], lost(true));
+      await assert.rejects(post.ask(), { reason: 'BACKEND_FAILED' });
+      const begun = through(['gw-0', 'gw-1'], lost(true), (sink) => sink.head(200, {}));
+      await assert.rejects(begun.ask({}, { method: 'GET' }), { reason: 'BACKEND_FAILED' });
+      const pieces = through(['gw-0', 'gw-1'], lost(false));
+      async function* body() {
+        yield Buffer.from('x');
+      }
+      await assert.rejects(pieces.ask({ body: body() }), { reason: 'BACKEND_UNAVAILABLE' });
+      const alone = through(['gw-0', 'gw-0'], lost(false));
+      await assert.rejects(alone.ask(), { reason: 'BACKEND_UNAVAILABLE' });
+      for (const { asked } of [post, begun, pieces, alone]) assert.deepEqual(asked(), ['gw-0']);
+    });
   });
 });

@@ -3,8 +3,8 @@ import type { RequestHead, ResponseHead } from '#core/channel/multiplex/messages
 import { SallyportError } from '#core/errors/error.ts';
 import type { RequestFacts } from '#core/policy/facts.ts';
 import type { Logger } from '#kernel/log/logger.ts';
-import type { Attachment } from './attachment.ts';
 import { askElsewhere, isRepeatable } from './ask-elsewhere.ts';
+import type { Attachment } from './attachment.ts';
 import type { Admitted, Authorizer } from './authorizer.ts';
 import type { Backends } from './backends.ts';
 import { type BodyInPieces, requestBody } from './body.ts';

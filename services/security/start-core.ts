@@ -147,7 +147,18 @@ export async function startCore(
     () => startSyncRunner(config, log, storage, feed),
     (runner) => runner.close(),
   );
-  return { joined, freshness, feed, leaseBook, membership, policies, appVersions, syncRunner, gateways, ...parts };
+  return {
+    joined,
+    freshness,
+    feed,
+    leaseBook,
+    membership,
+    policies,
+    appVersions,
+    syncRunner,
+    gateways,
+    ...parts,
+  };
 }
 
 function startSyncRunner(

@@ -25,6 +25,10 @@ export function addMeshCommands(program: Command, context: CliContext, end: { co
         .default('full'),
     )
     .option('--otlp <url>', 'send traces and figures to this OTLP/HTTP receiver: http://127.0.0.1:4318')
+    .option(
+      '--gateways <file>',
+      'groups of gateways, and what they reach (a gateways.yaml; default: as before, at first none)',
+    )
     .option('--security <n>', 'security pods (default: as before, at first 3)', wholeNumber(1, 9))
     .option('--proxies <n>', 'proxy pods (default: as before, at first 3)', wholeNumber(1, 9))
     .option('--edges <n>', 'edges (default: as before, at first 2)', wholeNumber(1, 9))
@@ -44,6 +48,7 @@ Examples:
   sallyport up                          start it in the background
   sallyport up --foreground --demo      what \`npm start\` does
   sallyport up --once --json            a trial run of all of it, for programs
+  sallyport up --gateways gateways.yaml reach what only gateways can reach
   sallyport up --state /srv/mesh-a      a second mesh beside the first`,
     );
   withCommon<UpOptions>(up, 'up', context, end, async (options, command) => {

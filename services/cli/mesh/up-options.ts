@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { MeshOptions } from '#compose/runner/mesh.ts';
 import type { CommonOptions } from '../command.ts';
 
@@ -14,6 +15,8 @@ export interface UpOptions extends CommonOptions {
   readonly edges?: number;
   readonly db?: number;
   readonly services?: number;
+  /** File: a gateways.yaml. */
+  readonly gateways?: string;
   /** Base URL of an OTLP/HTTP receiver. */
   readonly otlp?: string;
 }
@@ -21,10 +24,13 @@ export interface UpOptions extends CommonOptions {
 const tiers = ['security', 'proxies', 'edges', 'db', 'services'] as const;
 
 /** As the runner takes them. */
-export function meshSettings(o: UpOptions): Pick<MeshOptions, 'sizes' | 'durability' | 'telemetry'> {
+export function meshSettings(
+  o: UpOptions,
+): Pick<MeshOptions, 'sizes' | 'durability' | 'telemetry' | 'gatewaysFile'> {
   const sizes = Object.fromEntries(tiers.flatMap((tier) => (o[tier] === undefined ? [] : [[tier, o[tier]]])));
   const telemetry = o.otlp !== undefined && { telemetry: { endpoint: o.otlp } };
-  return { durability: o.durability, sizes, ...telemetry };
+  const gateways = o.gateways !== undefined && { gatewaysFile: resolve(o.gateways) };
+  return { durability: o.durability, sizes, ...telemetry, ...gateways };
 }
 
 /** As arguments, for the runner in the background. */
@@ -33,6 +39,7 @@ export function settingArguments(o: UpOptions): string[] {
     '--durability',
     o.durability,
     ...(o.otlp === undefined ? [] : ['--otlp', o.otlp]),
+    ...(o.gateways === undefined ? [] : ['--gateways', resolve(o.gateways)]),
     ...tiers.flatMap((tier) => (o[tier] === undefined ? [] : [`--${tier}`, String(o[tier])])),
   ];
 }

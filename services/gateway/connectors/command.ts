@@ -49,9 +49,13 @@ export function commandConnector(target: TargetOf<'command'>): Connector {
 }
 
 /** @throws REQUEST_INVALID naming the parameter; nothing was run */
-export function commandLine({ name, argv, parameters }: TargetOf<'command'>, given: Readonly<Record<string, string>>): string[] {
+export function commandLine(
+  { name, argv, parameters }: TargetOf<'command'>,
+  given: Readonly<Record<string, string>>,
+): string[] {
   const wanted = new Set(placeholdersIn(argv));
-  for (const each of Object.keys(given)) if (!wanted.has(each)) throw invalid(`${name} has no parameter "${each.slice(0, 64)}"`);
+  for (const each of Object.keys(given))
+    if (!wanted.has(each)) throw invalid(`${name} has no parameter "${each.slice(0, 64)}"`);
   for (const each of wanted) {
     const value = given[each];
     if (value === undefined) throw invalid(`${name} needs the parameter "${each}"`);
@@ -63,14 +67,22 @@ export function commandLine({ name, argv, parameters }: TargetOf<'command'>, giv
 }
 
 const invalid = (message: string): SallyportError =>
-  new SallyportError('REQUEST_INVALID', { message, hint: 'look at the target in gateways.yaml', metadata: { maybeExecuted: 'false' } });
+  new SallyportError('REQUEST_INVALID', {
+    message,
+    hint: 'look at the target in gateways.yaml',
+    metadata: { maybeExecuted: 'false' },
+  });
 
 async function started(child: ChildProcessWithoutNullStreams, name: string): Promise<void> {
   try {
     await once(child, 'spawn');
   } catch (error) {
     const away = unreachable(name, error);
-    throw new SallyportError(away.reason, { message: away.message, metadata: { maybeExecuted: 'false' }, cause: error });
+    throw new SallyportError(away.reason, {
+      message: away.message,
+      metadata: { maybeExecuted: 'false' },
+      cause: error,
+    });
   }
 }
 
@@ -91,9 +103,15 @@ function feed(child: ChildProcessWithoutNullStreams, body: AsyncIterable<Uint8Ar
 
 /** Both outputs, as they come. */
 async function* output(child: ChildProcessWithoutNullStreams): AsyncGenerator<Answer> {
-  const streams = { data: child.stdout[Symbol.asyncIterator](), errorData: child.stderr[Symbol.asyncIterator]() };
+  const streams = {
+    data: child.stdout[Symbol.asyncIterator](),
+    errorData: child.stderr[Symbol.asyncIterator](),
+  };
   const next = async (of: keyof typeof streams) => ({ of, step: await streams[of].next() });
-  const waiting = new Map([['data', next('data')], ['errorData', next('errorData')]]);
+  const waiting = new Map([
+    ['data', next('data')],
+    ['errorData', next('errorData')],
+  ]);
   while (waiting.size > 0) {
     const { of, step } = await Promise.race(waiting.values());
     if (step.done === true) waiting.delete(of);

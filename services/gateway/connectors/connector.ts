@@ -28,9 +28,20 @@ export interface Connector {
 
 /** The target was not reached, or broke off. */
 export const unreachable = (what: string, cause: unknown): SallyportError =>
-  new SallyportError('BACKEND_UNAVAILABLE', { message: `${what} cannot be reached: ${wordsOf(cause)}`, retryAfterMs: 500, cause });
+  new SallyportError('BACKEND_UNAVAILABLE', {
+    message: `${what} cannot be reached: ${wordsOf(cause)}`,
+    retryAfterMs: 500,
+    cause,
+  });
 export const brokeOff = (what: string, cause: unknown): SallyportError =>
-  new SallyportError('BACKEND_FAILED', { message: `${what} broke off: ${wordsOf(cause)}`, retryAfterMs: 500, cause });
+  new SallyportError('BACKEND_FAILED', {
+    message: `${what} broke off: ${wordsOf(cause)}`,
+    retryAfterMs: 500,
+    cause,
+  });
 
 const wordsOf = (cause: unknown): string =>
-  (cause instanceof Error ? ('code' in cause ? String(cause.code) : cause.message) : String(cause)).slice(0, 200);
+  (cause instanceof Error ? ('code' in cause ? String(cause.code) : cause.message) : String(cause)).slice(
+    0,
+    200,
+  );

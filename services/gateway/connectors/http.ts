@@ -9,10 +9,19 @@ import { type Answer, brokeOff, type Connector, type TargetCall, unreachable } f
 /** Milliseconds until a connection stands. */
 const connectMs = 3000;
 /** Of this connection alone (RFC 9110 section 7.6.1). */
-const hopByHop = new Set(['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'host']);
+const hopByHop = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'host',
+]);
 
 /** HTTP/1.1 to one server, with bodies streamed both ways. */
-export function httpConnector({ name, url, caFile, limits }: TargetOf<'http'>): Connector {
+export function httpConnector({ name, url, caFile, limits }: TargetOf<'http'>, pod: string): Connector {
   const { origin, pathname } = new URL(url);
   const prefix = pathname.replace(/\/$/, '');
   const pool = new Pool(origin, {
@@ -37,7 +46,7 @@ export function httpConnector({ name, url, caFile, limits }: TargetOf<'http'>): 
       response = await pool.request({
         method: method as Dispatcher.HttpMethod,
         path: prefix + path,
-        headers: fieldsOf(headers, authority),
+        headers: [...fieldsOf(headers, authority), 'via', `1.1 ${pod}`],
         body: first.done ? null : Readable.from(from(first.value, pieces), { objectMode: false }),
         signal,
         // Only callers repeat requests.
@@ -75,7 +84,8 @@ function headersOf(fields: Record<string, string | string[] | undefined>): { nam
 }
 
 /** Of connecting: nothing was sent. */
-const unconnected = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT|CERT_\w+|DEPTH_ZERO\w+|UNABLE_TO\w+|SELF_SIGNED\w+|ERR_TLS\w+)$/;
+const unconnected =
+  /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT|CERT_\w+|DEPTH_ZERO\w+|UNABLE_TO\w+|SELF_SIGNED\w+|ERR_TLS\w+)$/;
 
 function failure(name: string, error: unknown, signal: AbortSignal): SallyportError {
   if (signal.aborted) return SallyportError.from(signal.reason);
@@ -83,10 +93,18 @@ function failure(name: string, error: unknown, signal: AbortSignal): SallyportEr
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (unconnected.test(code)) {
     const away = unreachable(name, error);
-    return new SallyportError(away.reason, { message: away.message, metadata: { maybeExecuted: 'false' }, cause: error, retryAfterMs: 500 });
+    return new SallyportError(away.reason, {
+      message: away.message,
+      metadata: { maybeExecuted: 'false' },
+      cause: error,
+      retryAfterMs: 500,
+    });
   }
   if (error instanceof errors.InvalidArgumentError) {
-    return new SallyportError('REQUEST_INVALID', { message: error.message, metadata: { maybeExecuted: 'false' } });
+    return new SallyportError('REQUEST_INVALID', {
+      message: error.message,
+      metadata: { maybeExecuted: 'false' },
+    });
   }
   return brokeOff(name, error);
 }

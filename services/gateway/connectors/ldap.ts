@@ -2,14 +2,29 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { Attribute, Change, Client, type Entry, ResultCodeError } from 'ldapts';
 import { SallyportError } from '#core/errors/error.ts';
-import { type LdapCall, type LdapChange, LdapChangeKind, type LdapSearch, LdapScope } from '#gen/sallyport/gateway/v1/gateway_pb.js';
+import {
+  type LdapCall,
+  type LdapChange,
+  LdapChangeKind,
+  LdapScope,
+  type LdapSearch,
+} from '#gen/sallyport/gateway/v1/gateway_pb.js';
 import type { TargetOf } from '../target-schema.ts';
 import { type Answer, brokeOff, type Connector, type TargetCall, unreachable } from './connector.ts';
 
 const connectMs = 3000;
 const pageSize = 500;
-const scopes = { [LdapScope.UNSPECIFIED]: 'sub', [LdapScope.BASE]: 'base', [LdapScope.ONE]: 'one', [LdapScope.SUB]: 'sub' } as const;
-const changeKinds = { [LdapChangeKind.ADD]: 'add', [LdapChangeKind.DELETE]: 'delete', [LdapChangeKind.REPLACE]: 'replace' } as const;
+const scopes = {
+  [LdapScope.UNSPECIFIED]: 'sub',
+  [LdapScope.BASE]: 'base',
+  [LdapScope.ONE]: 'one',
+  [LdapScope.SUB]: 'sub',
+} as const;
+const changeKinds = {
+  [LdapChangeKind.ADD]: 'add',
+  [LdapChangeKind.DELETE]: 'delete',
+  [LdapChangeKind.REPLACE]: 'replace',
+} as const;
 /** busy, unavailable (RFC 4511 appendix A.1): another time it may do it. */
 const later: readonly number[] = [51, 52];
 
@@ -31,7 +46,9 @@ export function ldapConnector(target: TargetOf<'ldap'>): Connector {
     if (start.case !== 'ldap') throw new SallyportError('INTERNAL');
     const { operation } = start.value;
     if (operation.case === undefined || !operations.some((each) => each === operation.case)) {
-      throw new SallyportError('TARGET_REFUSED', { message: `${name} is not open for ${operation.case ?? 'nothing'}` });
+      throw new SallyportError('TARGET_REFUSED', {
+        message: `${name} is not open for ${operation.case ?? 'nothing'}`,
+      });
     }
     const client = new Client({
       url,
@@ -61,7 +78,11 @@ export function ldapConnector(target: TargetOf<'ldap'>): Connector {
   return { call, close: async () => {} };
 }
 
-async function* perform(client: Client, operation: LdapCall['operation'], maxEntries: number): AsyncGenerator<Answer> {
+async function* perform(
+  client: Client,
+  operation: LdapCall['operation'],
+  maxEntries: number,
+): AsyncGenerator<Answer> {
   switch (operation.case) {
     case 'search': {
       const { limit } = operation.value;
@@ -79,7 +100,11 @@ async function* perform(client: Client, operation: LdapCall['operation'], maxEnt
   }
 }
 
-async function* search(client: Client, { base, scope, filter, attributes }: LdapSearch, most: number): AsyncGenerator<Answer> {
+async function* search(
+  client: Client,
+  { base, scope, filter, attributes }: LdapSearch,
+  most: number,
+): AsyncGenerator<Answer> {
   let count = 0;
   const found = client.searchPaginated(base, {
     scope: scopes[scope],
@@ -101,7 +126,10 @@ async function* search(client: Client, { base, scope, filter, attributes }: Ldap
   yield { case: 'end', value: {} };
 }
 
-function entryOf({ dn, ...fields }: Entry): { dn: string; attributes: { name: string; values: Uint8Array[] }[] } {
+function entryOf({ dn, ...fields }: Entry): {
+  dn: string;
+  attributes: { name: string; values: Uint8Array[] }[];
+} {
   const attributes = Object.entries(fields).map(([name, values]) => ({
     name,
     values: [values].flat().map((each) => (typeof each === 'string' ? Buffer.from(each) : each)),
@@ -113,7 +141,10 @@ function changeOf({ kind, attribute }: LdapChange): Change {
   if (kind === LdapChangeKind.UNSPECIFIED) throw new SallyportError('INVALID_FIELD');
   return new Change({
     operation: changeKinds[kind],
-    modification: new Attribute({ type: attribute?.name ?? '', values: (attribute?.values ?? []).map((each) => Buffer.from(each)) }),
+    modification: new Attribute({
+      type: attribute?.name ?? '',
+      values: (attribute?.values ?? []).map((each) => Buffer.from(each)),
+    }),
   });
 }
 

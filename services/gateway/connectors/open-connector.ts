@@ -5,11 +5,14 @@ import { httpConnector } from './http.ts';
 import { ldapConnector } from './ldap.ts';
 import { tcpConnector } from './tcp.ts';
 
-/** @throws what reading its files throws */
-export function openConnector(target: GatewayTarget): Connector {
+/**
+ * @param pod name of this gateway
+ * @throws what reading its files throws
+ */
+export function openConnector(target: GatewayTarget, pod: string): Connector {
   switch (target.kind) {
     case 'http':
-      return httpConnector(target);
+      return httpConnector(target, pod);
     case 'tcp':
       return tcpConnector(target);
     case 'ldap':

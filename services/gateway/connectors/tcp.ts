@@ -37,13 +37,19 @@ export function tcpConnector(target: TargetOf<'tcp'>): Connector {
   return { call, close: async () => {} };
 }
 
-async function connected(target: TargetOf<'tcp'>, ca: Buffer | undefined, signal: AbortSignal): Promise<Socket> {
+async function connected(
+  target: TargetOf<'tcp'>,
+  ca: Buffer | undefined,
+  signal: AbortSignal,
+): Promise<Socket> {
   const { name, host, port, tls } = target;
   const socket = tls
     ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }), ...(ca && { ca }) })
     : connect({ host, port, allowHalfOpen: true });
   try {
-    await once(socket, tls ? 'secureConnect' : 'connect', { signal: AbortSignal.any([signal, AbortSignal.timeout(connectMs)]) });
+    await once(socket, tls ? 'secureConnect' : 'connect', {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(connectMs)]),
+    });
     return socket;
   } catch (error) {
     socket.on('error', () => {});

@@ -42,10 +42,13 @@ export class GatewayAssignments {
   /** The session's gateway; undefined where the mesh has none of that group. */
   assign(session: string, group: string, { gateways, failedGateways }: GatewaysSaid): string | undefined {
     const pods = this.#groups.get(group) ?? [];
-    for (const dead of failedGateways) if (this.#isOfMesh(dead)) this.#died.set(dead, this.#clock.monotonic());
+    for (const dead of failedGateways)
+      if (this.#isOfMesh(dead)) this.#died.set(dead, this.#clock.monotonic());
     const lives = (pod: string): boolean => pods.includes(pod) && !failedGateways.includes(pod);
     const known = this.#given.get(session)?.get(group);
-    const kept = [known, ...(known === undefined ? gateways : [])].find((pod) => pod !== undefined && lives(pod));
+    const kept = [known, ...(known === undefined ? gateways : [])].find(
+      (pod) => pod !== undefined && lives(pod),
+    );
     const gateway = kept ?? this.#another(group, pods, lives) ?? known ?? pods[0];
     if (gateway !== undefined) this.#note(session, group, gateway);
     return gateway;

@@ -8,6 +8,7 @@ import { gatewayConfig } from '#services/gateway/config.ts';
 import { gatewayTarget } from '#services/gateway/target-schema.ts';
 import { proxyConfig } from '#services/proxy/config.ts';
 import { securityConfig } from '#services/security/config.ts';
+import { workerConfig } from '#services/tasks/config.ts';
 
 const introduction = `# Configuration
 <!-- Made by \`npm run docs\` from the schemas; change those. -->
@@ -80,6 +81,11 @@ const sections: readonly Section[] = [
     title: 'Gateway pod',
     text: '[`services/gateway/config.ts`](../services/gateway/config.ts); `sallyport up` makes it from gateways.yaml.',
     schemas: [{ schema: gatewayConfig }],
+  },
+  {
+    title: 'Worker pod',
+    text: '[`services/tasks/config.ts`](../services/tasks/config.ts).',
+    schemas: [{ schema: workerConfig }],
   },
   {
     title: 'Database agent',

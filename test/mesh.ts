@@ -1,6 +1,6 @@
 /**
  * Real meshes for integration suites: `sharedMesh` for those that only use one, `ownMesh` for those that
- * break things. Both have everything that `npm start` has.
+ * break things. Both have everything that `npm start` has, but for workers: those that need them ask for them.
  */
 import { readFileSync } from 'node:fs';
 import { demoApp } from '#compose/demo/app.ts';
@@ -85,6 +85,7 @@ export async function ownMesh(options: OwnMeshOptions = {}): Promise<OwnMesh> {
       // Tests kill processes, not the machine.
       durability: 'relaxed',
       ...rest,
+      sizes: { workers: 0, ...rest.sizes },
       stateDir,
       env: process.env,
       progress: (line) => {

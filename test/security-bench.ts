@@ -39,6 +39,7 @@ type OpenMessage = Awaited<ReturnType<typeof openMessage>>;
 
 export interface SecurityBench {
   readonly tier: SecurityPods;
+  readonly group: DbGroup;
   readonly db: Db<SecurityTables>;
   /** A server key that is offered. */
   readonly key: ServerKey;
@@ -117,7 +118,7 @@ async function benchOn(group: DbGroup, options: Parameters<typeof securityBench>
     return { ciphertext: answer.ciphertext, ...message.read(answer) };
   };
   return {
-    ...{ tier, db, key, at, keysAt, codeFor, send },
+    ...{ tier, group, db, key, at, keysAt, codeFor, send },
     enrol: async (user = 'ada') => {
       const message = await enrolMessage(key, await codeFor(user));
       return message.read(await at().enroll(message.request));

@@ -18,7 +18,7 @@ import type { KeptSettings, Sizes, Tuned } from './settings.ts';
 export interface Changes {
   /** Restarts pods, one after the other, without a call being lost. Gives their names in that order. */
   restart(what: RestartOptions, options?: ChangeOptions): Promise<readonly string[]>;
-  /** Gives `security`, `proxies`, `backends` or `services` another number of pods, which is kept. */
+  /** Gives `security`, `proxies`, `backends`, `workers` or `services` another number of pods, which is kept. */
   scale(tier: string, size: number, options?: ChangeOptions): Promise<Scaled>;
   /** Takes a pod out of rotation until {@link undrain}; it goes on with what it holds. */
   drain(pod: string, options?: ChangeOptions): Promise<void>;
@@ -97,6 +97,7 @@ function sizesNow(topology: Topology, before: Sizes): Sizes {
     security: count('security'),
     proxies: count('proxy'),
     backendReplicas: Math.max(1, count('backend') / backendClusters(topology).length),
+    workers: count('worker'),
     services: count('service'),
   };
 }

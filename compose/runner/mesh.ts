@@ -44,7 +44,7 @@ export interface MeshOptions {
   /** Gives the start up. */
   readonly signal?: AbortSignal;
   /**
-   * Pods of each tier; defaults 3, 3, 2, 3, 0, 1. A service pod is a sidecar for a process of somebody else's.
+   * Pods of each tier; defaults 3, 3, 2, 3, 1, 0, 1. A service pod is a sidecar for a process of somebody else's.
    * What is named is kept for the next start on this folder, as what {@link Mesh.scale} is told.
    */
   readonly sizes?: Sizes;
@@ -61,6 +61,8 @@ export interface MeshOptions {
   readonly rotateEveryMs?: number;
   /** `full` (default): every commit is on disk. `relaxed`: survives killed processes, not lost power. */
   readonly durability?: 'full' | 'relaxed';
+  /** Modules with definitions of tasks, beside those that are shipped: what workers run. */
+  readonly taskModules?: readonly string[];
   /** For tests: how processes are started otherwise than usual. */
   readonly launch?: LaunchOf;
   /** Where processes and sidecars send traces, and processes figures too; without it nowhere. */
@@ -215,6 +217,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       gateways,
       compileCache: join(cacheDirOf(parts), 'node-compile-cache'),
       durability: options.durability ?? 'full',
+      taskModules: (options.taskModules ?? []).map((file) => resolve(file)),
       ...(options.launch && { launch: options.launch }),
       ...(options.telemetry && { telemetry: options.telemetry }),
     };

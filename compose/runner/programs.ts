@@ -50,6 +50,8 @@ export interface ProgramContext {
   readonly durability: 'full' | 'relaxed';
   readonly launch?: LaunchOf;
   readonly telemetry?: TelemetryTarget;
+  /** Absolute paths of modules with more definitions of tasks. */
+  readonly taskModules: readonly string[];
   /** Edges and proxies whose devices are to go on elsewhere. */
   readonly leaving: readonly string[];
 }
@@ -62,6 +64,7 @@ const mains: Partial<Record<Pod['role'], string>> = {
   security: 'services/security/main.ts',
   proxy: 'services/proxy/main.ts',
   gateway: 'services/gateway/main.ts',
+  worker: 'services/tasks/main.ts',
   backend: 'compose/demo/intranet/main.ts',
 };
 
@@ -177,6 +180,15 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
         ...processTelemetry(ctx.telemetry),
       };
     }
+    case 'worker':
+      return {
+        pod: pod.name,
+        sockets: { out: socket('out'), dbRw: socket('db-rw'), figures: socket('figures') },
+        database: { passwordFile: secrets.appPassword },
+        securityPods: podsOf(t, 'security').map((each) => each.name),
+        modules: ctx.taskModules,
+        ...processTelemetry(ctx.telemetry),
+      };
     case 'backend':
       return {
         pod: pod.name,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
-import { socketPath } from '#compose/topology/paths.ts';
+import { type Folders, socketPath } from '#compose/topology/paths.ts';
 import { podsOf, portOf } from '#compose/topology/query.ts';
 import type { Pod, Topology } from '#compose/topology/types.ts';
 import { SallyportError } from '#core/errors/error.ts';
@@ -21,8 +21,8 @@ export interface ReadyOptions {
 
 /**
  * Resolves once the whole mesh serves, telling tier by tier: every sidecar ready, the database group
- * complete, security, proxy and gateway pods SERVING, backends answering, and each edge answering a call that goes
- * through all sidecars.
+ * complete, security, proxy and gateway pods SERVING, backends answering, workers claiming tasks, and each edge
+ * answering a call that goes through all sidecars.
  * @throws START_FAILED naming what did not come
  */
 export async function waitUntilUp(o: ReadyOptions): Promise<void> {
@@ -33,6 +33,7 @@ export async function waitUntilUp(o: ReadyOptions): Promise<void> {
     ['proxies serve', podsOf(t, 'proxy'), (pod) => isServing(t, pod)],
     ['gateways serve', podsOf(t, 'gateway'), (pod) => isServing(t, pod)],
     ['backends answer', podsOf(t, 'backend'), (pod) => answers(t, pod)],
+    ['workers claim tasks', podsOf(t, 'worker'), (pod) => claims(t, pod)],
     ['sidecars for services are there', podsOf(t, 'service'), async () => true],
     ['edges let calls through', podsOf(t, 'edge'), (pod) => letsThrough(pod, readFileSync(o.publicCa))],
   ];
@@ -70,6 +71,11 @@ async function sidecarIsReady(t: Topology, pod: Pod): Promise<boolean> {
 /** Whatever a backend says to somebody without an assertion: it answers. @throws while it does not listen */
 async function answers(t: Topology, pod: Pod): Promise<boolean> {
   return (await socketStatus(socketPath(t, pod.name, 'http'), '/', 1000)) > 0;
+}
+
+/** A worker serves nobody but whoever reads its figures, once it claims tasks. @throws while it does not */
+export async function claims(t: Folders, pod: Pick<Pod, 'name'>): Promise<boolean> {
+  return (await socketStatus(socketPath(t, pod.name, 'figures'), '/metrics', 1000)) === 200;
 }
 
 export async function isOnline(t: Topology, pod: Pod): Promise<boolean> {

@@ -7,7 +7,15 @@ import type { MeshModel } from '#envoy/model/schema.ts';
 import { readStateFile, writeStateFile } from './state-file.ts';
 
 /** Sizes that a mesh can have: pods of each tier, `backendReplicas` of each backend. */
-export const sizeNames = ['security', 'proxies', 'edges', 'db', 'services', 'backendReplicas'] as const;
+export const sizeNames = [
+  'security',
+  'proxies',
+  'edges',
+  'db',
+  'workers',
+  'services',
+  'backendReplicas',
+] as const;
 export type SizeName = (typeof sizeNames)[number];
 export type Sizes = { readonly [K in SizeName]?: number };
 

@@ -21,6 +21,7 @@ const graceMs: Readonly<Record<string, readonly [together: number, alone: number
   proxy: [8000, 20_000],
   gateway: [4000, 20_000],
   security: [8000, 25_000],
+  worker: [6000, 8000],
   db: [20_000, 50_000],
 };
 

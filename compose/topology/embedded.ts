@@ -8,7 +8,7 @@ export interface EmbeddedOptions {
   readonly mesh?: string;
   /** Default `sallyport.internal`. */
   readonly trustDomain?: string;
-  /** How many pods of each tier; defaults 3, 3, 2, 3, 0, 0. */
+  /** How many pods of each tier; defaults 3, 3, 2, 3, 1, 0. */
   readonly security?: number;
   readonly proxies?: number;
   readonly edges?: number;
@@ -60,7 +60,7 @@ export function embeddedTopology(o: EmbeddedOptions): Topology {
       ...tier('db', 'db', o.db ?? 3),
       ...tier('security', 'sec', o.security ?? 3),
       ...tier('proxy', 'proxy', o.proxies ?? 3),
-      ...tier('worker', 'worker', o.workers ?? 0),
+      ...tier('worker', 'worker', o.workers ?? 1),
       ...(o.gateways ?? []).flatMap(({ name, pods }) =>
         tier('gateway', `gw-${name}`, pods, { gateway: { group: name } }),
       ),

@@ -333,6 +333,17 @@ export const registry = define({
     'list the kinds; a newer release may know it',
   ],
   TASK_ENDED: ['FAILED_PRECONDITION', 'the task has ended', 'look at its result; submit another one'],
+  ITEM_TAKEN: [
+    'FAILED_PRECONDITION',
+    'somebody else has reserved this work item',
+    'ask whoever is named to give it back or to hand it on; an operator can, too',
+  ],
+  ITEM_ENDED: ['FAILED_PRECONDITION', 'this work item has ended', 'list the inbox again'],
+  DRAFT_CHANGED: [
+    'ABORTED',
+    'somebody has saved another draft meanwhile',
+    'read the item again, and save what you have typed on top of that',
+  ],
   CLAIM_LOST: ['ABORTED', 'another worker has the task now', 'nothing: that one goes on with it'],
   REQUEST_KEY_REUSED: [
     'ALREADY_EXISTS',

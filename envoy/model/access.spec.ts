@@ -10,6 +10,8 @@ import { PeerService } from '#gen/sallyport/peer/v1/peer_pb.js';
 import { Policy } from '#gen/sallyport/policy/v1/policy_pb.js';
 import { Relay } from '#gen/sallyport/relay/v1/relay_pb.js';
 import { SessionService } from '#gen/sallyport/session/v1/session_pb.js';
+import { TaskService } from '#gen/sallyport/task/v1/task_pb.js';
+import { WorkItemService } from '#gen/sallyport/task/v1/work_item_pb.js';
 import { access, type Method, publicMethods } from './access.ts';
 
 const services: readonly DescService[] = [
@@ -23,6 +25,8 @@ const services: readonly DescService[] = [
   ProxyAuthorize,
   PeerService,
   Relay,
+  TaskService,
+  WorkItemService,
 ];
 const table = new Map<string, Method>(
   Object.values(access)

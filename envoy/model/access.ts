@@ -106,6 +106,31 @@ const catalog = service('sallyport.catalog.v1.AppCatalog', 'connect', {
   RemoveRelease: 'repeatable',
   RotateKeys: 'repeatable',
 });
+const tasks = service('sallyport.task.v1.TaskService', 'connect', {
+  SubmitTask: 'repeatable',
+  GetTask: 'repeatable',
+  ListTasks: 'repeatable',
+  WatchTask: 'stream',
+  CancelTask: 'repeatable',
+  ListKinds: 'repeatable',
+});
+const items = service('sallyport.task.v1.WorkItemService', 'connect', {
+  ListItems: 'repeatable',
+  GetItem: 'repeatable',
+  GetForm: 'repeatable',
+  ClaimItem: 'repeatable',
+  ReleaseItem: 'repeatable',
+  // A request key makes a repetition harmless.
+  SaveDraft: 'repeatable',
+  CompleteItem: 'repeatable',
+  DelegateItem: 'repeatable',
+});
+const taskCare = service('sallyport.task.v1.TaskService', 'connect', {
+  SignalTask: 'repeatable',
+  RetryTask: 'repeatable',
+  SkipStep: 'repeatable',
+});
+const work = service('sallyport.task.v1.TaskService', 'grpc', { AwaitWork: 'stream' });
 // Devices ask proxies; those pass on what the security tier has to answer.
 const delivery = service('sallyport.catalog.v1.AppDelivery', 'grpc', {
   CheckUpdate: 'repeatable',
@@ -158,6 +183,8 @@ export const publicMethods = {
     keyStore.GetJwks,
     // People's own; others' are for administrators (adminHeader).
     ...Object.values(devices),
+    ...Object.values(tasks),
+    ...Object.values(items),
   ],
 } as const;
 
@@ -178,6 +205,7 @@ export const adminMethods: readonly Method[] = [
   ...Object.values(sources),
   ...Object.values(policy),
   ...Object.values(catalog),
+  ...Object.values(taskCare),
 ];
 
 /** What tasks do at the security tier. Which users they may touch: services/security/authorize/administrators.ts. */
@@ -214,16 +242,25 @@ export const access: Readonly<Record<ServingRole, CallerTable>> = {
     ],
     security: [...Object.values(peer), ...alive],
     gateway: [keyStore.GetJwks, ...alive],
-    worker: [keyStore.GetJwks, ...taskMethods, ...alive],
+    worker: [keyStore.GetJwks, work.AwaitWork, ...taskMethods, ...alive],
     service: [
       authorize.Authorize,
       authorize.AuthorizeStream,
       keyStore.GetJwks,
       check.Check,
+      ...Object.values(tasks),
       ...alive,
       ...reflection,
     ],
-    operator: [session.GetSession, ...Object.values(devices), ...adminMethods, ...alive, ...reflection],
+    operator: [
+      session.GetSession,
+      ...Object.values(devices),
+      ...Object.values(tasks),
+      ...Object.values(items),
+      ...adminMethods,
+      ...alive,
+      ...reflection,
+    ],
   },
   proxy: {
     edge: [...publicMethods.proxy, ...alive],

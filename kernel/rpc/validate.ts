@@ -35,11 +35,14 @@ export function checkRequest(schema: DescMessage, message: Message): Message {
   if (result.kind === 'valid') return message;
   // A rule that cannot be compiled or evaluated is our own mistake.
   if (result.kind === 'error') throw new SallyportError('INTERNAL', { cause: result.error });
-  const shown = result.violations.slice(0, 3).map(describe);
-  const rest = result.violations.length - shown.length;
-  throw new SallyportError('INVALID_FIELD', {
-    message: `${schema.typeName}: ${shown.join('; ')}${rest > 0 ? `; and ${rest} more` : ''}`,
-  });
+  throw new SallyportError('INVALID_FIELD', { message: violationsText(schema, result.violations) });
+}
+
+/** The first violations, in words. */
+export function violationsText(schema: DescMessage, violations: readonly Violation[]): string {
+  const shown = violations.slice(0, 3).map(describe);
+  const rest = violations.length - shown.length;
+  return `${schema.typeName}: ${shown.join('; ')}${rest > 0 ? `; and ${rest} more` : ''}`;
 }
 
 function describe(violation: Violation): string {

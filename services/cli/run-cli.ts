@@ -16,6 +16,7 @@ import { createReport } from './report.ts';
 import { addSessionCommands } from './sessions/commands.ts';
 import { addSidecarCommands } from './sidecars/commands.ts';
 import { addSourceCommands } from './sources/commands.ts';
+import { addTaskCommands } from './tasks/commands.ts';
 import { addToolCommands } from './tool-commands.ts';
 import { addUserCommands } from './users/commands.ts';
 
@@ -72,6 +73,7 @@ Examples:
   addSessionCommands(program, context, end);
   addDevicesCommands(program, context, end);
   addKeyCommands(program, context, end);
+  addTaskCommands(program, context, end);
   addDowntimeCostCommand(program, context, end);
   return program;
 }

@@ -7,6 +7,7 @@ import { createGrpcServer } from '#kernel/rpc/grpc-server.ts';
 import { HealthState } from '#kernel/rpc/health.ts';
 import { implement } from '#kernel/rpc/implement.ts';
 import type { RpcObserver } from '#kernel/rpc/observer.ts';
+import { Watches } from '#kernel/rpc/watches.ts';
 import { gauge } from '#kernel/telemetry/metrics.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { leaseLost } from './attachment.ts';
@@ -24,7 +25,6 @@ import { Revocations } from './revocations.ts';
 import { securityTier } from './security-tier.ts';
 import { relayStream } from './stream.ts';
 import { watchPod } from './watch.ts';
-import { Watches } from './watches.ts';
 
 /** How often leases in use are looked at. */
 const leaseTickMs = 500;

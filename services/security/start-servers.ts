@@ -8,6 +8,8 @@ import { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
 import { PeerService } from '#gen/sallyport/peer/v1/peer_pb.js';
 import { Policy } from '#gen/sallyport/policy/v1/policy_pb.js';
 import { SessionService } from '#gen/sallyport/session/v1/session_pb.js';
+import { TaskService } from '#gen/sallyport/task/v1/task_pb.js';
+import { WorkItemService } from '#gen/sallyport/task/v1/work_item_pb.js';
 import { Bound } from '#kernel/crypto/bound.ts';
 import type { Lifecycle } from '#kernel/lifecycle/lifecycle.ts';
 import type { Logger } from '#kernel/log/logger.ts';
@@ -46,6 +48,9 @@ import { sessionService } from './session/session-service.ts';
 import { sourcesService } from './sources/sources-service.ts';
 import type { Core } from './start-core.ts';
 import type { Storage } from './start-storage.ts';
+import { taskService } from './tasks/task-service.ts';
+import { WorkBell } from './tasks/work-bell.ts';
+import { workItemService } from './tasks/work-item-service.ts';
 import { limits } from './throttle/limits.ts';
 
 /** Opens the pod's two sockets, and is ready for calls as long as the feed is fresh. */
@@ -61,10 +66,11 @@ export async function startServers(
   // One each: opens and changes that wait for the database crowd out no decision about what is held.
   const admission = { hot: createAdmission(), rare: createAdmission() };
   const health = new HealthState();
-  const hot = hotServices(config, log, storage, core);
+  const bell = new WorkBell(systemClock);
+  const hot = hotServices(config, log, storage, core, bell);
   const attestation = await attestationVerifiers(config.attestation);
   const oidc = await oidcVerifier(config.oidc, { clock: storage.time.asClock(), log });
-  const rare = rareServices(config, log, storage, core, { attestation, oidc });
+  const rare = rareServices(config, log, storage, core, { attestation, oidc, bell });
   const close = (server: RpcServer): Promise<void> => server.close({ graceMs: drain.graceMs });
   const closeMs = drain.graceMs + 5000;
   const describe = rare.map((each) => each.service);
@@ -107,7 +113,13 @@ export async function startServers(
 }
 
 /** Called for every request or attachment: by grpc-js. */
-function hotServices(config: SecurityConfig, log: Logger, storage: Storage, core: Core): Implementation[] {
+function hotServices(
+  config: SecurityConfig,
+  log: Logger,
+  storage: Storage,
+  core: Core,
+  bell: WorkBell,
+): Implementation[] {
   const { pod } = config;
   const { db, replica, dataKeys, time, keyring } = storage;
   const { sessions, feed, policies, leaseBook, joined, freshness, gateways } = core;
@@ -135,6 +147,7 @@ function hotServices(config: SecurityConfig, log: Logger, storage: Storage, core
     implement(AppDelivery, deliveryService(delivery)),
     implement(CatalogStore, catalogStore(delivery)),
     implement(PeerService, peerService({ sessions, feed, leases: leaseBook })),
+    implement(TaskService, { awaitWork: bell.awaitWork }),
   ];
 }
 
@@ -144,7 +157,11 @@ function rareServices(
   log: Logger,
   storage: Storage,
   core: Core,
-  { attestation, oidc }: { readonly attestation: AttestationVerifiers; readonly oidc: OidcVerifier },
+  {
+    attestation,
+    oidc,
+    bell,
+  }: { readonly attestation: AttestationVerifiers; readonly oidc: OidcVerifier; readonly bell: WorkBell },
 ): Implementation[] {
   const { pod, edgeUrls, proxyUrls } = config;
   const { db, replica, time, dataKeys, keyring, credentials } = storage;
@@ -187,5 +204,7 @@ function rareServices(
     implement(Sources, sourcesService({ pod, db, dataKeys, admins, clock, runner: core.syncRunner })),
     implement(AppCatalog, catalogService({ db, dataKeys, admins, clock })),
     implement(Policy, policyService({ db, policies, admins, list, feed, clock, gateways: config.gateways })),
+    implement(TaskService, taskService({ db, admins, bell, clock })),
+    implement(WorkItemService, workItemService({ db, admins, bell, clock })),
   ];
 }

@@ -12,7 +12,7 @@ import { ownMesh } from '../mesh.ts';
 import { enrolDevice, type TestDevice } from '../mesh-device.ts';
 import { alive, killAll, processesAbout, removeState, stateOf, temporaryState } from '../mesh-state.ts';
 
-const small = { security: 1, proxies: 1, edges: 1, db: 1 };
+const small = { security: 1, proxies: 1, edges: 1, db: 1, workers: 0 };
 const sizes = (s: Readonly<Record<string, number>>): string[] =>
   Object.entries(s).flatMap(([tier, count]) => [`--${tier}`, String(count)]);
 

@@ -6,6 +6,7 @@ export const scalable = {
   security: { size: 'security', least: 1, most: 9 },
   proxies: { size: 'proxies', least: 1, most: 9 },
   backends: { size: 'backendReplicas', least: 1, most: 9 },
+  workers: { size: 'workers', least: 0, most: 9 },
   services: { size: 'services', least: 0, most: 9 },
 } as const satisfies Record<string, { size: SizeName; least: number; most: number }>;
 export type ScalableTier = keyof typeof scalable;

@@ -14,7 +14,7 @@ export function addChangeCommands(program: Command, context: CliContext, end: { 
       'Restarts pods one after the other: each is taken out of rotation, finishes or gives away what it holds,\n' +
         'is stopped and started, and gets calls again once it serves. Of the database the primary comes last.',
     )
-    .option('--tier <tiers...>', 'all pods of a tier: db, security, backend, proxy, edge, service')
+    .option('--tier <tiers...>', 'all pods of a tier: db, security, worker, backend, proxy, edge, service')
     .option('--all', 'all pods, from the database out; sidecars of services must be named')
     .option('--rolling', 'one after the other, which is how it is done anyway')
     .option('--parallel <n>', 'pods of a tier at a time', wholeNumber(1, 9), 1)

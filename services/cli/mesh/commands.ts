@@ -33,6 +33,7 @@ export function addMeshCommands(program: Command, context: CliContext, end: { co
     .option('--proxies <n>', 'proxy pods (default: as before, at first 3)', wholeNumber(1, 9))
     .option('--edges <n>', 'edges (default: as before, at first 2)', wholeNumber(1, 9))
     .option('--db <n>', 'database nodes (default: as before, at first 3)', wholeNumber(1, 9))
+    .option('--workers <n>', 'workers, which run tasks (default: as before, at first 1)', wholeNumber(0, 9))
     .option(
       '--services <n>',
       'sidecars for services of your own (default: as before, at first 0)',

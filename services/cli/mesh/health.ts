@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { isServing, letsThrough } from '#compose/runner/ready.ts';
+import { claims, isServing, letsThrough } from '#compose/runner/ready.ts';
 import type { RunState } from '#compose/runner/run-file.ts';
 import { socketStatus } from '#compose/runner/socket-status.ts';
 import { type SocketName, socketPath } from '#compose/topology/paths.ts';
@@ -60,6 +60,8 @@ async function processHealth(pod: Pod, places: HealthPlaces): Promise<Health> {
       const through = await letsThrough(pod, readFileSync(places.publicCa));
       return { up: through, says: through ? 'lets calls through' : 'lets no call through' };
     }
+    case 'worker':
+      return { up: await claims(places, pod), says: 'claims tasks' };
     case 'service':
       return { up: true, says: 'its sidecar is ready' };
     case 'backend':

@@ -14,6 +14,7 @@ export interface UpOptions extends CommonOptions {
   readonly proxies?: number;
   readonly edges?: number;
   readonly db?: number;
+  readonly workers?: number;
   readonly services?: number;
   /** File: a gateways.yaml. */
   readonly gateways?: string;
@@ -21,7 +22,7 @@ export interface UpOptions extends CommonOptions {
   readonly otlp?: string;
 }
 
-const tiers = ['security', 'proxies', 'edges', 'db', 'services'] as const;
+const tiers = ['security', 'proxies', 'edges', 'db', 'workers', 'services'] as const;
 
 /** As the runner takes them. */
 export function meshSettings(

@@ -113,7 +113,7 @@ export const rankOf = (role: PersonRole): number => personRoles.indexOf(role);
 /** Names a change by who asked for it and the request key of the asker: at most 160 bytes. */
 export function changeKey(
   call: Pick<CallContext, 'method'>,
-  { name }: Administrator,
+  { name }: Pick<Administrator, 'name'>,
   requestKey: string,
 ): string {
   const who = createHash('sha256').update(name).digest('base64url').slice(0, 22);

@@ -7,6 +7,8 @@ const directory = 'sallyport.directory.v1.Directory';
 const sources = 'sallyport.directory.v1.Sources';
 const catalog = 'sallyport.catalog.v1.AppCatalog';
 const policy = 'sallyport.policy.v1.Policy';
+const task = 'sallyport.task.v1.TaskService';
+const item = 'sallyport.task.v1.WorkItemService';
 
 /**
  * The least role with which a person may call a method of administrators. What is not here is for
@@ -47,6 +49,23 @@ export const leastRole: Readonly<Record<string, PersonRole>> = {
   [`${policy}/ListVersions`]: 'viewer',
   [`${policy}/Explain`]: 'viewer',
   [`${policy}/ApplyPolicy`]: 'operator',
+  [`${task}/ListKinds`]: 'viewer',
+  [`${task}/GetTask`]: 'viewer',
+  [`${task}/ListTasks`]: 'viewer',
+  [`${task}/WatchTask`]: 'viewer',
+  [`${task}/SubmitTask`]: 'operator',
+  [`${task}/CancelTask`]: 'operator',
+  [`${task}/SignalTask`]: 'operator',
+  [`${task}/RetryTask`]: 'operator',
+  [`${task}/SkipStep`]: 'operator',
+  [`${item}/ListItems`]: 'operator',
+  [`${item}/GetItem`]: 'operator',
+  [`${item}/GetForm`]: 'operator',
+  [`${item}/ClaimItem`]: 'operator',
+  [`${item}/ReleaseItem`]: 'operator',
+  [`${item}/SaveDraft`]: 'operator',
+  [`${item}/CompleteItem`]: 'operator',
+  [`${item}/DelegateItem`]: 'operator',
   [`${catalog}/ListReleases`]: 'viewer',
   [`${catalog}/ListChannels`]: 'viewer',
   [`${catalog}/BeginUpload`]: 'operator',

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
+import { DatabaseTime } from '#kernel/db/database-time.ts';
 import { silentLogger } from '#kernel/log/logger.ts';
 import { instant } from '#kernel/time/clock.ts';
 import { ManualClock } from '#kernel/time/manual-clock.ts';
 import { LeaseBook } from '../authorize/lease-book.ts';
 import type { Member } from '../members/member.ts';
 import type { Peers } from '../peer/peers.ts';
-import { DatabaseTime } from './database-time.ts';
 import type { Revocation } from './feed.ts';
 import { fleet } from './fleet.ts';
 

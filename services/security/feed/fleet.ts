@@ -1,10 +1,10 @@
+import type { DatabaseTime } from '#kernel/db/database-time.ts';
 import type { Logger } from '#kernel/log/logger.ts';
 import { type Clock, elapsed, type Instant } from '#kernel/time/clock.ts';
 import type { LeaseBook } from '../authorize/lease-book.ts';
 import { livingPeers, type Member } from '../members/member.ts';
 import { fleetWait } from '../metrics.ts';
 import type { Peers } from '../peer/peers.ts';
-import type { DatabaseTime } from './database-time.ts';
 import type { Revocation } from './feed.ts';
 import type { Fleet } from './revocation-feed.ts';
 

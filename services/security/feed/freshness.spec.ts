@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
+import { DatabaseTime } from '#kernel/db/database-time.ts';
 import { instant } from '#kernel/time/clock.ts';
 import { ManualClock } from '#kernel/time/manual-clock.ts';
-import { DatabaseTime } from './database-time.ts';
 import { Freshness } from './freshness.ts';
 
 describe('freshness', () => {

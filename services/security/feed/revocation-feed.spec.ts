@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
+import { DatabaseTime } from '#kernel/db/database-time.ts';
 import { silentLogger } from '#kernel/log/logger.ts';
 import { instant } from '#kernel/time/clock.ts';
 import { ManualClock } from '#kernel/time/manual-clock.ts';
-import { DatabaseTime } from './database-time.ts';
 import type { Revocation } from './feed.ts';
 import { Freshness } from './freshness.ts';
 import { MemoryFeedSource } from './memory-feed-source.ts';

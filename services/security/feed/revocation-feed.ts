@@ -1,11 +1,11 @@
 import { SallyportError } from '#core/errors/error.ts';
+import type { DatabaseTime } from '#kernel/db/database-time.ts';
 import type { CallOptions } from '#kernel/db/db.ts';
 import type { Logger } from '#kernel/log/logger.ts';
 import { type Clock, type Instant, instant, type Timer } from '#kernel/time/clock.ts';
 import type { Member } from '../members/member.ts';
 import { counts } from '../metrics.ts';
 import type { Revocable } from '../session/record.ts';
-import type { DatabaseTime } from './database-time.ts';
 import type { Feed, FeedTransaction, NewRevocation, Revocation, RevokeResult, RevokeWait } from './feed.ts';
 import type { FeedNews, FeedSource } from './feed-source.ts';
 import type { Freshness } from './freshness.ts';

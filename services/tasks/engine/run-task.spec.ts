@@ -215,9 +215,9 @@ describe('a task', () => {
     assert.deepEqual(await task.run(), { to: 'open', dueMs: 1_001_000, wakes: 0 });
     assert.deepEqual(
       task.entries.map(({ name, item }) => [name, item?.title, item?.candidates]),
-      [['who', 'Who?', ['group/staff']]],
+      [['ask who', 'Who?', ['group/staff']]],
     );
-    task.message('who', { by: 'person/anna', form: {} });
+    task.message('ask who', { by: 'person/anna', form: {} });
     assert.deepEqual(await task.run(), { to: 'done', result: 'person/anna' });
     assert.equal(task.entries.length, 1);
   });

@@ -1,5 +1,5 @@
 import { isReason, SallyportError } from '#core/errors/error.ts';
-import { stepToken } from '../store/ids.ts';
+import { askName, isReserved, stepToken } from '../store/ids.ts';
 import type {
   ClaimedTask,
   JournalEntry,
@@ -130,7 +130,9 @@ class Run implements TaskContext {
   }
 
   async ask(name: string, ask: Ask): Promise<Answer | undefined> {
-    const answer = await this.#answer<Json>(name, ask.withinMs, () => newItem(ask, this.#deps.now()));
+    const answer = await this.#answer<Json>(askName(name), ask.withinMs, () =>
+      newItem(ask, this.#deps.now()),
+    );
     return answer as unknown as Answer | undefined;
   }
 
@@ -207,8 +209,8 @@ class Run implements TaskContext {
     }
   }
 
-  #claimName(name: string): void {
-    if (this.#names.has(name) || !/^[ -~]{1,80}$/.test(name) || name.startsWith('undo ')) {
+  #claimName(name: string, reserved = false): void {
+    if (this.#names.has(name) || !/^[ -~]{1,84}$/.test(name) || (isReserved(name) && !reserved)) {
       // Not a SallyportError: a fault of the function.
       throw new TypeError(`"${name}" is no name for a step, or names a second one`);
     }
@@ -256,7 +258,7 @@ class Run implements TaskContext {
   }
 
   async #wait(name: string, dueMs: number | undefined, item?: () => NewItem): Promise<JournalRow> {
-    this.#claimName(name);
+    this.#claimName(name, item !== undefined);
     const before = this.#rows.get(name);
     if (before !== undefined) return before;
     this.#throwIfCancelled();

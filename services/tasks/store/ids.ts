@@ -11,6 +11,9 @@ function derived(...parts: readonly string[]): string {
 export const taskId = (submitter: string, requestKey: string): string =>
   derived('task', submitter, requestKey);
 export const childId = (parent: string, name: string): string => derived('child', parent, name);
+/** In journals, by a name that nobody can send a message to: what people say cannot be said for them. */
+export const askName = (name: string): string => `ask ${name}`;
+export const isReserved = (name: string): boolean => name.startsWith('undo ') || name.startsWith('ask ');
 export const itemId = (task: string, name: string): string => derived('item', task, name);
 /** By which an effect is known to whoever receives it. */
 export const stepToken = (task: string, name: string): string => derived('step', task, name);

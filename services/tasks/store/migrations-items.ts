@@ -30,7 +30,7 @@ export const itemMigrations: readonly Migration[] = [
     up: `create table work_items (
       id char(22) ${ascii} not null primary key,
       task_id char(22) ${ascii} not null,
-      step varchar(80) ${ascii} not null,
+      step varchar(90) ${ascii} not null,
       title varchar(200) ${text} not null,
       details_json mediumtext ${text} not null,
       form_id char(22) ${ascii} not null,

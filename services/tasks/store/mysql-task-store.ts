@@ -1,15 +1,11 @@
-import { type Kysely, sql } from 'kysely';
 import { SallyportError } from '#core/errors/error.ts';
 import { batcher } from '#kernel/db/batcher.ts';
-import { databaseNow } from '#kernel/db/database-now.ts';
 import type { Db } from '#kernel/db/db.ts';
-import type { Json } from '../engine/json.ts';
+import { cancelTask, messageTask, reviveTask, submitTask } from './change-tasks.ts';
 import { claimTasks, renewClaims, ripenTasks } from './claims.ts';
-import { digestOf, taskId } from './ids.ts';
-import { infoOf, journalRowOf } from './rows.ts';
+import { findTask, historyOf } from './read-tasks.ts';
 import type { TaskTables } from './tables.ts';
-import type { NewTask, TaskInfo, TaskStore } from './task-store.ts';
-import { insertTask, wake } from './write-tasks.ts';
+import type { TaskStore } from './task-store.ts';
 import { type Write, writeUnderClaims } from './write-under-claims.ts';
 
 export interface ClosableTaskStore extends TaskStore {
@@ -34,130 +30,17 @@ export function mysqlTaskStore(db: Pick<Db<TaskTables>, 'tx' | 'read'>): Closabl
   };
 
   return {
-    submit: (task) => db.tx((trx) => submit(trx, task), { idempotent: true }),
+    submit: (task) => db.tx((trx) => submitTask(trx, task), { idempotent: true }),
     claim: (o) => db.tx((trx) => claimTasks(trx, o)),
     renew: (claims, forMs) => db.tx((trx) => renewClaims(trx, claims, forMs), { idempotent: true }),
     journal: (claim, entry) => write({ claim, entry }),
     release: (claim, how) => write({ claim, how }),
     ripen: (o) => db.tx((trx) => ripenTasks(trx, o), { idempotent: true }),
-    message: (id, name, value) => db.tx((trx) => message(trx, id, name, value), { idempotent: true }),
-    cancel: (id) => db.tx((trx) => cancel(trx, id), { idempotent: true }),
-    revive: (id, skip) => db.tx((trx) => revive(trx, id, skip), { idempotent: true }),
-    find: (id) => db.read((on) => find(on, id)),
-    journalOf: (id) =>
-      db.read(async (on) => {
-        const rows = await on
-          .selectFrom('task_steps')
-          .selectAll()
-          .where('task_id', '=', id)
-          .orderBy('first_ms')
-          .orderBy('name')
-          .execute();
-        return rows.map(journalRowOf);
-      }),
+    message: (id, name, value) => db.tx((trx) => messageTask(trx, id, name, value), { idempotent: true }),
+    cancel: (id) => db.tx((trx) => cancelTask(trx, id), { idempotent: true }),
+    revive: (id, skip) => db.tx((trx) => reviveTask(trx, id, skip), { idempotent: true }),
+    find: (id) => db.read((on) => findTask(on, id)),
+    journalOf: (id) => db.read((on) => historyOf(on, id)),
     close: () => writes.close(),
   };
 }
-
-type Trx = Kysely<TaskTables>;
-
-async function submit(trx: Trx, task: NewTask): Promise<{ id: string; created: boolean }> {
-  const id = taskId(task.submitter, task.requestKey);
-  const inputJson = JSON.stringify(task.input);
-  const digest = digestOf(task.kind, inputJson);
-  const before = await trx.selectFrom('tasks').select('digest').where('id', '=', id).executeTakeFirst();
-  if (before !== undefined) {
-    if (before.digest === digest) return { id, created: false };
-    throw new SallyportError('REQUEST_KEY_REUSED', {
-      message: `"${task.requestKey}" was used for another task`,
-    });
-  }
-  await insertTask(trx, { ...task, id, inputJson, digest, parent: undefined });
-  return { id, created: true };
-}
-
-async function message(trx: Trx, id: string, name: string, value: Json): Promise<void> {
-  await lockLiving(trx, id);
-  const text = JSON.stringify({ value });
-  await sql`insert into task_steps (task_id, name, state, result_json, attempts, first_ms, last_ms)
-    values (${id}, ${name}, 'done', ${text}, 0, ${databaseNow}, ${databaseNow})
-    on duplicate key update
-      result_json = if(state = 'waiting', values(result_json), result_json),
-      last_ms = if(state = 'waiting', values(last_ms), last_ms),
-      due_ms = if(state = 'waiting', null, due_ms),
-      state = if(state = 'waiting', 'done', state)`.execute(trx);
-  await wake(trx, [id]);
-}
-
-async function cancel(trx: Trx, id: string): Promise<TaskInfo> {
-  let level = [id];
-  const all: string[] = [];
-  while (level.length > 0) {
-    all.push(...level);
-    const children = await trx.selectFrom('tasks').select('id').where('parent_id', 'in', level).execute();
-    level = children.map((each) => each.id);
-  }
-  const sorted = all.toSorted();
-  await trx.selectFrom('tasks').select('id').where('id', 'in', sorted).orderBy('id').forUpdate().execute();
-  await trx
-    .updateTable('tasks')
-    .set({ cancel_requested: 1, state: 'open', attempts: 0 })
-    .where('id', 'in', sorted)
-    .where('state', 'in', ['open', 'dead'])
-    .where('cancel_requested', '=', 0)
-    .execute();
-  await wake(trx, sorted);
-  return await findExisting(trx, id);
-}
-
-async function revive(trx: Trx, id: string, skip: { step: string; result: Json } | undefined): Promise<void> {
-  if ((await lockLiving(trx, id)) === 'open') return;
-  await trx
-    .updateTable('task_steps')
-    .set({ attempts: 0, due_ms: null })
-    .where('task_id', '=', id)
-    .where('state', '=', 'trying')
-    .execute();
-  if (skip !== undefined) {
-    await trx
-      .updateTable('task_steps')
-      .set({ state: 'done', result_json: JSON.stringify(skip.result), error_json: null, due_ms: null })
-      .where('task_id', '=', id)
-      .where('name', '=', skip.step)
-      .where('state', '=', 'trying')
-      .execute();
-  }
-  await trx
-    .updateTable('tasks')
-    .set({ state: 'open', attempts: 0, error_json: null, ended_ms: null })
-    .where('id', '=', id)
-    .execute();
-  await wake(trx, [id]);
-}
-
-/** @throws NOT_FOUND, TASK_ENDED */
-async function lockLiving(trx: Trx, id: string): Promise<'open' | 'dead'> {
-  const row = await trx
-    .selectFrom('tasks')
-    .select('state')
-    .where('id', '=', id)
-    .forUpdate()
-    .executeTakeFirst();
-  if (row === undefined) throw notFound(id);
-  if (row.state === 'open' || row.state === 'dead') return row.state;
-  throw new SallyportError('TASK_ENDED', { message: `${id} is ${row.state}` });
-}
-
-async function find(on: Trx, id: string): Promise<TaskInfo | undefined> {
-  const row = await on.selectFrom('tasks').selectAll().where('id', '=', id).executeTakeFirst();
-  return row && infoOf(row);
-}
-
-async function findExisting(on: Trx, id: string): Promise<TaskInfo> {
-  const found = await find(on, id);
-  if (found === undefined) throw notFound(id);
-  return found;
-}
-
-const notFound = (id: string): SallyportError =>
-  new SallyportError('NOT_FOUND', { message: `there is no task ${id.slice(0, 40)}` });

@@ -67,6 +67,13 @@ export interface JournalRow {
   readonly dueMs: number | undefined;
 }
 
+/** As somebody sees it who looks at the task. */
+export interface HistoryRow extends JournalRow {
+  /** When it was written first and last; Unix milliseconds, database time. */
+  readonly firstMs: number;
+  readonly lastMs: number;
+}
+
 export interface NewChild {
   readonly kind: string;
   readonly version: number;
@@ -147,5 +154,5 @@ export interface TaskStore {
   revive(id: string, skip?: { readonly step: string; readonly result: Json }): Promise<void>;
   find(id: string): Promise<TaskInfo | undefined>;
   /** In the order in which they were first written. */
-  journalOf(id: string): Promise<readonly JournalRow[]>;
+  journalOf(id: string): Promise<readonly HistoryRow[]>;
 }

@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import type { DeepReadonly } from '#kernel/config/load-config.ts';
+import { duration, path, podName, socketPath } from '#kernel/config/primitives.ts';
+import { logLevels } from '#kernel/log/logger.ts';
+
+/** Configuration of a worker pod. */
+export const workerConfig = z.strictObject({
+  pod: podName().describe('Name of this pod.'),
+  sockets: z
+    .strictObject({
+      out: socketPath().describe("The sidecar's egress to the security tier."),
+      dbRw: socketPath().describe("The sidecar's way to the MySQL primary."),
+      figures: socketPath()
+        .optional()
+        .describe('Made here, once it claims tasks: counts that are always kept, as Prometheus text.'),
+    })
+    .describe('Unix sockets; a worker serves nobody.'),
+  database: z
+    .strictObject({
+      user: z.string().min(1).default('sallyport').describe('Account.'),
+      passwordFile: path().describe('File with its password.'),
+      connections: z.int().min(2).max(100).default(4).describe('Connections at most.'),
+    })
+    .describe('MySQL.'),
+  securityPods: z
+    .array(podName())
+    .min(1)
+    .describe('Security pods, each of which tells when there is work. Looked at while it runs.'),
+  modules: z
+    .array(path())
+    .max(100)
+    .default([])
+    .describe(
+      'Modules that export more `definitions` of tasks, beside those of services/tasks/definitions.ts.',
+    ),
+  parallel: z.int().min(1).max(1000).default(64).describe('Tasks that it runs at a time.'),
+  claim: duration({ min: 1000, max: 60_000 })
+    .default(3000)
+    .describe('How long a claim holds without being renewed: so long the tasks of a dead worker wait.'),
+  poll: duration({ min: 50, max: 60_000 })
+    .default(500)
+    .describe('Between two looks for what nobody has told of: times that have come, claims that ran out.'),
+  log: z
+    .strictObject({ level: z.enum(logLevels).default('info').describe('Lines below it are not written.') })
+    .prefault({}),
+  telemetry: z
+    .strictObject({
+      endpoint: z.url().optional().describe('OTLP/HTTP endpoint; none: no traces and metrics are sent.'),
+      sampleRatio: z.number().min(0).max(1).optional().describe('Share of new traces that are kept.'),
+      prometheusSocket: socketPath().optional().describe('Serves metrics at /metrics of this Unix socket.'),
+    })
+    .prefault({}),
+});
+export type WorkerConfig = DeepReadonly<z.output<typeof workerConfig>>;

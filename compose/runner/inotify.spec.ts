@@ -44,7 +44,7 @@ describe('the look at inotify before the start', () => {
 
   it('finds room for two meshes in the default limit', () => {
     limit(128);
-    holder(10, 56);
+    holder(10, 59);
     checkInotify(mesh, { proc, uid });
   });
 
@@ -56,7 +56,7 @@ describe('the look at inotify before the start', () => {
       (error) =>
         error instanceof SallyportError &&
         error.reason === 'START_FAILED' &&
-        /need up to 66 .* of 128 .* 100 are in use/.test(error.message) &&
+        /need up to 69 .* of 128 .* 100 are in use/.test(error.message) &&
         error.hint === 'sudo sysctl -w fs.inotify.max_user_instances=512',
     );
   });

@@ -71,18 +71,24 @@ const lbConfig = (panic: number): JsonObject => ({
 
 /**
  * All pods of a serving role: the owner of a route key by Maglev, or any pod. These tiers scale and drain
- * while calls are in flight, so their endpoints come from a file of their own: the cluster stays as it is.
+ * while calls are in flight, so their endpoints come from a file of their own: the cluster stays as it is. But for
+ * workers, which try again what was cut, and save the watch (docs/adr/0001).
  */
 export const tierCluster = (ctx: BuildContext, role: ServingRole): Cluster =>
   remote(ctx, role, { prefix: rolePrefix(ctx.topology, role) }, ['h2'], {
-    type: 'EDS',
-    eds_cluster_config: { eds_config: fileSource(ctx, 'eds', role) },
+    ...(hasFilesOfItsOwn(ctx) && {
+      type: 'EDS',
+      eds_cluster_config: { eds_config: fileSource(ctx, 'eds', role) },
+    }),
     ...maglev(ctx),
     ...lbConfig(ctx.tuning.health.panic_threshold),
     ...grpcHealthChecks(ctx),
     ...connectionOutliers(ctx),
     ...http2(ctx),
   });
+
+/** Whether endpoints and ways to the tiers are read from files that change while calls are in flight. */
+export const hasFilesOfItsOwn = ({ pod }: BuildContext): boolean => pod.role !== 'worker';
 
 /** Pods that this one may call by name: security pods for streams and peers, and gateways. */
 export const addressedPods = (ctx: BuildContext): readonly Pod[] => [

@@ -33,7 +33,7 @@ describe('rendering', () => {
       proxy: 5,
       security: 5,
       gateway: 5,
-      worker: 5,
+      worker: 3,
       service: 5,
       db: 3,
       backend: 3,

@@ -3,7 +3,14 @@ import type { PodRole } from '#compose/topology/types.ts';
 import { methodsServedBy, type ServingRole } from '../model/access.ts';
 import type { Cluster, Endpoints, JsonObject, Listener, RouteConfiguration } from '../model/json.ts';
 import { backendTuningOf } from '../model/load.ts';
-import { backendEgressClusters, localCluster, localHttp1, localHttp2, securityClusters } from './clusters.ts';
+import {
+  backendEgressClusters,
+  hasFilesOfItsOwn,
+  localCluster,
+  localHttp1,
+  localHttp2,
+  securityClusters,
+} from './clusters.ts';
 import type { BuildContext } from './context.ts';
 import {
   databaseClusters,
@@ -79,7 +86,7 @@ const securityEgress: PartBuilder = (ctx) => ({
             name: 'out',
             codec: 'HTTP2',
             inbound: false,
-            routes: 'file',
+            routes: hasFilesOfItsOwn(ctx) ? 'file' : 'inline',
             filters: egressFilters(ctx),
             fields: { local_reply_config: markUnprocessed },
           }),

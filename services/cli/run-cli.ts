@@ -8,6 +8,7 @@ import { addDeviceCommands } from './device/commands.ts';
 import { addDevicesCommands } from './devices/commands.ts';
 import { addDowntimeCostCommand } from './downtime-cost/commands.ts';
 import { exitCodes, failureOf, UsageError } from './failure.ts';
+import { addInboxCommands } from './inbox/commands.ts';
 import { addKeyCommands } from './keys/commands.ts';
 import { addMeshCommands } from './mesh/commands.ts';
 import { addPeopleCommands } from './people/commands.ts';
@@ -74,6 +75,7 @@ Examples:
   addDevicesCommands(program, context, end);
   addKeyCommands(program, context, end);
   addTaskCommands(program, context, end);
+  addInboxCommands(program, context, end);
   addDowntimeCostCommand(program, context, end);
   return program;
 }

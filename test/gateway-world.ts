@@ -72,15 +72,24 @@ export function writeGateways(folder: string, board: Pick<Board, 'port'>, pods: 
 }
 
 /** The demo's policy, and the board for its staff. */
-export async function openBoard(
+export const openBoard = (
   mesh: Pick<Mesh, 'stateDir'>,
   resource: Record<string, string> = {},
-): Promise<void> {
-  const document = parse(readFileSync(demoPolicy, 'utf8')) as { resources: object[] };
-  document.resources.push({
-    ...{ name: 'board', backend: 'board', gatewayGroup: 'hr', hosts: ['board.example'], ...resource },
-    rules: [{ name: 'staff reads the board', groups: ['staff'] }],
+): Promise<void> =>
+  applyPolicy(mesh, ({ resources }) => {
+    resources.push({
+      ...{ name: 'board', backend: 'board', gatewayGroup: 'hr', hosts: ['board.example'], ...resource },
+      rules: [{ name: 'staff reads the board', groups: ['staff'] }],
+    });
   });
+
+/** The demo's policy with a change. */
+export async function applyPolicy(
+  mesh: Pick<Mesh, 'stateDir'>,
+  change: (document: { readonly resources: Record<string, unknown>[] }) => void,
+): Promise<void> {
+  const document = parse(readFileSync(demoPolicy, 'utf8')) as { resources: Record<string, unknown>[] };
+  change(document);
   const request = { requestKey: randomUUID(), documentJson: JSON.stringify(document) };
   await askSecurityByConnect(runningMesh(mesh.stateDir), Policy, (client) => client.applyPolicy(request));
 }

@@ -8,6 +8,7 @@ import { findMysql, type MysqlPart } from '#compose/parts/mysql.ts';
 import { cacheDirOf, type PartsOptions } from '#compose/parts/options.ts';
 import { mysqlTemplate } from '#compose/parts/template.ts';
 import { runDirOf } from '#compose/topology/paths.ts';
+import { podsOf } from '#compose/topology/query.ts';
 import type { Topology } from '#compose/topology/types.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { isAlive, startTimeOf } from '#kernel/lifecycle/process-identity.ts';
@@ -27,13 +28,14 @@ import { end, endOrphans, livingProcesses, type NamedProcess, removeRunDir } fro
 import { ensureOwnFolder } from './own-folder.ts';
 import { placePods } from './place-pods.ts';
 import type { LaunchOf } from './programs.ts';
-import { waitUntilUp } from './ready.ts';
+import { isServing, waitUntilUp } from './ready.ts';
 import { type RunState, readRunState, writeRunState } from './run-file.ts';
 import { edgeUrlsOf, type MeshParts, RunningMesh } from './running-mesh.ts';
 import { ensureSecrets } from './secrets.ts';
 import { KeptSettings, type Sizes, type Tuned, tunedBy } from './settings.ts';
 import { stopInOrder } from './stop.ts';
 import { type TelemetryTarget, withTelemetry } from './telemetry.ts';
+import { Watchdog } from './watchdog.ts';
 
 export interface MeshOptions {
   /** Where everything is kept. */
@@ -103,6 +105,7 @@ const policyFile = join(import.meta.dirname, '..', 'demo', 'policy.yaml');
 const startMs = 150_000;
 const certificateCheckMs = 3_600_000;
 const logCheckMs = 30_000;
+const watchdogMs = 1000;
 
 /**
  * Brings the whole mesh up on this machine and resolves when it serves.
@@ -258,6 +261,13 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       running.renewCertificates(options.rotateEveryMs !== undefined),
     );
     const names = (): string[] => running.topology.pods.map((pod) => pod.name);
+    const watchdog = new Watchdog({
+      pods: () => podsOf(running.topology, 'gateway'),
+      running: () => running.running,
+      ask: (pod) => isServing(running.topology, pod),
+      progress,
+    });
+    every(watchdogMs, 'looking for processes that hang', () => watchdog.look());
     every(logCheckMs, 'keeping log files within bounds', () => limitLogs(running.topology, names()));
     const changes = changesOf({ mesh: running, kept, changing, place, traced, onShape: noteShape });
     closeControl = await serveControl(runDir, changes);

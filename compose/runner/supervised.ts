@@ -53,6 +53,11 @@ export class Supervised {
     return 'identity' in this.#state ? this.#state.identity : undefined;
   }
 
+  /** It lives, and is not being ended. */
+  get isRunning(): boolean {
+    return this.#state.at === 'running';
+  }
+
   get restarts(): number {
     return this.#restarts;
   }

@@ -46,6 +46,8 @@ export interface DrillDefinition {
 /** What a mesh stands on that is not as usual. */
 export interface Ground {
   readonly stateDir: string;
+  /** What its mesh has that is known only now. */
+  readonly mesh?: DrillDefinition['mesh'];
   /** Run when the mesh is gone; removes the folder too. */
   close(): void | Promise<void>;
 }

@@ -70,7 +70,7 @@ export async function startStand(
   try {
     mesh = await ownMesh({
       ...drill.mesh,
-      ...(ground && { stateDir: ground.stateDir }),
+      ...(ground && { ...ground.mesh, stateDir: ground.stateDir }),
       ...(network && { hosts: network.hosts }),
       progress: (line) => progress(`  mesh: ${line}`),
     });

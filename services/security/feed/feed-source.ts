@@ -33,4 +33,6 @@ export interface FeedSource {
    * their order, and none is skipped. Without `tx` in a transaction of its own.
    */
   append(entry: NewRevocation, tx?: FeedTransaction, held?: CallOptions): Promise<number>;
+  /** The same for several (at least one), in their order; returns the position of the last. */
+  appendAll(entries: readonly NewRevocation[], tx: FeedTransaction): Promise<number>;
 }

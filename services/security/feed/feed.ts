@@ -47,6 +47,8 @@ export interface Feed {
    * may wait for a primary, when it has a transaction of its own.
    */
   append(entry: NewRevocation, tx?: FeedTransaction, held?: CallOptions): Promise<number>;
+  /** {@link append} within `tx` for several (at least one); returns the position of the last. */
+  appendAll(entries: readonly NewRevocation[], tx: FeedTransaction): Promise<number>;
   /** Entries up to `position` are committed: reads them now and pushes them. */
   announce(position: number, wait: RevokeWait): Promise<RevokeResult>;
   /** {@link append} in a transaction of its own, and {@link announce}. */

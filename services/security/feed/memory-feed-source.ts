@@ -46,6 +46,11 @@ export class MemoryFeedSource implements FeedSource {
     return Promise.resolve(position);
   }
 
+  async appendAll(entries: readonly NewRevocation[]): Promise<number> {
+    for (const each of entries) await this.append(each);
+    return this.entries.length;
+  }
+
   async #read(wanted: (entry: Revocation) => boolean): Promise<FeedNews> {
     this.reads += 1;
     if (this.fault) throw this.fault;

@@ -64,8 +64,9 @@ export function mysqlFeedSource(
     append: (entry, tx, held = {}) =>
       tx === undefined
         ? // A second entry for the same subject ends nothing that the first has not ended.
-          db.tx((trx) => append(trx, entry), { idempotent: true, ...held })
-        : append(tx, entry),
+          db.tx((trx) => append(trx, [entry]), { idempotent: true, ...held })
+        : append(tx, [entry]),
+    appendAll: (entries, tx) => append(tx, entries),
   };
 }
 
@@ -97,22 +98,25 @@ async function readMembers(on: Kysely<SessionTables>): Promise<FeedNews['members
   }));
 }
 
-async function append(trx: FeedTransaction, entry: NewRevocation): Promise<number> {
+async function append(trx: FeedTransaction, entries: readonly NewRevocation[]): Promise<number> {
   const counter = await trx
     .selectFrom('feed_counter')
     .select('position')
     .where('id', '=', 1)
     .forUpdate()
     .executeTakeFirstOrThrow();
-  const position = counter.position + 1;
+  const position = counter.position + entries.length;
   await trx.updateTable('feed_counter').set({ position }).where('id', '=', 1).execute();
-  await sql`insert into revocations (position, kind, subject, reason, committed_ms) values
-    (${position}, ${entry.kind}, ${entry.subject}, ${entry.reason.slice(0, 256)}, ${databaseNow})`.execute(
-    trx,
+  const rows = entries.map(
+    ({ kind, subject, reason }, n) =>
+      sql`(${counter.position + 1 + n}, ${kind}, ${subject}, ${reason.slice(0, 256)}, ${databaseNow})`,
   );
-  if (entry.kind === 'session') {
+  await sql`insert into revocations (position, kind, subject, reason, committed_ms) values
+    ${sql.join(rows)}`.execute(trx);
+  for (const { kind, subject } of entries) {
+    if (kind !== 'session') continue;
     await sql`update sessions set ended_ms = ${databaseNow}
-      where handle = ${entry.subject} and ended_ms is null`.execute(trx);
+      where handle = ${subject} and ended_ms is null`.execute(trx);
   }
   return position;
 }

@@ -100,6 +100,10 @@ export class RevocationFeed implements Feed {
     return position;
   }
 
+  appendAll(entries: readonly NewRevocation[], tx: FeedTransaction): Promise<number> {
+    return this.#deps.source.appendAll(entries, tx);
+  }
+
   async revokeAndPush(entry: NewRevocation, wait: RevokeWait, held?: CallOptions): Promise<RevokeResult> {
     return this.announce(await this.append(entry, undefined, held), wait);
   }

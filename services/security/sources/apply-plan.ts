@@ -2,11 +2,11 @@ import { type Kysely, sql } from 'kysely';
 import { SallyportError } from '#core/errors/error.ts';
 import type { Db } from '#kernel/db/db.ts';
 import type { Clock } from '#kernel/time/clock.ts';
-import type { Feed } from '../feed/feed.ts';
+import type { Feed, NewRevocation } from '../feed/feed.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import type { changedGroups } from './membership.ts';
 import type { PlannedChange } from './plan.ts';
-import { renameUser, settleUsers } from './settle-users.ts';
+import { renameUser, type SettleContext, settleUsers } from './settle-users.ts';
 
 /** The right to change what comes from a source: it is over as soon as another pod has taken a later one. */
 export interface SourceLease {
@@ -16,7 +16,7 @@ export interface SourceLease {
 
 export interface ApplyDeps {
   readonly db: Db<SecurityTables>;
-  readonly feed: Pick<Feed, 'append' | 'announce'>;
+  readonly feed: Pick<Feed, 'appendAll' | 'announce'>;
   /** Database time. */
   readonly clock: Clock;
 }
@@ -67,7 +67,7 @@ export async function applyChanges(
     signal.throwIfAborted();
     const batch = changes.slice(at, at + batchUsers);
     const { position, problems } = await underLease(deps, lease, (trx) =>
-      applyBatch({ trx, feed: deps.feed, nowMs: deps.clock.now() }, lease.source, batch),
+      applyBatch(deps.feed, { trx, nowMs: deps.clock.now() }, lease.source, batch),
     );
     if (position > 0) await deps.feed.announce(position, 'COMMITTED');
     onBatch(Math.min(changes.length, at + batchUsers), problems);
@@ -75,7 +75,8 @@ export async function applyChanges(
 }
 
 async function applyBatch(
-  context: Parameters<typeof settleUsers>[0],
+  feed: Pick<Feed, 'appendAll'>,
+  context: SettleContext,
   source: string,
   batch: readonly PlannedChange[],
 ): Promise<{ position: number; problems: readonly string[] }> {
@@ -85,7 +86,7 @@ async function applyBatch(
     await trx.deleteFrom('source_users').where('source', '=', source).where('entry_id', 'in', gone).execute();
   }
   const problems: string[] = [];
-  let position = 0;
+  const ended: NewRevocation[] = [];
   const there: NonNullable<PlannedChange['wanted']>[] = [];
   for (const { known, wanted } of batch) {
     if (wanted === undefined) continue;
@@ -93,18 +94,25 @@ async function applyBatch(
       there.push(wanted);
       continue;
     }
-    const renamed = await renameUser(context, known.name, wanted.name);
-    position = renamed || position;
-    // Under its old name until the other is free and everything is read again.
-    if (renamed === 0) problems.push(`${known.name} is to be ${wanted.name}, which another user is`);
-    there.push(renamed === 0 ? { ...wanted, name: known.name } : wanted);
+    const renamed = await renameUser(trx, known.name, wanted.name);
+    if (renamed === undefined) {
+      // Under its old name until the other is free and everything is read again.
+      problems.push(`${known.name} is to be ${wanted.name}, which another user is`);
+      there.push({ ...wanted, name: known.name });
+    } else {
+      ended.push(renamed);
+      there.push(wanted);
+    }
   }
   await mirror(trx, source, there);
   const names = new Set(
     batch.flatMap(({ known, wanted }) => [known?.name, wanted?.name].filter((each) => each !== undefined)),
   );
   const settled = await settleUsers(context, [...names]);
-  return { position: settled.position || position, problems: [...problems, ...settled.problems] };
+  ended.push(...settled.ended);
+  // One look at the counter for all: whoever else ends a session waits for its row.
+  const position = ended.length === 0 ? 0 : await feed.appendAll(ended, trx);
+  return { position, problems: [...problems, ...settled.problems] };
 }
 
 /** Whether the user of that name is this entry. */

@@ -14,7 +14,7 @@ import { orderRun, runFromText, runToText } from './run-store.ts';
 import { settingsFromText } from './settings.ts';
 import type { Stamp } from './snapshot.ts';
 import { accessTo } from './source-store.ts';
-import { syncInChild } from './sync-child.ts';
+import { SyncProcesses } from './sync-child.ts';
 import type { SyncEnd } from './synchronise.ts';
 
 export interface RunnerDeps extends ApplyDeps {
@@ -52,6 +52,7 @@ export class SyncRunner {
   readonly #working = new Map<string, Promise<void>>();
   readonly #stop = new AbortController();
   readonly #clock: Clock;
+  readonly #processes: SyncProcesses;
   #timer: Timer | undefined;
   #looking: Promise<void> | undefined;
   #again = false;
@@ -60,6 +61,7 @@ export class SyncRunner {
   constructor(deps: RunnerDeps) {
     this.#deps = deps;
     this.#clock = deps.clock;
+    this.#processes = new SyncProcesses(deps.clock);
   }
 
   start(): void {
@@ -72,6 +74,7 @@ export class SyncRunner {
     this.#stop.abort(new SallyportError('CANCELLED', { message: 'this pod is stopping' }));
     await this.#looking;
     await Promise.all(this.#working.values());
+    this.#processes.close();
   }
 
   /** Looks for work now. */
@@ -253,7 +256,8 @@ export class SyncRunner {
         deps.log.warn({ err: error, position }, 'what a synchronisation has ended could not be pushed');
       });
     };
-    return syncInChild({ source: lease.source, fence: lease.fence, ...since }, { run, announce, signal });
+    const order = { source: lease.source, fence: lease.fence, ...since };
+    return this.#processes.sync(order, { run, announce, signal });
   }
 
   /** Says how far it is, and hears whether to go on. */

@@ -1,21 +1,20 @@
 import { type Kysely, sql } from 'kysely';
-import { removeUsers, setGroups } from '../directory/change-users.ts';
+import { removeUsers } from '../directory/change-users.ts';
 import { groupsOf } from '../directory/read-users.ts';
 import { disabledBySource } from '../directory/users.ts';
-import type { Feed } from '../feed/feed.ts';
+import type { NewRevocation } from '../feed/feed.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import type { SourceUserRow } from '../store/tables-sources.ts';
 
 export interface SettleContext {
   readonly trx: Kysely<SecurityTables>;
-  readonly feed: Pick<Feed, 'append'>;
   /** Database time. */
   readonly nowMs: number;
 }
 
 export interface Settled {
-  /** Of the last entry of the feed; 0: no sessions have ended. */
-  readonly position: number;
+  /** What is to be put into the feed in the same transaction: sessions that are over. */
+  readonly ended: readonly NewRevocation[];
   readonly problems: readonly string[];
 }
 
@@ -23,18 +22,18 @@ export interface Settled {
 const rowsAtOnce = 5000;
 
 /**
- * Makes the users of these names what their sources say: of several sources that have one of a name, the best. Sessions
- * that something is taken away from end in the same transaction. Users who are managed here are left alone.
+ * Makes the users of these names what their sources say: of several sources that have one of a name, the best. Users who
+ * are managed here are left alone.
  */
 export async function settleUsers(context: SettleContext, names: readonly string[]): Promise<Settled> {
   const { trx } = context;
-  if (names.length === 0) return { position: 0, problems: [] };
+  if (names.length === 0) return { ended: [], problems: [] };
   const current = await currentUsers(trx, names);
   const winners = await winnersOf(trx, names);
   const problems: string[] = [];
   const creates: SourceUserRow[] = [];
+  const updates: Update[] = [];
   const removes: string[] = [];
-  let position = 0;
   for (const name of names) {
     const user = current.get(name);
     const winner = winners.get(name);
@@ -49,16 +48,17 @@ export async function settleUsers(context: SettleContext, names: readonly string
       removes.push(name);
       creates.push(winner);
     } else {
-      position = (await update(context, user, winner)) || position;
+      updates.push(...updateOf(user, winner));
     }
   }
+  await update(context, updates);
   await removeUsers(trx, removes, context.nowMs);
-  for (const subject of removes) {
-    const entry = { kind: 'user', subject, reason: 'gone from its directory' } as const;
-    position = await context.feed.append(entry, trx);
-  }
   await create(context, creates);
-  return { position, problems };
+  const ended = [
+    ...updates.flatMap((each) => each.ends ?? []),
+    ...removes.map((subject) => ({ kind: 'user', subject, reason: 'gone from its directory' }) as const),
+  ];
+  return { ended, problems };
 }
 
 interface CurrentUser {
@@ -110,55 +110,63 @@ async function winnersOf(
   return winners;
 }
 
-/** Position in the feed; 0: nothing was taken away. */
-async function update(
-  { trx, feed, nowMs }: SettleContext,
-  user: CurrentUser,
-  winner: SourceUserRow,
-): Promise<number> {
-  const { name } = user;
+interface Update {
+  readonly winner: SourceUserRow;
+  readonly disabled: number;
+  readonly regrouped: boolean;
+  readonly ends: NewRevocation | undefined;
+}
+
+/** None: the user is as the winner says. */
+function updateOf(user: CurrentUser, winner: SourceUserRow): Update[] {
+  const { name: subject } = user;
   const moved = winner.source !== user.source;
   const disabled = (user.disabled & ~disabledBySource) | (winner.disabled === 0 ? 0 : disabledBySource);
   const regrouped = winner.groups_json !== user.groups;
   const same = !moved && !regrouped && disabled === user.disabled && winner.display_name === user.displayName;
-  if (same) return 0;
-  await trx
-    .updateTable('users')
-    .set({
-      display_name: winner.display_name,
-      disabled,
-      source: winner.source,
-      source_entry: winner.entry_id,
-      updated_ms: nowMs,
-    })
-    .where('name', '=', name)
-    .execute();
-  if (regrouped) await setGroups(trx, name, JSON.parse(winner.groups_json) as string[]);
-  if (moved || (disabled !== 0 && user.disabled === 0)) {
-    const reason = moved ? `is a user of ${winner.source} now` : `disabled in ${winner.source}`;
-    return feed.append({ kind: 'user', subject: name, reason }, trx);
-  }
-  if (!regrouped) return 0;
-  return feed.append({ kind: 'groups', subject: name, reason: 'other groups' }, trx);
+  if (same) return [];
+  const ends = ((): NewRevocation | undefined => {
+    if (moved) return { kind: 'user', subject, reason: `is a user of ${winner.source} now` };
+    if (disabled !== 0 && user.disabled === 0)
+      return { kind: 'user', subject, reason: `disabled in ${winner.source}` };
+    return regrouped ? { kind: 'groups', subject, reason: 'other groups' } : undefined;
+  })();
+  return [{ winner, disabled, regrouped, ends }];
 }
 
-async function create({ trx, nowMs }: SettleContext, winners: readonly SourceUserRow[]): Promise<void> {
-  if (winners.length === 0) return;
+/** All of them are there, and locked. */
+async function update({ trx, nowMs }: SettleContext, updates: readonly Update[]): Promise<void> {
+  if (updates.length === 0) return;
   await trx
     .insertInto('users')
-    .values(
-      winners.map((each) => ({
-        name: each.name,
-        display_name: each.display_name,
-        password_hash: null,
-        disabled: each.disabled === 0 ? 0 : disabledBySource,
-        source: each.source,
-        source_entry: each.entry_id,
-        created_ms: nowMs,
-        updated_ms: nowMs,
-      })),
-    )
+    .values(updates.map(({ winner, disabled }) => userRow(winner, disabled, nowMs)))
+    .onDuplicateKeyUpdate({
+      display_name: sql`values(display_name)`,
+      disabled: sql`values(disabled)`,
+      source: sql`values(source)`,
+      source_entry: sql`values(source_entry)`,
+      updated_ms: sql`values(updated_ms)`,
+    })
     .execute();
+  const regrouped = updates.filter((each) => each.regrouped).map(({ winner }) => winner);
+  if (regrouped.length === 0) return;
+  const names = regrouped.map(({ name }) => name);
+  await trx.deleteFrom('user_groups').where('user', 'in', names).execute();
+  await addGroups(trx, regrouped);
+}
+
+const userRow = (winner: SourceUserRow, disabled: number, nowMs: number) => ({
+  name: winner.name,
+  display_name: winner.display_name,
+  password_hash: null,
+  disabled,
+  source: winner.source,
+  source_entry: winner.entry_id,
+  created_ms: nowMs,
+  updated_ms: nowMs,
+});
+
+async function addGroups(trx: Kysely<SecurityTables>, winners: readonly SourceUserRow[]): Promise<void> {
   const rows = winners.flatMap(({ name, groups_json }) =>
     (JSON.parse(groups_json) as string[]).map((group_name) => ({ user: name, group_name })),
   );
@@ -170,16 +178,29 @@ async function create({ trx, nowMs }: SettleContext, winners: readonly SourceUse
   }
 }
 
+async function create({ trx, nowMs }: SettleContext, winners: readonly SourceUserRow[]): Promise<void> {
+  if (winners.length === 0) return;
+  await trx
+    .insertInto('users')
+    .values(winners.map((each) => userRow(each, each.disabled === 0 ? 0 : disabledBySource, nowMs)))
+    .execute();
+  await addGroups(trx, winners);
+}
+
 /**
  * Gives a user of a source another name. Devices, roles and activations stay his; sessions end, for they have the old
- * name. Returns the position in the feed; 0: the name is another user's, and nothing was changed.
+ * name. Undefined: the name is another user's, and nothing was changed.
  */
-export async function renameUser({ trx, feed }: SettleContext, from: string, to: string): Promise<number> {
+export async function renameUser(
+  trx: Kysely<SecurityTables>,
+  from: string,
+  to: string,
+): Promise<NewRevocation | undefined> {
   const taken = await trx.selectFrom('users').select('name').where('name', '=', to).executeTakeFirst();
-  if (taken !== undefined) return 0;
+  if (taken !== undefined) return undefined;
   await trx.updateTable('users').set({ name: to }).where('name', '=', from).execute();
   for (const table of ['user_groups', 'user_roles', 'activations', 'shared_keys'] as const) {
     await sql`update ${sql.table(table)} set user = ${to} where user = ${from}`.execute(trx);
   }
-  return feed.append({ kind: 'user', subject: from, reason: `is ${to} now`.slice(0, 256) }, trx);
+  return { kind: 'user', subject: from, reason: `is ${to} now`.slice(0, 256) };
 }

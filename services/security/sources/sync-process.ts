@@ -1,7 +1,8 @@
 /**
- * node services/security/sources/sync-process.ts --config FILE: does one synchronisation for the security pod that has
- * started it, and ends. A process of its own: reading fifty thousand users must neither hold up decisions nor leave
- * their memory behind. Takes a SyncOrder and gives SyncWords over the channel to its parent.
+ * node services/security/sources/sync-process.ts --config FILE: does synchronisations, one after the other, for the
+ * security pod that has started it, and ends with the channel to it. A process of its own: reading fifty thousand users
+ * must neither hold up decisions nor leave their memory behind for long. Takes SyncOrders, each followed by SyncWords of
+ * which the last says how it ended; `stop` ends the one it is at.
  */
 import { parseArgs } from 'node:util';
 import { SallyportError } from '#core/errors/error.ts';
@@ -28,12 +29,19 @@ const tellMs = 500;
 const { values } = parseArgs({ options: { config: { type: 'string' } } });
 const tell = (word: SyncWord): void => void process.send?.(word);
 
-const end = new AbortController();
+/** Ends what it is at. */
+let end: AbortController | undefined;
 
-process.once('message', (order: SyncOrder) => {
-  process.on('message', () => end.abort(new SallyportError('CANCELLED', { message: 'it is to end' })));
-  work(order).then(
-    () => process.disconnect(),
+process.on('message', (said: SyncOrder | 'stop') => {
+  if (said === 'stop') {
+    end?.abort(new SallyportError('CANCELLED', { message: 'it is to end' }));
+    return;
+  }
+  end = new AbortController();
+  work(said, end.signal).then(
+    () => {
+      end = undefined;
+    },
     // Its parent finds that it has ended without a word.
     () => process.exit(1),
   );
@@ -41,7 +49,10 @@ process.once('message', (order: SyncOrder) => {
 // Without a parent nobody keeps the lease.
 process.once('disconnect', () => process.exit(0));
 
-async function work(order: SyncOrder): Promise<void> {
+let opened: ReturnType<typeof open> | undefined;
+
+/** What every synchronisation needs; a process that could not get it is not used again. */
+async function open() {
   const config = loadConfig(securityConfig, {
     ...(values.config !== undefined && { file: values.config }),
     env: process.env,
@@ -55,36 +66,35 @@ async function work(order: SyncOrder): Promise<void> {
     password,
     connections: 2,
   });
+  const time = new DatabaseTime(systemClock);
+  const clock = time.asClock();
+  const dataKeys = await DataKeys.open({ db, rootKeys: rootKeysOf(config), clock });
+  return { db, time, clock, dataKeys, hosts: new Hosts(systemClock), feed: mysqlFeedSource(db, db) };
+}
+
+async function work(order: SyncOrder, signal: AbortSignal): Promise<void> {
   const run = runFromText(order.report);
   const teller = setInterval(() => tell({ report: runToText({ ...run, listed: [] }) }), tellMs);
   try {
-    const time = new DatabaseTime(systemClock);
+    opened ??= open();
+    const { db, time, clock, dataKeys, hosts, feed } = await opened;
     const startedAt = instant(systemClock);
     time.learn(await db.read(readDatabaseNow), startedAt);
-    const clock = time.asClock();
-    const dataKeys = await DataKeys.open({ db, rootKeys: rootKeysOf(config), clock });
     const source = await accessTo({ db, dataKeys }, order.source);
-    const feed = mysqlFeedSource(db, db);
     const ended = await synchronise(
       {
         db,
         clock,
-        hosts: new Hosts(systemClock),
+        hosts,
         feed: {
-          append: (entry, trx) => feed.append(entry, trx),
+          appendAll: (entries, trx) => feed.appendAll(entries, trx),
           announce: async (position) => {
             tell({ position });
             return { position, everywhere: false };
           },
         },
       },
-      {
-        ...order,
-        source,
-        lease: { source: order.source, fence: order.fence },
-        run,
-        signal: end.signal,
-      },
+      { ...order, source, lease: { source: order.source, fence: order.fence }, run, signal },
     );
     run.peakMib = Math.round(process.resourceUsage().maxRSS / 1024);
     tell({ report: runToText(run), ended });
@@ -93,6 +103,5 @@ async function work(order: SyncOrder): Promise<void> {
     tell({ report: runToText(run), failed: { reason, message } });
   } finally {
     clearInterval(teller);
-    await db.close();
   }
 }

@@ -319,6 +319,16 @@ export const registry = define({
     'this is decided in the directory that the user comes from',
     'change it there; here the user can be disabled and given roles',
   ],
+  SCIM_INVALID: [
+    'INVALID_ARGUMENT',
+    'the SCIM request cannot be done as it stands',
+    'the answer says what is wrong, and scimType which kind of thing (RFC 7644 3.12)',
+  ],
+  SCIM_VERSION_MISMATCH: [
+    'FAILED_PRECONDITION',
+    'the resource has changed since it was read',
+    'read it again, and send the change with its new version in If-Match',
+  ],
 
   // Running it
   CONFIG_INVALID: [

@@ -1,5 +1,5 @@
 import { portOf } from '#compose/topology/query.ts';
-import { adminMethods, type Method, publicMethods } from '../model/access.ts';
+import { adminMethods, type Method, publicMethods, scim } from '../model/access.ts';
 import { adminHeader, clientAddressHeader, innerHeaders, unprocessedHeader } from '../model/headers.ts';
 import {
   type Cluster,
@@ -16,7 +16,7 @@ import { tierEndpoints } from './endpoints.ts';
 import { edgeFilters, unlimitedBody, untranslated } from './filter-order.ts';
 import { httpManager, listener, socket } from './listeners.ts';
 import { retryPolicy } from './retries.ts';
-import { routeConfig, virtualHost } from './routes.ts';
+import { matchOf, routeConfig, virtualHost } from './routes.ts';
 import { byRouteKey } from './sticky-routing.ts';
 import { publicQuicTls, publicServerTls } from './tls.ts';
 
@@ -157,6 +157,7 @@ export function edgeRoutes(ctx: BuildContext): RouteConfiguration[] {
     ...publicMethods.proxy.map((method) => publicRoute(ctx, 'proxy', method)),
     ...publicMethods.security.map((method) => publicRoute(ctx, 'security', method)),
     ...(edge.admin_api ? adminMethods : []).map((method) => publicRoute(ctx, 'security', method)),
+    ...(edge.scim ? [publicRoute(ctx, 'security', scim)] : []),
   ];
   // Overwrites what a phone may have sent.
   const set = {
@@ -187,7 +188,7 @@ export function edgeRoutes(ctx: BuildContext): RouteConfiguration[] {
 
 function publicRoute(ctx: BuildContext, cluster: 'proxy' | 'security', method: Method): JsonObject {
   return {
-    match: { path: method.path },
+    match: matchOf(method),
     route: { cluster, ...lifetime(ctx, method), ...byRouteKey, ...retryPolicy(ctx, method.mode) },
     ...(method.mode === 'stream' ? unlimitedBody : {}),
     ...(method.server === 'connect' ? untranslated : {}),

@@ -6,8 +6,10 @@ import {
   agentCommanders,
   agentReaders,
   backendCallers,
+  type Method,
   mysqlCallers,
   type ServingRole,
+  scim,
 } from '../model/access.ts';
 import { type Extension, extension, type JsonObject } from '../model/json.ts';
 import type { BuildContext } from './context.ts';
@@ -27,8 +29,8 @@ export const methodRbac = (ctx: BuildContext, serving: ServingRole): Extension =
       role: role as Role,
       permissions: [
         ...methods,
-        ...(role === 'edge' && serving === 'security' && ctx.model.edge.admin_api ? adminMethods : []),
-      ].map((method) => ({ url_path: { path: { exact: method.path } } })),
+        ...(role === 'edge' && serving === 'security' ? edgeExtras(ctx) : []),
+      ].flatMap(permissionsFor),
     })),
   );
 
@@ -58,6 +60,17 @@ export const mysqlRbac = (ctx: BuildContext): Extension =>
       mysqlCallers.map((role) => ({ role, permissions: anything })),
     ),
   });
+
+/** What edges let through besides, if mesh.yaml says so. */
+const edgeExtras = ({ model: { edge } }: BuildContext): readonly Method[] => [
+  ...(edge.admin_api ? adminMethods : []),
+  ...(edge.scim ? [scim] : []),
+];
+
+const permissionsFor = ({ path, below }: Method): JsonObject[] => [
+  { url_path: { path: { exact: path } } },
+  ...(below ? [{ url_path: { path: { prefix: `${path}/` } } }] : []),
+];
 
 const httpRbac = (ctx: BuildContext, policies: readonly Policy[]): Extension =>
   extension('envoy.filters.http.rbac', 'envoy.extensions.filters.http.rbac.v3.RBAC', {

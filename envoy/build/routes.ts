@@ -1,5 +1,5 @@
 import { backendClusters } from '#compose/topology/query.ts';
-import { access, type CallMode, methodsServedBy, type ServingRole } from '../model/access.ts';
+import { access, type CallMode, type Method, methodsServedBy, type ServingRole } from '../model/access.ts';
 import { authorityHeader, localReplyHeader, podHeader, unprocessedHeader } from '../model/headers.ts';
 import { type JsonObject, named, type RouteConfiguration } from '../model/json.ts';
 import { backendTuningOf } from '../model/load.ts';
@@ -27,6 +27,10 @@ export const virtualHost = (
   fields: JsonObject = {},
 ): JsonObject => ({ name, domains, routes, ...fields });
 
+/** How a request for it is known. */
+export const matchOf = ({ path, below }: Method): JsonObject =>
+  below ? { path_separated_prefix: path } : { path };
+
 /** As long as the caller's deadline says, and without one for ever: streams live as long as both sides. */
 const callersDeadline: JsonObject = { timeout: '0s', max_stream_duration: { grpc_timeout_header_max: '0s' } };
 
@@ -35,7 +39,7 @@ export function ingressRoutes(role: ServingRole): RouteConfiguration {
   const toConnect = methodsServedBy(role).filter((method) => method.server === 'connect');
   const routes = [
     ...toConnect.map((method) => ({
-      match: { path: method.path },
+      match: matchOf(method),
       route: { cluster: 'connect', ...callersDeadline, ...localRetryPolicy },
     })),
     { match: { prefix: '/' }, route: { cluster: 'grpc', ...callersDeadline, ...localRetryPolicy } },
@@ -82,7 +86,7 @@ export function securityRoutes(ctx: BuildContext): JsonObject[] {
   return [
     ...addressed,
     unknown,
-    ...methods.map((method) => toOwner({ path: method.path }, method.mode)),
+    ...methods.map((method) => toOwner(matchOf(method), method.mode)),
     toOwner({ prefix: '/' }, 'once'),
   ];
 }

@@ -18,6 +18,8 @@ export type ServerSocket = 'grpc' | 'connect';
 export interface Method {
   /** `/package.Service/Method`, as in the request. */
   readonly path: string;
+  /** Everything below the path, too: what is no RPC. */
+  readonly below?: true;
   readonly mode: CallMode;
   readonly server: ServerSocket;
 }
@@ -85,7 +87,12 @@ const sources = service('sallyport.directory.v1.Sources', 'connect', {
   StartSync: 'repeatable',
   GetSync: 'repeatable',
   CancelSync: 'repeatable',
+  CreateScimToken: 'once',
+  ListScimTokens: 'repeatable',
+  RevokeScimToken: 'repeatable',
 });
+/** RFC 7644. Its creates are told apart by name, so that what has reached a process is not sent again. */
+export const scim: Method = { path: '/scim/v2', below: true, mode: 'once', server: 'connect' };
 const policy = service('sallyport.policy.v1.Policy', 'connect', {
   GetPolicy: 'repeatable',
   ApplyPolicy: 'repeatable',
@@ -249,11 +256,13 @@ export const access: Readonly<Record<ServingRole, CallerTable>> = {
       keyStore.GetJwks,
       check.Check,
       ...Object.values(tasks),
+      scim,
       ...alive,
       ...reflection,
     ],
     operator: [
       session.GetSession,
+      scim,
       ...Object.values(devices),
       ...Object.values(tasks),
       ...Object.values(items),

@@ -63,6 +63,7 @@ const edge = z.strictObject({
   http3: z.boolean(),
   cors_origins: z.array(z.url()),
   admin_api: z.boolean(),
+  scim: z.boolean(),
   requests_per_second: count(1, 1_000_000),
   request_burst: count(1, 1_000_000),
   tracked_clients: count(20, 10_000_000),

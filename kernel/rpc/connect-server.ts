@@ -23,6 +23,7 @@ import { explainRefusal, refuse } from './connect-refusal.ts';
 import { routesByPath } from './implement.ts';
 import { noObserver } from './observer.ts';
 import { Pipeline } from './pipeline.ts';
+import { answerPlain, type PlainHttp } from './plain-http.ts';
 import type { RpcServer, RpcServerOptions } from './server-options.ts';
 import { clearSocket } from './socket-path.ts';
 import { turns } from './turns.ts';
@@ -31,6 +32,8 @@ import { unknownMethod } from './unknown-method.ts';
 export interface ConnectServerOptions extends RpcServerOptions {
   /** HTTP/2 streams that one connection (of the sidecar) may have open; default 1000. */
   readonly maxStreamsPerConnection?: number;
+  /** What is served beside the RPCs. */
+  readonly plain?: readonly PlainHttp[];
 }
 
 /** Calls that are begun in one turn of the event loop: some milliseconds. */
@@ -56,6 +59,8 @@ export function createConnectServer(options: ConnectServerOptions): RpcServer {
 
   const answer = async (request: Http2ServerRequest, response: Http2ServerResponse): Promise<void> => {
     const path = request.url.split('?', 1)[0] ?? '';
+    const plain = options.plain?.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`));
+    if (plain !== undefined) return answerPlain(plain, { pipeline, newRequestId }, request, response);
     const handler = handlers.get(path);
     const id = request.headers['x-request-id'];
     const place = { ...(pod && { pod }), ...(typeof id === 'string' && { requestId: id }) };

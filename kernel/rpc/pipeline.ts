@@ -61,6 +61,18 @@ export class Pipeline {
     }
   }
 
+  /** Runs what is no RPC, but is asked for and answered like one. */
+  async plain<T>(call: ServerCall, run: () => Promise<T>): Promise<T> {
+    const stay = this.#begin({ kind: 'unary', admitted: true }, call);
+    try {
+      const answer = await stay.observation.run(run);
+      this.#succeeded(stay);
+      return answer;
+    } catch (thrown) {
+      throw this.#failed(stay, thrown);
+    }
+  }
+
   /** Runs an RPC with many responses; each is asked for when the one before has been taken. */
   many<T>(
     route: Route & { kind: 'server_streaming' | 'bidi_streaming' },
@@ -121,7 +133,7 @@ export class Pipeline {
     for (const call of this.#active) call.abort(closing);
   }
 
-  #begin(route: Route, call: ServerCall): Stay {
+  #begin(route: Pick<Route, 'kind' | 'admitted'>, call: ServerCall): Stay {
     const observation = this.#observer.start({
       method: call.method,
       side: 'server',

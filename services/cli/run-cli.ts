@@ -14,6 +14,7 @@ import { addMeshCommands } from './mesh/commands.ts';
 import { addPeopleCommands } from './people/commands.ts';
 import { addPolicyCommands } from './policy/commands.ts';
 import { createReport } from './report.ts';
+import { addScimTokenCommands } from './scim-tokens/commands.ts';
 import { addSessionCommands } from './sessions/commands.ts';
 import { addSidecarCommands } from './sidecars/commands.ts';
 import { addSourceCommands } from './sources/commands.ts';
@@ -68,6 +69,7 @@ Examples:
   addPeopleCommands(program, context, end);
   addUserCommands(program, context, end);
   addSourceCommands(program, context, end);
+  addScimTokenCommands(program, context, end);
   addPolicyCommands(program, context, end);
   addAppCommands(program, context, end);
   addActivationCommands(program, context, end);

@@ -44,6 +44,7 @@ import { keyStoreService } from './keystore/key-store-service.ts';
 import { type OidcVerifier, oidcVerifier } from './oidc/oidc-verifier.ts';
 import { peerService } from './peer/peer-service.ts';
 import { policyService } from './policy/policy-service.ts';
+import { scimService } from './scim/scim-service.ts';
 import { sessionService } from './session/session-service.ts';
 import { sourcesService } from './sources/sources-service.ts';
 import type { Core } from './start-core.ts';
@@ -83,7 +84,22 @@ export async function startServers(
     observer,
     pod,
   });
-  const connect = createConnectServer({ services: rare, log, admission: admission.rare, observer, pod });
+  const { db, time } = storage;
+  const scim = scimService({
+    db,
+    feed: core.feed,
+    limits: limits(time.asClock()),
+    clock: time.asClock(),
+    log,
+  });
+  const connect = createConnectServer({
+    services: rare,
+    plain: [scim],
+    log,
+    admission: admission.rare,
+    observer,
+    pod,
+  });
   const listening = async (server: RpcServer, socket: string): Promise<RpcServer> => {
     await server.listen(socket);
     return server;

@@ -44,6 +44,7 @@ Examples:
   });
 
   const add = withSettings(sources.command('add').argument('<name>', 'letters, digits and -'))
+    .option('--scim', 'its users and groups are pushed by SCIM 2.0: `sallyport scim-tokens create NAME`')
     .summary('a new source')
     .description(
       'Makes a source. It is synchronised at once, then every minute unless --every says otherwise. Whoever is\n' +
@@ -57,7 +58,8 @@ Examples:
     --bind-dn cn=reader,dc=example,dc=org --password-file reader.txt \\
     --users ou=people,dc=example,dc=org --groups ou=groups,dc=example,dc=org
   sallyport sources add ad --url ldaps://dc1.corp.example --bind-dn reader@corp.example \\
-    --password-file - --users dc=corp,dc=example --groups ou=groups,dc=corp,dc=example < reader.txt`,
+    --password-file - --users dc=corp,dc=example --groups ou=groups,dc=corp,dc=example < reader.txt
+  sallyport sources add idp --scim --precedence 50`,
     );
   withCommon<SettingsOptions>(add, 'sources add', context, end, async (options, command, [name = '']) => {
     const { runSourceAdd } = await import('./run-sources.ts');

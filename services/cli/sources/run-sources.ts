@@ -21,10 +21,10 @@ export async function runSourceList(command: CommandContext): Promise<Outcome> {
   const rows = sources.map((source) => [
     source.name,
     String(source.settings?.precedence ?? 0),
-    source.settings?.urls.join(' ') ?? '',
+    source.settings?.scim ? 'pushed by SCIM' : (source.settings?.urls.join(' ') ?? ''),
     String(source.users),
     String(source.groups),
-    source.syncedAt === undefined ? 'never' : timeText(source.syncedAt),
+    source.settings?.scim ? '-' : source.syncedAt === undefined ? 'never' : timeText(source.syncedAt),
   ]);
   if (rows.length > 0) for (const line of table(head, rows)) report.say(line);
   report.say(`${sources.length} ${sources.length === 1 ? 'source' : 'sources'}`);
@@ -37,8 +37,11 @@ export const runSourceShow = async (name: string, command: CommandContext): Prom
 
 /** `sallyport sources add` */
 export function runSourceAdd(name: string, o: SettingsOptions, command: CommandContext): Promise<Outcome> {
-  if (o.url === undefined || o.users === undefined) {
-    throw new UsageError('a source needs --url and --users', '`sallyport sources add --help` has examples');
+  if (!o.scim && (o.url === undefined || o.users === undefined)) {
+    throw new UsageError(
+      'a source needs --url and --users, or --scim',
+      '`sallyport sources add --help` has examples',
+    );
   }
   return put(name, 0, changed(newSettings(), o, command), o, command);
 }
@@ -103,7 +106,13 @@ function told(source: Source, { report }: CommandContext): Outcome {
   const { settings } = source;
   const seconds = (n: number | undefined): string => (n === 0 ? 'only when asked to' : `every ${n} s`);
   const anywhere = settings?.hosts.length === 0 ? 'anywhere' : settings?.hosts.join(', ');
-  const lines: [string, string | undefined][] = [
+  const pushed: [string, string | undefined][] = [
+    ['name', source.name],
+    ['users', 'pushed by SCIM 2.0 (`sallyport scim-tokens`)'],
+    ['precedence', String(settings?.precedence)],
+    ['has', `${source.users} users, ${source.groups} groups`],
+  ];
+  const read: [string, string | undefined][] = [
     ['name', source.name],
     ['hosts', settings?.urls.join(', ')],
     [
@@ -125,7 +134,7 @@ function told(source: Source, { report }: CommandContext): Outcome {
     ['in step', source.syncedAt === undefined ? 'never' : timeText(source.syncedAt)],
     ['last run', source.lastRun || '-'],
   ];
-  const rows = lines.map(([what, value = '']) => [what, value.trim()]);
+  const rows = (settings?.scim ? pushed : read).map(([what, value = '']) => [what, value.trim()]);
   for (const line of table(rows[0] ?? [], rows.slice(1))) report.say(line);
   return { ok: true, items: { source: json(source) } };
 }

@@ -36,7 +36,7 @@ export async function runSync(
   command: CommandContext,
 ): Promise<Outcome> {
   const names = source === undefined ? await sourceNames(command) : [source];
-  if (names.length === 0) throw new UsageError('there is no source', '`sallyport sources add` makes one');
+  if (names.length === 0) throw new UsageError('there is no directory', '`sallyport sources add` makes one');
   if (names.length > 1 && o.confirm !== undefined) {
     throw new UsageError('a token is for one source', 'name the source');
   }
@@ -69,7 +69,7 @@ export async function runSourceRemove(
 async function sourceNames(command: CommandContext): Promise<string[]> {
   const { signal } = command;
   const { sources } = await askTier(command, Sources, (tier) => tier.listSources({}, { signal }));
-  return sources.map(({ name }) => name);
+  return sources.filter(({ settings }) => !settings?.scim).map(({ name }) => name);
 }
 
 /** Orders a synchronisation and shows how it goes; Ctrl-C ends it. */

@@ -29,6 +29,8 @@ export interface SettingsOptions extends CommonOptions {
   readonly offline?: boolean;
   readonly timeout?: number;
   readonly pageSize?: number;
+  /** Of `sources add` only. */
+  readonly scim?: boolean;
 }
 
 export const withSettings = (command: Command): Command =>
@@ -111,6 +113,7 @@ export function changed(before: SourceSettings, o: SettingsOptions, { cwd }: Com
     offlineVerifier: o.offline,
     timeoutMs: o.timeout,
     pageSize: o.pageSize,
+    scim: o.scim,
   };
   const said = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   return create(SourceSettingsSchema, { ...before, ...said });

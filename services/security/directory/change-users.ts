@@ -2,6 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import { SallyportError } from '#core/errors/error.ts';
 import { isDuplicate } from '#kernel/db/failures.ts';
 import type { Feed } from '../feed/feed.ts';
+import { maxGroups } from '../sources/names.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import { findUserDetails, type UserDetails } from './read-users.ts';
 import type { PersonRole } from './roles.ts';
@@ -32,9 +33,6 @@ export interface UserUpdate {
   readonly roles?: readonly PersonRole[] | undefined;
   readonly disabled?: boolean | undefined;
 }
-
-/** A policy's groups are looked up for every decision: a session carries no more. */
-const maxGroups = 100;
 
 /** @throws ALREADY_EXISTS */
 export async function createUser(

@@ -116,7 +116,7 @@ async function applyBatch(
 }
 
 /** Whether the user of that name is this entry. */
-async function owns(
+export async function owns(
   trx: Kysely<SecurityTables>,
   source: string,
   { name, id }: { readonly name: string; readonly id: string },
@@ -131,7 +131,7 @@ async function owns(
   return user !== undefined;
 }
 
-async function mirror(
+export async function mirror(
   trx: Kysely<SecurityTables>,
   source: string,
   users: readonly NonNullable<PlannedChange['wanted']>[],

@@ -1,6 +1,7 @@
 import type { Entry } from 'ldapts';
 import { canonicalUser } from '../directory/users.ts';
 import { type Dialect, idOf, texts, values } from './dialect.ts';
+import { groupName, loginName, maxName } from './names.ts';
 import type { Effective } from './settings.ts';
 
 /** A user as a directory has it. */
@@ -29,10 +30,6 @@ export interface NamedGroup {
   readonly members: readonly string[];
 }
 
-/** As CreateUser has it: what a path or another site's user is told by is in no name. */
-const loginName = /^[^\p{C}/~]*[^\p{C}\p{Z}/~][^\p{C}/~]*$/u;
-const groupName = /^[^\p{C}]*[^\p{C}\p{Z}][^\p{C}]*$/u;
-const maxName = 128;
 const maxDn = 1024;
 /** Bit ACCOUNTDISABLE of userAccountControl ([MS-ADTS] 2.2.16). */
 const accountDisabled = 2;

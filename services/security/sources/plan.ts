@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { nextTurn } from '#kernel/time/next-turn.ts';
 import type { KnownUser, UserEntry } from './entries.ts';
+import { maxGroups } from './names.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** `note`: nothing of the user here changes, but its DN. */
@@ -18,8 +19,6 @@ const order: readonly PlannedAction[] = ['disable', 'remove', 'rename', 'change'
 
 /** Users in one turn of the event loop. */
 const inOneTurn = 2000;
-/** A policy's groups are looked up for every decision: a session carries no more. */
-const maxGroups = 100;
 
 export interface Plan {
   readonly changes: readonly PlannedChange[];

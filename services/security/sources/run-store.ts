@@ -2,13 +2,9 @@ import { create, fromJson, type JsonValue, toJson } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { Kysely } from 'kysely';
 import { SallyportError } from '#core/errors/error.ts';
-import {
-  type SyncKind,
-  type SyncRun,
-  SyncRunSchema,
-  SyncState,
-} from '#gen/sallyport/directory/v1/sources_pb.js';
+import { SyncKind, type SyncRun, SyncRunSchema, SyncState } from '#gen/sallyport/directory/v1/sources_pb.js';
 import type { SecurityTables } from '../store/tables.ts';
+import { settingsFromText } from './settings.ts';
 import { newRunId, noSource } from './source-store.ts';
 
 export interface RunOrder {
@@ -24,7 +20,7 @@ export const runToText = (run: SyncRun): string => JSON.stringify(toJson(SyncRun
 export const runFromText = (text: string): SyncRun =>
   fromJson(SyncRunSchema, JSON.parse(text) as JsonValue, { ignoreUnknownFields: true });
 
-/** Orders one. @throws NOT_FOUND */
+/** Orders one. @throws NOT_FOUND, SOURCE_INVALID */
 export async function orderRun(
   trx: Kysely<SecurityTables>,
   order: RunOrder,
@@ -32,10 +28,16 @@ export async function orderRun(
 ): Promise<SyncRun> {
   const source = await trx
     .selectFrom('sources')
-    .select('name')
+    .select('settings')
     .where('name', '=', order.source)
     .executeTakeFirst();
   if (source === undefined) throw noSource(order.source);
+  if (order.kind !== SyncKind.RETIRE && settingsFromText(source.settings).scim) {
+    throw new SallyportError('SOURCE_INVALID', {
+      message: `users of ${order.source} are pushed, and not read`,
+      hint: 'whoever pushes them sends them again',
+    });
+  }
   const id = newRunId();
   const run = create(SyncRunSchema, {
     ...order,

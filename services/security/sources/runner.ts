@@ -120,8 +120,8 @@ export class SyncRunner {
     );
     return rows
       .filter(({ name, settings, next_ms, ordered }) => {
-        const { hosts, syncEverySeconds } = settingsFromText(settings);
-        const due = Boolean(ordered) || (syncEverySeconds > 0 && next_ms <= nowMs);
+        const { hosts, syncEverySeconds, scim } = settingsFromText(settings);
+        const due = Boolean(ordered) || (!scim && syncEverySeconds > 0 && next_ms <= nowMs);
         return due && this.#mayRun(hosts) && !this.#working.has(name);
       })
       .map(({ name }) => name);
@@ -163,7 +163,8 @@ export class SyncRunner {
       .orderBy('created_ms')
       .orderBy('id')
       .executeTakeFirst();
-    const due = row.next_ms <= nowMs && settingsFromText(row.settings).syncEverySeconds > 0;
+    const { scim, syncEverySeconds } = settingsFromText(row.settings);
+    const due = !scim && row.next_ms <= nowMs && syncEverySeconds > 0;
     if (found === undefined && !due) return undefined;
     const order = { source: name, kind: SyncKind.UNSPECIFIED, dryRun: false, confirm: '', orderedBy: '' };
     const run = found === undefined ? await orderRun(trx, order, nowMs) : runFromText(found.report);

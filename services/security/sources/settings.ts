@@ -16,6 +16,14 @@ export const settingsFromText = (text: string): Settings =>
 
 /** What the contract's rules cannot say. @throws SOURCE_INVALID */
 export function checkSettings(settings: Settings): Settings {
+  const { scim, urls, usersBase } = settings;
+  if (scim !== (urls.length === 0) || scim !== (usersBase === '')) {
+    throw new SallyportError('SOURCE_INVALID', {
+      message: scim
+        ? 'what users are pushed to has no hosts'
+        : 'a directory has hosts, and a place where users are',
+    });
+  }
   for (const url of settings.urls) assertEncrypted({ url, startTls: settings.startTls });
   for (const filter of [settings.userFilter, settings.groupFilter]) {
     try {

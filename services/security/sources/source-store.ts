@@ -62,7 +62,7 @@ export async function putSource(
   checkSettings(settings);
   const before = await trx
     .selectFrom('sources')
-    .select(['revision'])
+    .select(['revision', 'settings'])
     .where('name', '=', name)
     .forUpdate()
     .executeTakeFirst();
@@ -94,6 +94,12 @@ export async function putSource(
       hint: 'look at it again, then repeat',
     });
   }
+  if (settingsFromText(before.settings).scim !== settings.scim) {
+    throw new SallyportError('SOURCE_INVALID', {
+      message: `${name} stays what it was made as`,
+      hint: 'make another source, and remove this one',
+    });
+  }
   await trx
     .updateTable('sources')
     .set({ ...values, revision: revision + 1 })
@@ -115,6 +121,11 @@ export function listSources(db: Kysely<SecurityTables>, name?: string): Promise<
         .select(fn.countAll<number>().as('n'))
         .whereRef('source_groups.source', '=', 'sources.name')
         .as('groups'),
+      selectFrom('scim_resources')
+        .select(fn.countAll<number>().as('n'))
+        .whereRef('scim_resources.source', '=', 'sources.name')
+        .where('scim_resources.kind', '=', 'Group')
+        .as('pushed_groups'),
     ])
     .$if(name !== undefined, (q) => q.where('name', '=', name ?? ''))
     .orderBy('precedence')
@@ -122,6 +133,10 @@ export function listSources(db: Kysely<SecurityTables>, name?: string): Promise<
     .execute();
 }
 
-export type ListedSource = SourceRow & { users: number | null; groups: number | null };
+export type ListedSource = SourceRow & {
+  users: number | null;
+  groups: number | null;
+  pushed_groups: number | null;
+};
 
 export const newRunId = (): string => randomUUID();

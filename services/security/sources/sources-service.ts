@@ -7,7 +7,9 @@ import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { type Administrators, changeKey, requireRank } from '../authorize/administrators.ts';
 import type { DataKeys } from '../keystore/data-keys.ts';
+import { keepToken, listTokens, newToken, revokeToken } from '../scim/tokens.ts';
 import type { SecurityTables } from '../store/tables.ts';
+import type { ScimTokenRow } from '../store/tables-scim.ts';
 import { orderRun, readRun } from './run-store.ts';
 import { settingsFromText } from './settings.ts';
 import { accessTo, type ListedSource, listSources, noSource, putSource } from './source-store.ts';
@@ -82,6 +84,32 @@ export function sourcesService(deps: SourcesDeps): Handlers<typeof Sources> {
       return { run: await db.read((on) => readRun(on, id), held(call)) };
     },
 
+    createScimToken: async ({ source, label, lifetimeSeconds }, call) => {
+      const by = await deps.admins.admit(call);
+      const nowMs = clock.now();
+      const made = newToken({
+        source,
+        label,
+        created_by: by.name,
+        created_ms: nowMs,
+        expires_ms: lifetimeSeconds === 0 ? null : nowMs + lifetimeSeconds * 1000,
+      });
+      await db.tx((trx) => keepToken(trx, made.row), { idempotent: true, ...held(call) });
+      return { id: made.row.id, token: made.token };
+    },
+
+    listScimTokens: async ({ source }, call) => {
+      await deps.admins.admit(call);
+      const rows = await db.read((on) => listTokens(on, source), held(call));
+      return { tokens: rows.map(tokenToWire) };
+    },
+
+    revokeScimToken: async ({ id }, call) => {
+      await deps.admins.admit(call);
+      await db.tx((trx) => revokeToken(trx, id), { idempotent: true, ...held(call) });
+      return {};
+    },
+
     cancelSync: async ({ id }, call) => {
       await deps.admins.admit(call);
       await db.tx(
@@ -96,6 +124,16 @@ export function sourcesService(deps: SourcesDeps): Handlers<typeof Sources> {
   };
 }
 
+const tokenToWire = (row: ScimTokenRow) => ({
+  id: row.id,
+  source: row.source,
+  label: row.label,
+  createdBy: row.created_by,
+  createdAt: timestampFromMs(row.created_ms),
+  ...(row.expires_ms !== null && { expiresAt: timestampFromMs(row.expires_ms) }),
+  ...(row.used_ms !== null && { usedAt: timestampFromMs(row.used_ms) }),
+});
+
 function toWire(row: ListedSource) {
   return {
     name: row.name,
@@ -103,7 +141,7 @@ function toWire(row: ListedSource) {
     revision: row.revision,
     hasPassword: row.sealed_password !== null,
     users: Number(row.users),
-    groups: Number(row.groups),
+    groups: Number(row.groups) + Number(row.pushed_groups),
     ...(row.synced_ms !== null && { syncedAt: timestampFromMs(row.synced_ms) }),
     ...(row.full_ms !== null && { fullAt: timestampFromMs(row.full_ms) }),
     lastRun: row.last_run ?? '',

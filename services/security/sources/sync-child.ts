@@ -81,9 +81,9 @@ export class SyncProcesses {
         if (said.position !== undefined) announce(said.position);
         if (said.ended === undefined && said.failed === undefined) return;
         over();
-        // One that has failed may have kept what it failed by.
-        if (said.ended === undefined) leave(child);
-        else this.#keep(child);
+        // One that has failed may have kept what it failed by, and one that has read everything its memory.
+        if (said.ended === undefined || run.full) leave(child);
+        if (said.ended !== undefined) this.#keep(run.full ? start() : child);
         if (said.ended !== undefined) resolve(said.ended);
         else if (signal.aborted) reject(signal.reason);
         else if (said.failed !== undefined) reject(failed(said.failed));

@@ -3,6 +3,7 @@ import type { CatalogTables } from './tables-catalog.ts';
 import type { DeviceTables } from './tables-devices.ts';
 import type { DirectoryTables } from './tables-directory.ts';
 import type { KeyTables } from './tables-keys.ts';
+import type { ScimTables } from './tables-scim.ts';
 import type { SessionTables } from './tables-sessions.ts';
 import type { SourceTables } from './tables-sources.ts';
 
@@ -14,4 +15,5 @@ export interface SecurityTables
     DeviceTables,
     SourceTables,
     CatalogTables,
-    TaskTables {}
+    TaskTables,
+    ScimTables {}

@@ -19,6 +19,8 @@ export interface Limits {
   readonly userPasswords: Throttle;
   /** Wrong passwords of people per address, whomever they were tried for. */
   readonly passwords: Throttle;
+  /** Bearer tokens of SCIM clients that are none, per address: each costs a look at the database. */
+  readonly scimTokens: Throttle;
 }
 
 export function limits(clock: Clock): Limits {
@@ -31,5 +33,6 @@ export function limits(clock: Clock): Limits {
     devicePasswords: throttle('wrong passwords from this device', 5, 30_000),
     userPasswords: throttle('wrong passwords for this user', 10, 30_000),
     passwords: throttle('wrong passwords from this address', 200, 1000),
+    scimTokens: throttle('wrong SCIM tokens from this address', 100, 1000),
   };
 }

@@ -21,6 +21,7 @@ export declare const file_sallyport_directory_v1_sources: GenFile;
 export declare type SourceSettings = Message<"sallyport.directory.v1.SourceSettings"> & {
   /**
    * Its hosts, `ldaps://host:port` or `ldap://host:port`; the first one that answers is used.
+   * None where users are pushed.
    *
    * @generated from field: repeated string urls = 1;
    */
@@ -48,7 +49,7 @@ export declare type SourceSettings = Message<"sallyport.directory.v1.SourceSetti
   bindDn: string;
 
   /**
-   * Where users are.
+   * Where users are. Nowhere where they are pushed.
    *
    * @generated from field: string users_base = 5;
    */
@@ -177,6 +178,14 @@ export declare type SourceSettings = Message<"sallyport.directory.v1.SourceSetti
    * @generated from field: uint32 page_size = 22;
    */
   pageSize: number;
+
+  /**
+   * Its users and groups are pushed by SCIM 2.0, and nothing is read. For good: a source stays
+   * what it was made as.
+   *
+   * @generated from field: bool scim = 23;
+   */
+  scim: boolean;
 };
 
 /**
@@ -912,6 +921,203 @@ export declare type CancelSyncResponse = Message<"sallyport.directory.v1.CancelS
 export declare const CancelSyncResponseSchema: GenMessage<CancelSyncResponse>;
 
 /**
+ * Asks for a token.
+ *
+ * @generated from message sallyport.directory.v1.CreateScimTokenRequest
+ */
+export declare type CreateScimTokenRequest = Message<"sallyport.directory.v1.CreateScimTokenRequest"> & {
+  /**
+   * The source that it is for.
+   *
+   * @generated from field: string source = 1;
+   */
+  source: string;
+
+  /**
+   * What it is called, for people.
+   *
+   * @generated from field: string label = 2;
+   */
+  label: string;
+
+  /**
+   * Seconds until it expires; 0: never.
+   *
+   * @generated from field: uint32 lifetime_seconds = 3;
+   */
+  lifetimeSeconds: number;
+};
+
+/**
+ * Describes the message sallyport.directory.v1.CreateScimTokenRequest.
+ * Use `create(CreateScimTokenRequestSchema)` to create a new message.
+ */
+export declare const CreateScimTokenRequestSchema: GenMessage<CreateScimTokenRequest>;
+
+/**
+ * Answers CreateScimToken.
+ *
+ * @generated from message sallyport.directory.v1.CreateScimTokenResponse
+ */
+export declare type CreateScimTokenResponse = Message<"sallyport.directory.v1.CreateScimTokenResponse"> & {
+  /**
+   * What names it.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The token: `Authorization: Bearer <token>`.
+   *
+   * @generated from field: string token = 2;
+   */
+  token: string;
+};
+
+/**
+ * Describes the message sallyport.directory.v1.CreateScimTokenResponse.
+ * Use `create(CreateScimTokenResponseSchema)` to create a new message.
+ */
+export declare const CreateScimTokenResponseSchema: GenMessage<CreateScimTokenResponse>;
+
+/**
+ * Asks for tokens.
+ *
+ * @generated from message sallyport.directory.v1.ListScimTokensRequest
+ */
+export declare type ListScimTokensRequest = Message<"sallyport.directory.v1.ListScimTokensRequest"> & {
+  /**
+   * Of this source; empty: of all.
+   *
+   * @generated from field: string source = 1;
+   */
+  source: string;
+};
+
+/**
+ * Describes the message sallyport.directory.v1.ListScimTokensRequest.
+ * Use `create(ListScimTokensRequestSchema)` to create a new message.
+ */
+export declare const ListScimTokensRequestSchema: GenMessage<ListScimTokensRequest>;
+
+/**
+ * A token, without what it is.
+ *
+ * @generated from message sallyport.directory.v1.ScimToken
+ */
+export declare type ScimToken = Message<"sallyport.directory.v1.ScimToken"> & {
+  /**
+   * Names it.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * The source that it is for.
+   *
+   * @generated from field: string source = 2;
+   */
+  source: string;
+
+  /**
+   * What it is called.
+   *
+   * @generated from field: string label = 3;
+   */
+  label: string;
+
+  /**
+   * Who made it.
+   *
+   * @generated from field: string created_by = 4;
+   */
+  createdBy: string;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp created_at = 5;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * Until when it is good; absent: for ever.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 6;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * When it was last used, to a minute; absent: never.
+   *
+   * @generated from field: google.protobuf.Timestamp used_at = 7;
+   */
+  usedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message sallyport.directory.v1.ScimToken.
+ * Use `create(ScimTokenSchema)` to create a new message.
+ */
+export declare const ScimTokenSchema: GenMessage<ScimToken>;
+
+/**
+ * Answers ListScimTokens.
+ *
+ * @generated from message sallyport.directory.v1.ListScimTokensResponse
+ */
+export declare type ListScimTokensResponse = Message<"sallyport.directory.v1.ListScimTokensResponse"> & {
+  /**
+   * By source and age.
+   *
+   * @generated from field: repeated sallyport.directory.v1.ScimToken tokens = 1;
+   */
+  tokens: ScimToken[];
+};
+
+/**
+ * Describes the message sallyport.directory.v1.ListScimTokensResponse.
+ * Use `create(ListScimTokensResponseSchema)` to create a new message.
+ */
+export declare const ListScimTokensResponseSchema: GenMessage<ListScimTokensResponse>;
+
+/**
+ * Asks to end a token.
+ *
+ * @generated from message sallyport.directory.v1.RevokeScimTokenRequest
+ */
+export declare type RevokeScimTokenRequest = Message<"sallyport.directory.v1.RevokeScimTokenRequest"> & {
+  /**
+   * Which one.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message sallyport.directory.v1.RevokeScimTokenRequest.
+ * Use `create(RevokeScimTokenRequestSchema)` to create a new message.
+ */
+export declare const RevokeScimTokenRequestSchema: GenMessage<RevokeScimTokenRequest>;
+
+/**
+ * Answers RevokeScimToken.
+ *
+ * @generated from message sallyport.directory.v1.RevokeScimTokenResponse
+ */
+export declare type RevokeScimTokenResponse = Message<"sallyport.directory.v1.RevokeScimTokenResponse"> & {
+};
+
+/**
+ * Describes the message sallyport.directory.v1.RevokeScimTokenResponse.
+ * Use `create(RevokeScimTokenResponseSchema)` to create a new message.
+ */
+export declare const RevokeScimTokenResponseSchema: GenMessage<RevokeScimTokenResponse>;
+
+/**
  * What a synchronisation is for.
  *
  * @generated from enum sallyport.directory.v1.SyncKind
@@ -1115,7 +1321,7 @@ export declare const Sources: GenService<{
   },
   /**
    * StartSync orders a synchronisation. The answer comes at once; GetSync tells how it goes.
-   * Errors: NOT_FOUND.
+   * Errors: NOT_FOUND, SOURCE_INVALID.
    *
    * @generated from rpc sallyport.directory.v1.Sources.StartSync
    */
@@ -1145,6 +1351,38 @@ export declare const Sources: GenService<{
     methodKind: "unary";
     input: typeof CancelSyncRequestSchema;
     output: typeof CancelSyncResponseSchema;
+  },
+  /**
+   * CreateScimToken makes a bearer token with which a client may push users and groups of a
+   * source by SCIM 2.0. It is told once, and kept as a hash.
+   * Errors: NOT_FOUND, SOURCE_INVALID.
+   *
+   * @generated from rpc sallyport.directory.v1.Sources.CreateScimToken
+   */
+  createScimToken: {
+    methodKind: "unary";
+    input: typeof CreateScimTokenRequestSchema;
+    output: typeof CreateScimTokenResponseSchema;
+  },
+  /**
+   * ListScimTokens lists tokens, never what they are.
+   *
+   * @generated from rpc sallyport.directory.v1.Sources.ListScimTokens
+   */
+  listScimTokens: {
+    methodKind: "unary";
+    input: typeof ListScimTokensRequestSchema;
+    output: typeof ListScimTokensResponseSchema;
+  },
+  /**
+   * RevokeScimToken ends a token at once. There may be none any more.
+   *
+   * @generated from rpc sallyport.directory.v1.Sources.RevokeScimToken
+   */
+  revokeScimToken: {
+    methodKind: "unary";
+    input: typeof RevokeScimTokenRequestSchema;
+    output: typeof RevokeScimTokenResponseSchema;
   },
 }>;
 

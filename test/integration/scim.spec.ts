@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { createConnection } from 'node:net';
 import { inspect } from 'node:util';
@@ -60,7 +59,12 @@ describe('users pushed by SCIM', function () {
     };
     const stream = session.request(headers, { endStream: body === undefined });
     if (body !== undefined) stream.end(typeof body === 'string' ? body : JSON.stringify(body));
-    const [answered] = (await once(stream, 'response')) as [Record<string, unknown>];
+    const answered = await new Promise<Record<string, unknown>>((resolve, reject) => {
+      stream.once('response', resolve);
+      // A pod that is killed ends it without an error.
+      stream.once('close', () => reject(new Error('the connection was cut')));
+      for (const each of [session, stream]) each.once('error', reject);
+    });
     const chunks: Buffer[] = [];
     for await (const chunk of stream) chunks.push(chunk as Buffer);
     session.close();

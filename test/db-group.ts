@@ -14,6 +14,8 @@ import { mysqlTemplate } from '#compose/parts/template.ts';
 import { isAlive, processIdentity, startTimeOf } from '#kernel/lifecycle/process-identity.ts';
 import { openPki, type Pki } from '#kernel/pki/pki.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
+import { askBackup } from '#services/db-agent/backup/ask.ts';
+import type { BackupAnswer } from '#services/db-agent/backup/duty.ts';
 import { askStatus } from '#services/db-agent/peers.ts';
 import type { AgentStatus } from '#services/db-agent/status.ts';
 import { askAgent, startRelay } from './db-relay.ts';
@@ -35,6 +37,8 @@ export interface DbNode {
   readonly groupPort: number;
   /** @throws while the agent does not answer. */
   status(): Promise<AgentStatus>;
+  /** What its agent says of backups. */
+  backup(): Promise<BackupAnswer>;
   agentPid(): number | undefined;
   mysqldPid(): number | undefined;
   startAgent(): void;
@@ -110,6 +114,7 @@ export async function startDbGroup(options: DbGroupOptions = {}): Promise<DbGrou
       secretsFile,
       logFile: join(podDir, 'mysqld.log'),
       durability: options.durability ?? 'relaxed',
+      backup: { stateDir: dir, mysql: mysql.mysql, mysqlbinlog: mysql.mysqlbinlog },
       ...options.agent,
     };
     const configFile = join(podDir, 'config.json');
@@ -221,6 +226,7 @@ function dbNode(
     agentSocket: config.sockets.agent,
     mysqldSocket: config.sockets.mysqld,
     status: () => askStatus({ socketPath: config.sockets.agent, host: 'agent' }, 1000),
+    backup: () => askBackup(config.sockets.agent, 'GET'),
     agentPid,
     mysqldPid,
     startAgent: () => {

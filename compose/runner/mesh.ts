@@ -36,6 +36,7 @@ import { KeptSettings, type Sizes, type Tuned, tunedBy } from './settings.ts';
 import { stopInOrder } from './stop.ts';
 import { type TelemetryTarget, withTelemetry } from './telemetry.ts';
 import { Watchdog } from './watchdog.ts';
+import { refuseHalfRestored } from './unfinished-restore.ts';
 
 export interface MeshOptions {
   /** Where everything is kept. */
@@ -114,6 +115,7 @@ const watchdogMs = 1000;
 export async function startMesh(options: MeshOptions): Promise<Mesh> {
   mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
   const stateDir = realpathSync(options.stateDir);
+  refuseHalfRestored(stateDir);
   const parts: PartsOptions = {
     env: options.env,
     progress: options.progress,

@@ -133,6 +133,7 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
         secretsFile: secrets.database,
         logFile: logFile(t, pod.name, 'mysqld'),
         durability: ctx.durability,
+        backup: { stateDir: t.stateDir, mysql: ctx.mysql.mysql, mysqlbinlog: ctx.mysql.mysqlbinlog },
       };
     case 'security':
       return {

@@ -421,6 +421,41 @@ export const registry = define({
     'a program that the mesh needs was not found and could not be fetched',
     'the message says what was tried and what to install',
   ],
+  BACKUP_NOT_SCHEDULED: [
+    'FAILED_PRECONDITION',
+    'no backups are made of this mesh',
+    '`sallyport backup schedule --to DIR` begins with them',
+  ],
+  BACKUP_KEY_WRONG: [
+    'INVALID_ARGUMENT',
+    'the key is not the one that the backup was made with',
+    'name the file with the right one with --key-file; without it nobody can read the backup',
+  ],
+  BACKUP_TARGET: [
+    'UNAVAILABLE',
+    'the place where backups are kept cannot be reached, or refuses',
+    'the message says why; backups go on by themselves when it is back',
+  ],
+  BACKUP_NO_ROOM: [
+    'RESOURCE_EXHAUSTED',
+    'there is no room for what a backup takes meanwhile',
+    'make room on the disk that is named',
+  ],
+  BACKUP_DAMAGED: [
+    'DATA_LOSS',
+    'the backup is not what was written',
+    'nothing was changed; take another one: `sallyport backup list`',
+  ],
+  BACKUP_FOREIGN: [
+    'FAILED_PRECONDITION',
+    'the backup is of another mesh',
+    'restore it into a folder of its own, with --state',
+  ],
+  RESTORE_FAILED: [
+    'DATA_LOSS',
+    'what was saved could not be made a database again',
+    'nothing was changed; take another one: `sallyport backup list`',
+  ],
   START_FAILED: ['UNAVAILABLE', 'a part of the mesh did not start', 'its log file is named in the message'],
 });
 

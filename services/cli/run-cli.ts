@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { addActivationCommands } from './activation/commands.ts';
 import { addAppCommands } from './apps/commands.ts';
+import { addBackupCommands } from './backup/commands.ts';
 import { addChangeCommands } from './change/commands.ts';
 import type { CliContext } from './context.ts';
 import { addDbCommands } from './db/commands.ts';
@@ -63,6 +64,7 @@ Examples:
   addMeshCommands(program, context, end);
   addSidecarCommands(program, context, end);
   addDbCommands(program, context, end);
+  addBackupCommands(program, context, end);
   addChangeCommands(program, context, end);
   addToolCommands(program, context, end);
   addDeviceCommands(program, context, end);

@@ -1,9 +1,9 @@
-import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { SallyportError } from '#core/errors/error.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { users } from './accounts.ts';
-import { type AgentConfig, type AgentSecrets, agentSecrets } from './config.ts';
+import { BackupDuty } from './backup/duty.ts';
+import { type AgentConfig, readSecrets } from './config.ts';
 import { Disk } from './disk.ts';
 import { groupCommands } from './group-commands.ts';
 import { serveHttp } from './http.ts';
@@ -56,6 +56,7 @@ export async function startAgent(config: AgentConfig, { log, clock, random }: Su
   const memory = new GroupMemory(join(dirname(config.dataDir), 'last-group.json'));
   const disk = new Disk(config.dataDir);
   const keeper = new Keeper({ config, secrets, mysqld, poll, peers, commands, memory, disk, log, clock });
+  const duty = new BackupDuty({ config, keeper, peers, clock, log });
   const parts = { keeper, mysqld, peers, commands, log };
 
   const finish = new AbortController();
@@ -68,6 +69,7 @@ export async function startAgent(config: AgentConfig, { log, clock, random }: Su
   const server = await serveHttp({
     socketPath: config.sockets.agent,
     keeper,
+    duty,
     log,
     stop,
     handOver: () => handOver(parts),
@@ -83,12 +85,14 @@ export async function startAgent(config: AgentConfig, { log, clock, random }: Su
     poll.run(),
     peers.run(),
     keeper.run(),
+    duty.run(),
     watchTls(config.tlsDir, commands.reloadTls, { clock, log, signal: finish.signal }),
   ]);
 
   const ended = (async () => {
     const handover = await toStop;
     log('info', 'stopping', { handover });
+    duty.stop();
     await stopNode(parts, handover);
     poll.stop();
     peers.stop();
@@ -99,18 +103,4 @@ export async function startAgent(config: AgentConfig, { log, clock, random }: Su
     await rm(config.sockets.agent, { force: true });
   })();
   return { stop, ended };
-}
-
-async function readSecrets(file: string): Promise<AgentSecrets> {
-  const { mode } = await stat(file);
-  if ((mode & 0o077) !== 0) {
-    throw new SallyportError('CONFIG_INVALID', {
-      message: `${file} can be read by others`,
-      hint: `chmod 600 ${file}`,
-    });
-  }
-  const parsed = agentSecrets.safeParse(JSON.parse(await readFile(file, 'utf8')));
-  if (parsed.success) return parsed.data;
-  const fields = parsed.error.issues.map((issue) => issue.path.join('.')).join(', ');
-  throw new SallyportError('CONFIG_INVALID', { message: `${file}: wrong or missing: ${fields}` });
 }

@@ -1,4 +1,6 @@
+import { readFile, stat } from 'node:fs/promises';
 import { z } from 'zod';
+import { SallyportError } from '#core/errors/error.ts';
 import type { DeepReadonly } from '#kernel/config/load-config.ts';
 
 const absolute = z.string().startsWith('/', 'must be an absolute path');
@@ -57,6 +59,16 @@ export const agentConfig = z.object({
     .max(9)
     .optional()
     .describe('ONLINE members without which nothing is written; default: most of the configured pods.'),
+  backup: z
+    .object({
+      stateDir: absolute.describe(
+        "The mesh's folder; backup.json in it has the schedule, and its keys are saved too.",
+      ),
+      mysql: absolute.describe("MySQL's client program `mysql`."),
+      mysqlbinlog: absolute.describe('Its program `mysqlbinlog`.'),
+    })
+    .optional()
+    .describe('Without it this pod makes no backups.'),
 });
 export type AgentConfig = DeepReadonly<z.infer<typeof agentConfig>>;
 
@@ -72,3 +84,18 @@ export type AgentSecrets = z.infer<typeof agentSecrets>;
 
 export const writeQuorumOf = (config: AgentConfig): number =>
   config.writeQuorum ?? Math.floor((config.peers.length + 1) / 2) + 1;
+
+/** @throws CONFIG_INVALID when others can read it, or it lacks something */
+export async function readSecrets(file: string): Promise<AgentSecrets> {
+  const { mode } = await stat(file);
+  if ((mode & 0o077) !== 0) {
+    throw new SallyportError('CONFIG_INVALID', {
+      message: `${file} can be read by others`,
+      hint: `chmod 600 ${file}`,
+    });
+  }
+  const parsed = agentSecrets.safeParse(JSON.parse(await readFile(file, 'utf8')));
+  if (parsed.success) return parsed.data;
+  const fields = parsed.error.issues.map((issue) => issue.path.join('.')).join(', ');
+  throw new SallyportError('CONFIG_INVALID', { message: `${file}: wrong or missing: ${fields}` });
+}

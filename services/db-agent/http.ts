@@ -1,6 +1,7 @@
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { z } from 'zod';
+import type { BackupDuty } from './backup/duty.ts';
 import type { Keeper } from './keeper.ts';
 import type { Log } from './log.ts';
 import { askStatus } from './peers.ts';
@@ -8,6 +9,7 @@ import { askStatus } from './peers.ts';
 export interface HttpOptions {
   readonly socketPath: string;
   readonly keeper: Keeper;
+  readonly duty: Pick<BackupDuty, 'answer' | 'now'>;
   readonly log: Log;
   /** Begins to stop the node; returns at once. */
   readonly stop: (handover: boolean) => void;
@@ -22,7 +24,8 @@ const stopBody = z.object({ handover: z.boolean().default(true) });
  * The agent's HTTP on its Unix socket.
  * GET /primary, /replica, /readable, /live: 200 or 503, for health checks; /status: JSON (status.ts).
  * A primary's /readable carries `x-envoy-degraded`.
- * POST /stop {"handover": bool}, /handover, /bootstrap, /rebuild: orders; through a sidecar only for operators.
+ * GET /backup: JSON (backup/duty.ts).
+ * POST /stop {"handover": bool}, /handover, /bootstrap, /rebuild, /backup (a snapshot now): orders; through a sidecar only for operators.
  * @throws if another agent answers on the socket already.
  */
 export async function serveHttp(o: HttpOptions): Promise<Server> {
@@ -62,6 +65,8 @@ async function handle(o: HttpOptions, request: IncomingMessage, response: Server
       return reply(response, 200, { ok: true });
     case 'GET /status':
       return reply(response, 200, keeper.status);
+    case 'GET /backup':
+      return reply(response, 200, o.duty.answer);
   }
   if (request.method !== 'POST') return reply(response, 404, { error: 'no such path' });
   if (!mayOrder(request)) return reply(response, 403, { error: 'only operators give orders' });
@@ -82,6 +87,10 @@ async function handle(o: HttpOptions, request: IncomingMessage, response: Server
         ? reply(response, 202, { ok: true })
         : reply(response, 409, { error: refusal });
     }
+    case '/backup':
+      return o.duty.now()
+        ? reply(response, 202, o.duty.answer)
+        : reply(response, 409, { error: 'this node makes no backups at present' });
     default:
       return reply(response, 404, { error: 'no such path' });
   }

@@ -53,6 +53,8 @@ export class Keeper {
   readonly #o: KeeperOptions;
   readonly #stop = new AbortController();
   readonly #uuid: string;
+  /** What others are told of this node's backups. */
+  backupFailing = false;
   #phase: Phase = 'starting';
   #accountsFor: number | undefined;
   #waitingFor: string | undefined;
@@ -85,6 +87,7 @@ export class Keeper {
       gtidReceived: local?.gtidReceived ?? '',
       fresh: local ? isFresh(local) : false,
       full: this.#o.disk.full,
+      ...(this.backupFailing && { backupFailing: true }),
       ...(this.#o.memory.latest && { remembered: this.#o.memory.latest }),
       ...(this.#waitingFor === undefined ? {} : { waitingFor: this.#waitingFor }),
       ...(this.#error === undefined ? {} : { error: this.#error }),

@@ -56,6 +56,8 @@ export const agentStatus = z.object({
   full: z.boolean().default(false),
   /** Absent: it was never a member since its agent can remember. */
   remembered: rememberedGroup.optional(),
+  /** It cannot make backups at present; whoever can is to. */
+  backupFailing: z.boolean().optional(),
   waitingFor: z.string().optional(),
   error: z.string().optional(),
 });

@@ -17,6 +17,8 @@ const ours = [
   'run.json',
   'settings.json',
   'applied',
+  'backup.json',
+  'restore.unfinished',
 ];
 const logs = /^runner\.log(\.1)?$/;
 /** A folder with none of these together was never a mesh's: others have a `secrets` or a `pods`, too. */

@@ -1,0 +1,58 @@
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { KeptSettings } from '#compose/runner/settings.ts';
+import { replaceFile } from '#compose/runner/state-file.ts';
+import { installingMark } from '#compose/runner/unfinished-restore.ts';
+import { dataDir, secretsDir } from '#compose/topology/paths.ts';
+import { stateNames } from '#services/db-agent/backup/snapshot.ts';
+import { serverUuid } from '#services/db-agent/my-cnf.ts';
+
+export interface InstallOptions {
+  readonly stateDir: string;
+  /** What restoreData has made: `data` and `state`. */
+  readonly folder: string;
+  readonly keyFile: string;
+  /** Names the folder for what was there before. */
+  readonly name: string;
+}
+
+const run = promisify(execFile);
+
+/**
+ * Puts restored keys, settings and data in their places, a copy of the data for each database node, which form a group
+ * of a new name: no node of an earlier era can join it. What was there is moved aside. While it goes on no mesh starts
+ * on the folder; run again, a restore that was cut off here is made good.
+ */
+export async function install(o: InstallOptions): Promise<{ readonly aside: string | undefined }> {
+  const { stateDir, folder, keyFile } = o;
+  await writeFile(installingMark(stateDir), o.name, { flush: true });
+  const aside = join(stateDir, `before-restore-${o.name}`);
+  const moved = [...stateNames, 'pods'].filter((name) => existsSync(join(stateDir, name)));
+  if (moved.length > 0) await mkdir(aside, { recursive: true, mode: 0o700 });
+  for (const name of moved) await rename(join(stateDir, name), join(aside, name));
+  for (const name of stateNames) {
+    if (existsSync(join(folder, 'state', name)))
+      await rename(join(folder, 'state', name), join(stateDir, name));
+  }
+  // The key is in no backup, and may have lain among what was moved.
+  const key = keyFile.startsWith(`${stateDir}/`) ? keyFile.slice(stateDir.length + 1) : undefined;
+  if (key !== undefined && !existsSync(keyFile) && existsSync(join(aside, key)))
+    await copyFile(join(aside, key), keyFile);
+  const groupName = randomUUID();
+  replaceFile(join(secretsDir({ stateDir }), 'group-name'), `${groupName}\n`, { flush: true });
+  const count = new KeptSettings(stateDir).sizes.db ?? 3;
+  for (let n = 0; n < count; n += 1) {
+    const pod = `db-${n}`;
+    const to = dataDir({ stateDir, runDir: '' }, pod);
+    await mkdir(join(to, '..'), { recursive: true, mode: 0o700 });
+    await run('cp', ['-a', '--sparse=always', '--reflink=auto', join(folder, 'data'), to]);
+    await writeFile(join(to, 'auto.cnf'), `[auto]\nserver-uuid=${serverUuid(groupName, pod)}\n`);
+  }
+  await run('sync', ['-f', stateDir]);
+  await rm(folder, { recursive: true });
+  return { aside: moved.length > 0 ? aside : undefined };
+}

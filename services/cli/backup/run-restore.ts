@@ -1,0 +1,122 @@
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { findMysql } from '#compose/parts/mysql.ts';
+import { SallyportError } from '#core/errors/error.ts';
+import { chooseSnapshot } from '#services/db-agent/backup/choose-snapshot.ts';
+import { type Missing, type RestoredData, restoreData } from '#services/db-agent/backup/restore-data.ts';
+import { meshIdOf } from '#services/db-agent/backup/snapshot.ts';
+import { rowsOf } from '#services/db-agent/backup/tables.ts';
+import type { CommandContext } from '../command.ts';
+import { UsageError } from '../failure.ts';
+import { refuseIfRunning } from '../mesh/wipe.ts';
+import type { Outcome } from '../report.ts';
+import { confirm } from './confirm.ts';
+import { install } from './install.ts';
+import { iso } from './run-list.ts';
+import { type TargetOptions, withSource } from './target.ts';
+
+export interface RestoreOptions extends TargetOptions {
+  readonly to?: string;
+  readonly yes?: boolean;
+}
+
+/** `sallyport backup restore`: everything is fetched, checked and opened before anything of the mesh is touched. */
+export function runRestore(
+  options: RestoreOptions,
+  command: CommandContext,
+  id: string | undefined,
+): Promise<Outcome> {
+  const { stateDir, report, env, clock, signal } = command;
+  const stopAtMs = timeOf(options.to, clock.now());
+  refuseIfRunning(stateDir);
+  return withSource(options, command, async (source, keyFile) => {
+    const begun = clock.monotonic();
+    const manifest = await chooseSnapshot(source, { id, beforeMs: stopAtMs });
+    await refuseForeign(stateDir, manifest.meshId);
+    const tools = await findMysql({ env, progress: report.progress, signal });
+    const folder = join(stateDir, 'restore.unfinished');
+    await mkdir(stateDir, { recursive: true, mode: 0o700 });
+    const lastEra = await source.documents.lastEra();
+    const restored = await restoreData(source, manifest, {
+      ...{ tools, folder, stopAtMs, signal },
+      nextEra: (before) => Math.max(before, lastEra) + 1,
+      progress: report.progress,
+    });
+    const fetched = clock.monotonic() - begun;
+    tell(restored, clock.now(), report.say);
+    if (options.yes !== true) await confirm('Go on with that?', command);
+    // Before anything of it is served: whoever restores next begins another one.
+    await source.documents.putEra({ era: restored.era, atMs: clock.now(), snapshot: manifest.id });
+    refuseIfRunning(stateDir);
+    const installing = clock.monotonic();
+    const { aside } = await install({
+      stateDir,
+      folder,
+      keyFile,
+      name: iso(clock.now()).replace(/[:-]/g, ''),
+    });
+    if (aside !== undefined) report.say(`What was there before lies in ${aside}.`);
+    report.say(
+      `Restored ${manifest.id} in era ${restored.era}. \`sallyport up\` starts the mesh; nobody enrols again.`,
+    );
+    const took = Math.round((fetched + clock.monotonic() - installing) / 100) / 10;
+    const rows = rowsOf(restored.tables);
+    return {
+      ok: true,
+      figures: [
+        { name: 'restored', value: rows, unit: 'rows', goal: '', ok: true },
+        { name: 'era', value: restored.era, unit: '', goal: '', ok: true },
+        { name: 'took', value: took, unit: 's', goal: '', ok: true },
+      ],
+      items: {
+        items: restored.missing,
+        snapshot: manifest.id,
+        coveredUntil: iso(restored.coveredUntilMs),
+        tables: restored.tables,
+        ...(aside !== undefined && { aside }),
+      },
+    };
+  });
+}
+
+function timeOf(text: string | undefined, now: number): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)$/.test(text)
+    ? Date.parse(text)
+    : Number.NaN;
+  if (Number.isNaN(ms))
+    throw new UsageError(`--to ${text} is no time`, 'write it with its zone, such as 2026-11-27T15:04:05Z');
+  if (ms > now) throw new UsageError(`--to ${text} has yet to come`, 'leave it out to restore all there is');
+  return ms;
+}
+
+/** @throws BACKUP_FOREIGN when the folder holds another mesh */
+async function refuseForeign(stateDir: string, meshId: string): Promise<void> {
+  if (!existsSync(join(stateDir, 'pki', 'public-ca.crt'))) return;
+  const here = await meshIdOf(stateDir);
+  if (here === meshId) return;
+  throw new SallyportError('BACKUP_FOREIGN', {
+    message: `the backup is of the mesh ${meshId}, and ${stateDir} holds the mesh ${here}`,
+  });
+}
+
+function tell(
+  { coveredUntilMs, missing, tables, era }: RestoredData,
+  now: number,
+  say: (line: string) => void,
+): void {
+  const count = (name: string): number => tables[name]?.rows ?? 0;
+  say('');
+  say(`${count('users')} users, ${count('shared_keys')} enrolled devices, ${rowsOf(tables)} rows in all.`);
+  say(`Era ${era} begins: everybody logs in again.`);
+  say(
+    `What was done from ${iso(coveredUntilMs)} to ${iso(now)} may be missing: revocations, enrolments, changes`,
+  );
+  say('of users and policies. Whoever was blocked, revoked or disabled in that time is not any more.');
+  if (missing.length === 0) return;
+  say('Known of it:');
+  for (const each of missing) say(`  ${line(each)}`);
+}
+
+const line = ({ what, subject, atMs }: Missing): string => `${iso(atMs)}  ${what}: ${subject}`;

@@ -1,0 +1,126 @@
+import { z } from 'zod';
+import { SallyportError } from '#core/errors/error.ts';
+import { type BackupKey, damaged, readSigned, signed } from './seal.ts';
+import type { BackupStore } from './store.ts';
+
+/**
+ * What lies in a store:
+ *   snapshots/ID/manifest            signed; a snapshot without one is unfinished
+ *   snapshots/ID/part-NNNNN-DIGEST   tar, zstd, cut into pieces, each sealed
+ *   snapshots/ID/proof               signed: it was restored
+ *   log/STREAM/NNNNNNNN              a stretch of one node's binary log, sealed
+ *   log/STREAM/mark                  signed: how far the log goes
+ *   eras/NNNNNNNN                    signed: a restore that began an era
+ */
+export const names = {
+  snapshot: (id: string) => `snapshots/${id}`,
+  manifest: (id: string) => `snapshots/${id}/manifest`,
+  part: (id: string, part: { name: string }) => `snapshots/${id}/${part.name}`,
+  proof: (id: string) => `snapshots/${id}/proof`,
+  stream: (stream: string) => `log/${stream}`,
+  segment: (stream: string, seq: number) => `log/${stream}/${String(seq).padStart(8, '0')}`,
+  mark: (stream: string) => `log/${stream}/mark`,
+  era: (era: number) => `eras/${String(era).padStart(8, '0')}`,
+} as const;
+
+const hex = (digits: number) => z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`));
+const time = z.number().int().min(0);
+
+/** Rows of each table, and MySQL's checksum where the table is not too large for one. */
+const tables = z.record(z.string(), z.object({ rows: z.number(), checksum: z.number().nullable() }));
+export type Tables = z.infer<typeof tables>;
+
+const manifestSchema = z.object({
+  version: z.literal(1),
+  keyId: hex(16),
+  id: z.string(),
+  /** Names the mesh by the authority that its phones know; it outlives restores. */
+  meshId: hex(16),
+  pod: z.string(),
+  mysql: z.string(),
+  takenAtMs: time,
+  tookMs: time,
+  wrappedKey: z.string(),
+  parts: z.array(z.object({ name: z.string(), bytes: z.number(), sha256: hex(64) })),
+  /** The log goes on from here. */
+  log: z.object({ stream: z.string(), seq: z.number().int() }),
+  /** What the node held at a place in its log shortly after: what a restore is compared with. */
+  witness: z.object({ file: z.string(), position: z.number(), gtid: z.string(), tables }),
+});
+export type Manifest = z.infer<typeof manifestSchema>;
+
+const proofSchema = z.object({
+  keyId: hex(16),
+  id: z.string(),
+  provenAtMs: time,
+  /** From the first byte fetched to a server that has answered. */
+  tookMs: time,
+  rows: z.number(),
+  tables: z.number(),
+});
+export type Proof = z.infer<typeof proofSchema>;
+
+const markSchema = z.object({
+  keyId: hex(16),
+  stream: z.string(),
+  pod: z.string(),
+  /** The number of the first segment that is kept, and that of the next one. */
+  first: z.number().int(),
+  seq: z.number().int(),
+  /** When the log was looked at last: what was committed on this node before is in the store. */
+  readAtMs: time,
+  gtid: z.string(),
+  /** The longest time of which, at any moment so far, nothing was in the store yet. */
+  worstLossMs: z.number(),
+});
+export type Mark = z.infer<typeof markSchema>;
+
+const eraSchema = z.object({ keyId: hex(16), era: z.number().int(), atMs: time, snapshot: z.string() });
+
+type Without<T> = Omit<T, 'keyId'>;
+
+/** Reads and writes the signed documents of one store. All readers throw BACKUP_DAMAGED, BACKUP_KEY_WRONG. */
+export function documents(store: BackupStore, key: BackupKey) {
+  const read = async <S extends z.ZodType>(name: string, schema: S): Promise<z.output<S> | undefined> => {
+    const bytes = await store.get(name);
+    return bytes === undefined ? undefined : readSigned(key, name, bytes, schema);
+  };
+  const write = (name: string, value: object): Promise<void> =>
+    store.put(name, signed(key, name, { ...value, keyId: key.id }));
+  return {
+    manifest: async (id: string): Promise<Manifest> => {
+      const found = await read(names.manifest(id), manifestSchema);
+      if (found === undefined) throw new SallyportError('NOT_FOUND', { message: `there is no backup ${id}` });
+      if (found.id !== id) throw damaged(names.manifest(id), `it is that of ${found.id}`);
+      return found;
+    },
+    proof: (id: string) => read(names.proof(id), proofSchema),
+    marks: async (): Promise<Mark[]> => {
+      const found = (await store.list('log')).filter((name) => name.endsWith('/mark'));
+      const all = await Promise.all(found.map((name) => read(name, markSchema)));
+      return all.filter((mark) => mark !== undefined).sort((a, b) => (a.stream < b.stream ? -1 : 1));
+    },
+    /** The highest era that a restore from here has begun; 0 if none has. */
+    lastEra: async (): Promise<number> => {
+      const last = (await store.list('eras')).at(-1);
+      return last === undefined ? 0 : ((await read(last, eraSchema))?.era ?? 0);
+    },
+    putManifest: (manifest: Without<Manifest>) => write(names.manifest(manifest.id), manifest),
+    putProof: (proof: Without<Proof>) => write(names.proof(proof.id), proof),
+    putMark: (mark: Without<Mark>) => write(names.mark(mark.stream), mark),
+    putEra: (era: Without<z.infer<typeof eraSchema>>) => write(names.era(era.era), era),
+    parseManifest: (id: string, bytes: Buffer): Manifest =>
+      readSigned(key, names.manifest(id), bytes, manifestSchema),
+    signManifest: (manifest: Without<Manifest>): Buffer =>
+      signed(key, names.manifest(manifest.id), { ...manifest, keyId: key.id }),
+  };
+}
+export type Documents = ReturnType<typeof documents>;
+
+/** Ids of the snapshots that are whole, oldest first. */
+export async function snapshotIds(store: BackupStore): Promise<string[]> {
+  const found = (await store.list('snapshots')).map(
+    (name) => /^snapshots\/([^/]+)\/manifest$/.exec(name)?.[1],
+  );
+  return found.filter((id) => id !== undefined);
+}

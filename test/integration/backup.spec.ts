@@ -1,0 +1,230 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sql } from 'kysely';
+import { after, before, describe, it } from 'mocha';
+import { findMysql, type MysqlPart } from '#compose/parts/mysql.ts';
+import { writeStateFile } from '#compose/runner/state-file.ts';
+import { SallyportError } from '#core/errors/error.ts';
+import type { Db } from '#kernel/db/db.ts';
+import { migrate } from '#kernel/db/migrate.ts';
+import { openDb } from '#kernel/db/open-db.ts';
+import { systemClock } from '#kernel/time/system-clock.ts';
+import { waitFor } from '#kernel/time/wait-for.ts';
+import { chooseSnapshot } from '#services/db-agent/backup/choose-snapshot.ts';
+import { documents, type Manifest, snapshotIds } from '#services/db-agent/backup/documents.ts';
+import type { Source } from '#services/db-agent/backup/fetch-snapshot.ts';
+import { folderStore } from '#services/db-agent/backup/folder-store.ts';
+import type { BackupJob } from '#services/db-agent/backup/job.ts';
+import { proveSnapshot } from '#services/db-agent/backup/prove.ts';
+import { readBackup } from '#services/db-agent/backup/read-backup.ts';
+import { restoreData } from '#services/db-agent/backup/restore-data.ts';
+import { makeKeyFile, readKeyFile } from '#services/db-agent/backup/seal.ts';
+import { withThrowaway } from '#services/db-agent/backup/throwaway.ts';
+import { onLocal } from '#services/db-agent/local-sql.ts';
+import { securityMigrations } from '#services/security/store/migrations.ts';
+import { askAgent } from '#test/db-relay.ts';
+import { type DbGroup, startDbGroup } from '#test/db-group.ts';
+
+const readAll = async (source: Source, id: string): Promise<number> =>
+  readBackup(source, await source.documents.manifest(id));
+
+const refused = (error: unknown): boolean =>
+  ['BACKUP_DAMAGED', 'BACKUP_KEY_WRONG', 'NOT_FOUND'].includes(SallyportError.from(error).reason);
+
+describe('backups of a database group', function () {
+  this.timeout(180_000);
+  let group: DbGroup;
+  let db: Db<unknown>;
+  let mysql: MysqlPart;
+  let folder: string;
+  let source: Source;
+  let job: BackupJob;
+
+  before(async () => {
+    group = await startDbGroup({ pods: 2 });
+    folder = mkdtempSync(join(tmpdir(), 'sallyport-backup-'));
+    mysql = await findMysql({ env: process.env, progress: () => {} });
+    const keyFile = join(folder, 'backup.key');
+    await makeKeyFile(keyFile);
+    const store = folderStore(join(folder, 'kept'));
+    const key = await readKeyFile(keyFile);
+    source = { store, key, documents: documents(store, key) };
+    await group.online();
+    const admin = openDb({ socketPath: group.rwSocket, user: 'migrate', password: group.passwords.migrate });
+    await migrate(admin, securityMigrations);
+    await admin.close();
+    db = openDb({ socketPath: group.rwSocket, user: 'sallyport', password: group.passwords.app });
+    mkdirSync(join(group.dir, 'secrets'));
+    writeFileSync(join(group.dir, 'secrets', 'root.key'), 'the root key\n');
+    job = {
+      ...{ version: 1, target: join(folder, 'kept'), keyFile, everySeconds: 0 },
+      ...{ logSeconds: 1, keepHours: 24, keepDays: 14 },
+    };
+    writeStateFile(join(group.dir, 'backup.json'), job);
+  });
+  after(async () => {
+    await db?.close();
+    await group?.close();
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  });
+
+  const addUser = (name: string): Promise<unknown> =>
+    db.tx(
+      (trx) =>
+        sql`insert into users (name, display_name, created_ms, updated_ms)
+          values (${name}, ${name}, ${Date.now()}, ${Date.now()})`.execute(trx),
+      { idempotent: true, deadlineMs: 60_000 },
+    );
+
+  /** The agent's answer, of the one node that makes backups. */
+  const maker = () =>
+    waitFor(
+      async () => {
+        for (const node of group.nodes) {
+          const answer = await node.backup();
+          if (answer.mine) return { node, answer };
+        }
+        return undefined;
+      },
+      { timeoutMs: 60_000, what: 'a node that makes backups' },
+    );
+
+  const snapshotNow = async (): Promise<Manifest> => {
+    const { node } = await maker();
+    assert.equal(await askAgent(node.agentSocket, 'POST', '/backup'), 202);
+    const { asked } = await node.backup();
+    const { word } = await waitFor(
+      async () => {
+        const answer = await node.backup();
+        return (answer.word?.answered ?? 0) >= asked ? answer : undefined;
+      },
+      { timeoutMs: 120_000, what: 'a snapshot' },
+    );
+    assert.equal(word?.error, undefined);
+    return source.documents.manifest(word?.last?.id ?? '');
+  };
+
+  /** Waits until the log has been brought as of now. */
+  const shipped = async (): Promise<void> => {
+    const now = Date.now();
+    await waitFor(
+      async () => (await source.documents.marks()).some(({ readAtMs }) => readAtMs > now),
+      { timeoutMs: 60_000, what: 'the log to be brought' },
+    );
+  };
+
+  const restoreTo = (at: string, manifest: Manifest, stopAtMs?: number) =>
+    restoreData(source, manifest, {
+      ...{ tools: mysql, folder: join(folder, at), stopAtMs },
+      nextEra: (before) => before + 1,
+      progress: () => {},
+      signal: new AbortController().signal,
+    });
+
+  const usersIn = (at: string): Promise<string[]> =>
+    withThrowaway(mysql, join(folder, at, 'data'), async ({ account }) => {
+      const { rows } = await onLocal(account, 30_000, 'reading users', (on) =>
+        sql<{ name: string }>`select name from sallyport.users order by name`.execute(on),
+      );
+      return rows.map(({ name }) => name);
+    });
+
+  it('are made by a secondary, and each is restored and compared', async () => {
+    await addUser('anna');
+    const manifest = await snapshotNow();
+    const { node } = await maker();
+    assert.equal(node.pod, 'db-1');
+    assert.equal((await group.primary()).pod, 'db-0');
+    assert.equal(manifest.witness.tables.users?.rows, 1);
+    const proof = await source.documents.proof(manifest.id);
+    assert.equal(proof?.tables, Object.keys(manifest.witness.tables).length);
+    // Neither a copy nor a trial is left behind.
+    assert.deepEqual([existsSync(join(node.dir, 'backup', 'proof'))], [false]);
+  });
+
+  it('restore to the last second by the log, in a new era, with the keys of the mesh', async () => {
+    await addUser('bert');
+    await shipped();
+    const manifest = await chooseSnapshot(source, {});
+    const restored = await restoreTo('whole', manifest);
+    assert.deepEqual(await usersIn('whole'), ['anna', 'bert']);
+    assert.equal(restored.era, 2);
+    assert.deepEqual(restored.missing, []);
+    assert.equal(readFileSync(join(folder, 'whole/state/secrets/root.key'), 'utf8'), 'the root key\n');
+  });
+
+  it('restore to a time, and tell what is left out', async () => {
+    await systemClock.sleep(2000);
+    const before = Date.now();
+    await systemClock.sleep(1000);
+    await addUser('carl');
+    await shipped();
+    const manifest = await chooseSnapshot(source, { beforeMs: before });
+    const restored = await restoreTo('then', manifest, before);
+    assert.deepEqual(await usersIn('then'), ['anna', 'bert']);
+    assert.deepEqual(
+      restored.missing.map(({ what, subject }) => `${what} ${subject}`),
+      ['change of a user carl'],
+    );
+  });
+
+  it('are refused when a byte is another one, wherever it is, or something is missing', async () => {
+    const manifest = await chooseSnapshot(source, {});
+    const own = await source.store.list(`snapshots/${manifest.id}`);
+    const log = await source.store.list(`log/${manifest.log.stream}`);
+    let seed = 7;
+    const random = (below: number): number => {
+      seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
+      return seed % below;
+    };
+    const names = [...own.filter((name) => !name.endsWith('proof')), ...log.slice(-3)];
+    for (const name of [...names, ...names]) {
+      const whole = await source.store.get(name);
+      assert.ok(whole);
+      const bent = Buffer.from(whole);
+      const at = random(bent.length);
+      bent[at] = (bent[at] ?? 0) ^ (1 << random(8));
+      for (const bad of [bent, whole.subarray(0, at)]) {
+        await source.store.put(name, bad);
+        await assert.rejects(readAll(source, manifest.id), refused, `${name} at ${at}`);
+      }
+      await source.store.remove(name);
+      await assert.rejects(readAll(source, manifest.id), refused, `${name} missing`);
+      await source.store.put(name, whole);
+    }
+    await readAll(source, manifest.id);
+  });
+
+  it('are refused under another key', async () => {
+    const file = join(folder, 'other.key');
+    await makeKeyFile(file);
+    const key = await readKeyFile(file);
+    const other = { ...source, key, documents: documents(source.store, key) };
+    await assert.rejects(
+      chooseSnapshot(other, {}),
+      (error) => SallyportError.from(error).reason === 'BACKUP_KEY_WRONG',
+    );
+  });
+
+  it('go on at another node when the one that makes them dies, without a gap', async () => {
+    const first = await maker();
+    await first.node.killAgent();
+    await first.node.killMysqld();
+    const second = await maker();
+    assert.notEqual(second.node.pod, first.node.pod);
+    await shipped();
+    const marks = await source.documents.marks();
+    assert.equal(new Set(marks.map(({ pod }) => pod)).size, 2);
+    const manifest = await chooseSnapshot(source, {});
+    assert.equal(manifest.log.stream.includes(first.node.pod), true);
+    await restoreTo('after', manifest);
+    assert.deepEqual(await usersIn('after'), ['anna', 'bert', 'carl']);
+    assert.deepEqual((await snapshotIds(source.store)).length, 1);
+    const proof = await proveSnapshot(source, manifest, {
+      ...{ tools: mysql, scratch: join(folder, 'proof'), clock: systemClock },
+    });
+    assert.ok(proof.rows > 0);
+  });
+});

@@ -1,5 +1,6 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { withLock } from '#compose/parts/lock.ts';
 import type { PartsOptions } from '#compose/parts/options.ts';
 import { embeddedTopology } from '#compose/topology/embedded.ts';
@@ -8,6 +9,9 @@ import type { GatewayGroup } from './gateways.ts';
 import type { Hosts } from './hosts.ts';
 import { claimPorts, type WantedPort } from './ports.ts';
 import type { Sizes } from './settings.ts';
+import { readStateFile, writeStateFile } from './state-file.ts';
+
+const portsFile = z.record(z.string(), z.int().min(1024).max(32_767));
 
 /**
  * The topology with those sizes: ports are claimed for it, and pods that are there already keep theirs.
@@ -40,11 +44,17 @@ export async function placePods(
   const inUse = new Set(
     running?.pods.flatMap((pod) => Object.keys(pod.ports).map((port) => `${pod.name} ${port}`)),
   );
+  // Devices know edges by their ports: a folder that is restored elsewhere has the same.
+  const file = join(folders.stateDir, 'ports.json');
+  const about = { what: 'a list of ports', hint: 'remove it: ports are then chosen anew' };
+  const hints = readStateFile(file, portsFile, about) ?? {};
   const given = await claimPorts(wanted, {
+    hints,
     sharedDir,
     stateDir: folders.stateDir,
     inUse,
     locked: (body) => withLock(join(sharedDir, 'ports.lock'), 'choosing ports', parts, body),
   });
+  writeStateFile(file, Object.fromEntries(given));
   return draw((pod, port) => given.get(`${pod} ${port}`) ?? 0);
 }

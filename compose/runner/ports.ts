@@ -29,6 +29,8 @@ export interface PortsOptions {
   readonly stateDir: string;
   /** Runs the body under a lock that all of them respect. */
   readonly locked: <T>(body: () => Promise<T>) => Promise<T>;
+  /** Ports that the mesh had on another machine, or in another folder: taken again if nobody has claimed them. */
+  readonly hints?: Readonly<Record<string, number>>;
   /** What runs already: its ports are in use by itself, and kept. */
   readonly inUse?: ReadonlySet<string>;
 }
@@ -43,7 +45,7 @@ export function claimPorts(
   wanted: readonly WantedPort[],
   options: PortsOptions,
 ): Promise<ReadonlyMap<string, number>> {
-  const { sharedDir, stateDir, locked, inUse } = options;
+  const { sharedDir, stateDir, locked, inUse, hints = {} } = options;
   return locked(async () => {
     mkdirSync(sharedDir, { recursive: true, mode: 0o700 });
     const file = join(sharedDir, 'ports.json');
@@ -59,7 +61,9 @@ export function claimPorts(
     const given = new Map<string, number>();
     let next = first;
     for (const { of, ...at } of wanted) {
-      let port = before.get(of);
+      const hint = hints[of];
+      const free = hint !== undefined && all[hint] === undefined && !kept.has(hint) ? hint : undefined;
+      let port = before.get(of) ?? free;
       if (port === undefined || !(inUse?.has(of) || (await isFree(port, at)))) {
         do port = next++;
         while (port <= last && (all[port] !== undefined || kept.has(port) || !(await isFree(port, at))));

@@ -24,8 +24,8 @@ import { makeKeyFile, readKeyFile } from '#services/db-agent/backup/seal.ts';
 import { withThrowaway } from '#services/db-agent/backup/throwaway.ts';
 import { onLocal } from '#services/db-agent/local-sql.ts';
 import { securityMigrations } from '#services/security/store/migrations.ts';
-import { askAgent } from '#test/db-relay.ts';
 import { type DbGroup, startDbGroup } from '#test/db-group.ts';
+import { askAgent } from '#test/db-relay.ts';
 
 const readAll = async (source: Source, id: string): Promise<number> =>
   readBackup(source, await source.documents.manifest(id));
@@ -109,10 +109,10 @@ describe('backups of a database group', function () {
   /** Waits until the log has been brought as of now. */
   const shipped = async (): Promise<void> => {
     const now = Date.now();
-    await waitFor(
-      async () => (await source.documents.marks()).some(({ readAtMs }) => readAtMs > now),
-      { timeoutMs: 60_000, what: 'the log to be brought' },
-    );
+    await waitFor(async () => (await source.documents.marks()).some(({ readAtMs }) => readAtMs > now), {
+      timeoutMs: 60_000,
+      what: 'the log to be brought',
+    });
   };
 
   const restoreTo = (at: string, manifest: Manifest, stopAtMs?: number) =>

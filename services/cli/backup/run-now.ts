@@ -22,8 +22,7 @@ export async function runNow(
 ): Promise<Outcome> {
   if (scheduledJob(stateDir) === undefined) throw new SallyportError('BACKUP_NOT_SCHEDULED');
   const mesh = runningMesh(stateDir);
-  const socketOf = (pod: string): string =>
-    socketPath({ stateDir, runDir: mesh.state.runDir }, pod, 'agent');
+  const socketOf = (pod: string): string => socketPath({ stateDir, runDir: mesh.state.runDir }, pod, 'agent');
   const pods = mesh.pods.filter(({ role }) => role === 'db').map(({ name }) => name);
   const begun = clock.monotonic();
   const waiting = { timeoutMs: timeout * 1000, everyMs: 300, signal, clock };

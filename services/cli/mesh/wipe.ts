@@ -18,6 +18,7 @@ const ours = [
   'settings.json',
   'applied',
   'backup.json',
+  'ports.json',
   'restore.unfinished',
 ];
 const logs = /^runner\.log(\.1)?$/;

@@ -36,7 +36,7 @@ export interface SnapshotOptions {
 }
 
 /** Of the mesh's folder: what a new machine needs to be the same service to its devices. */
-export const stateNames = ['secrets', 'pki', 'settings.json', 'applied'] as const;
+export const stateNames = ['secrets', 'pki', 'settings.json', 'ports.json', 'applied'] as const;
 
 /** Milliseconds for MySQL to copy itself, and for a look at its tables. */
 const cloneMs = 1_800_000;

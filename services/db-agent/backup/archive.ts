@@ -89,8 +89,18 @@ export async function unpack(pieces: AsyncIterable<Buffer>, folder: string, name
   });
   const ended = endOf(tar, 'tar');
   ended.catch(() => undefined);
+  // It says itself why it took no more; one that has seen the archive's end does not wait for what pads it.
+  tar.stdin.on('error', () => {});
+  const zstd = createZstdDecompress();
+  const opening = pipeline(Readable.from(pieces), zstd);
+  opening.catch(() => undefined);
   try {
-    await pipeline(Readable.from(pieces), createZstdDecompress(), tar.stdin);
+    for await (const chunk of zstd as AsyncIterable<Buffer>) {
+      if (tar.stdin.write(chunk) || tar.stdin.destroyed) continue;
+      await Promise.race([once(tar.stdin, 'drain').catch(() => ended), ended]);
+    }
+    await opening;
+    tar.stdin.end();
     await ended;
   } catch (error) {
     tar.kill('SIGKILL');

@@ -35,8 +35,8 @@ import { ensureSecrets } from './secrets.ts';
 import { KeptSettings, type Sizes, type Tuned, tunedBy } from './settings.ts';
 import { stopInOrder } from './stop.ts';
 import { type TelemetryTarget, withTelemetry } from './telemetry.ts';
-import { Watchdog } from './watchdog.ts';
 import { refuseHalfRestored } from './unfinished-restore.ts';
+import { Watchdog } from './watchdog.ts';
 
 export interface MeshOptions {
   /** Where everything is kept. */

@@ -9,46 +9,52 @@ import { figuresOf } from './figures.ts';
 import { KeptRows } from './kept-rows.ts';
 import { type DrillOptions, drillOptions, usage } from './options.ts';
 import { runDrills, select } from './run-drills.ts';
+import { scenariosMain } from './scenarios/main.ts';
 import { figuresTable, shortTable } from './table.ts';
 import { commitHere, writeResult } from './write-result.ts';
 
-const options = parsed();
-const progress = (line: string): void => void process.stderr.write(`${line}\n`);
-const selected = select(await discoverDrills(), options);
-if (selected.length === 0) fail(`there is no drill and no failure named like ${options.words.join(', ')}`);
-if (options.list) {
-  for (const { drill, failures } of selected) {
-    process.stdout.write(`${drill.name}: ${drill.about}\n`);
-    for (const { name, short } of failures)
-      process.stdout.write(`  ${name}${short ? ' (short form)' : ''}\n`);
+// Those have no load, and a table of their own.
+if (process.argv[2] === 'scenarios') process.exitCode = await scenariosMain(process.argv.slice(3));
+else await drills(parsed());
+
+async function drills(options: DrillOptions): Promise<void> {
+  const progress = (line: string): void => void process.stderr.write(`${line}\n`);
+  const selected = select(await discoverDrills(), options);
+  if (selected.length === 0) fail(`there is no drill and no failure named like ${options.words.join(', ')}`);
+  if (options.list) {
+    for (const { drill, failures } of selected) {
+      process.stdout.write(`${drill.name}: ${drill.about}\n`);
+      for (const { name, short } of failures)
+        process.stdout.write(`  ${name}${short ? ' (short form)' : ''}\n`);
+    }
+  } else {
+    const interrupt = new AbortController();
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupt.abort());
+    const kept =
+      options.keep === undefined
+        ? undefined
+        : new KeptRows(options.keep, { commit: commitHere(), size: JSON.stringify(options.size) });
+    const { rows, errors } = await runDrills(selected, options, {
+      signal: interrupt.signal,
+      progress,
+      ...(kept && { kept }),
+    });
+    for (const error of errors) progress(`✗ ${error}`);
+    const figures = figuresOf(rows);
+    const ok =
+      errors.length === 0 &&
+      rows.length > 0 &&
+      !interrupt.signal.aborted &&
+      rows.every((row) => (options.functional ? row.held : row.ok));
+    if (rows.length > 0) {
+      const tables = `${shortTable(rows)}\n\n${figuresTable(rows)}`.trimEnd();
+      (options.json ? process.stderr : process.stdout).write(`${tables}\n`);
+    }
+    if (options.write && rows.length > 0 && !interrupt.signal.aborted) writeResult(rows, progress);
+    if (options.json)
+      process.stdout.write(`${JSON.stringify({ name: 'drills', ok, figures, rows, errors })}\n`);
+    process.exitCode = interrupt.signal.aborted ? 130 : ok ? 0 : 1;
   }
-} else {
-  const interrupt = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupt.abort());
-  const kept =
-    options.keep === undefined
-      ? undefined
-      : new KeptRows(options.keep, { commit: commitHere(), size: JSON.stringify(options.size) });
-  const { rows, errors } = await runDrills(selected, options, {
-    signal: interrupt.signal,
-    progress,
-    ...(kept && { kept }),
-  });
-  for (const error of errors) progress(`✗ ${error}`);
-  const figures = figuresOf(rows);
-  const ok =
-    errors.length === 0 &&
-    rows.length > 0 &&
-    !interrupt.signal.aborted &&
-    rows.every((row) => (options.functional ? row.held : row.ok));
-  if (rows.length > 0) {
-    const tables = `${shortTable(rows)}\n\n${figuresTable(rows)}`.trimEnd();
-    (options.json ? process.stderr : process.stdout).write(`${tables}\n`);
-  }
-  if (options.write && rows.length > 0 && !interrupt.signal.aborted) writeResult(rows, progress);
-  if (options.json)
-    process.stdout.write(`${JSON.stringify({ name: 'drills', ok, figures, rows, errors })}\n`);
-  process.exitCode = interrupt.signal.aborted ? 130 : ok ? 0 : 1;
 }
 
 function parsed(): DrillOptions {

@@ -7,8 +7,6 @@ import type { Row } from './row.ts';
 import { figuresTable, fullTable, shortTable } from './table.ts';
 
 const root = join(import.meta.dirname, '..', '..');
-const begin = '<!-- drills: begin (`npm run drills -- --write` writes what stands here) -->';
-const end = '<!-- drills: end -->';
 
 /** What docs/drills/latest.json holds: one run, whole. */
 interface Result {
@@ -58,10 +56,19 @@ const made = ({ date, commit, machine, seeds, rows }: Result): string =>
   `load of ${Math.round(rows.reduce((sum, row) => sum + row.requests / row.seconds, 0) / rows.length)} requests/s. ` +
   '✗: beyond the goal that stands behind it.';
 
-/** The page with what is between its marks replaced. @throws when it has no marks */
-export function withTable(page: string, table: string): string {
-  const from = page.indexOf(begin);
-  const to = page.indexOf(end);
-  if (from < 0 || to < from) throw new Error('README.md has no place for the table of drills');
-  return `${page.slice(0, from + begin.length)}\n${table}\n${page.slice(to)}`;
+/** The page with what is between the marks of that name replaced. @throws when it has no marks */
+export function withTable(page: string, table: string, name = 'drills'): string {
+  const from = page.indexOf(`<!-- ${name}: begin`);
+  const begun = page.indexOf('-->', from) + '-->'.length;
+  const to = page.indexOf(`<!-- ${name}: end -->`);
+  if (from < 0 || to < begun) throw new Error(`README.md has no place for the table of ${name}`);
+  return `${page.slice(0, begun)}\n${table}\n${page.slice(to)}`;
+}
+
+/** Keeps a table in the README, with when and of what it was made. */
+export function keepTable(name: string, table: string): void {
+  const readme = join(root, 'README.md');
+  const date = new Date(systemClock.now()).toISOString().slice(0, 10);
+  const text = `${date}, commit ${commitHere()}.\n\n${table}`;
+  writeFileSync(readme, withTable(readFileSync(readme, 'utf8'), text, name));
 }

@@ -1,0 +1,65 @@
+import type { Outcome, Scenario } from './scenarios.ts';
+import { scenarios } from './scenarios.ts';
+import { type Persistence, World } from './world.ts';
+
+export interface ScenarioRow extends Outcome, Pick<Scenario, 'number' | 'what' | 'sun'> {
+  readonly persistence: Persistence;
+  /** New logins that somebody was asked for. */
+  readonly logins: number;
+  /** From the kill to the end of what was under way, with all that follows in it; seconds. */
+  readonly seconds: number;
+  readonly ok: boolean;
+}
+
+/** With sessions in memory only, whoever was served by the node logs in again, and goes on where he was. */
+const mayAskForLogin = (persistence: Persistence, number: number): boolean =>
+  persistence === 'off' && (number === 1 || number === 4);
+
+/**
+ * Runs the scenarios on a mesh for each kind of persistence, one after the other; the mesh is whole again before the next.
+ * @throws what a mesh does not start for, and the reason of the signal
+ */
+export async function runScenarios(
+  kinds: readonly Persistence[],
+  numbers: readonly number[],
+  { signal, progress }: { readonly signal: AbortSignal; readonly progress: (line: string) => void },
+): Promise<{ rows: ScenarioRow[]; errors: string[] }> {
+  const rows: ScenarioRow[] = [];
+  const errors: string[] = [];
+  for (const persistence of kinds) {
+    signal.throwIfAborted();
+    progress(`a mesh with session persistence ${persistence}`);
+    const world = await World.start(persistence, progress);
+    try {
+      for (const scenario of scenarios.filter(({ number }) => numbers.includes(number))) {
+        signal.throwIfAborted();
+        progress(`${scenario.number}: a node dies while ${scenario.what}`);
+        try {
+          const row = await runOne(world, persistence, scenario);
+          rows.push(row);
+          progress(`  ${row.ok ? '✓' : '✗'} ${JSON.stringify(row)}`);
+        } catch (error) {
+          const why = `scenario ${scenario.number}, persistence ${persistence}: ${String(error)}`;
+          errors.push(why);
+          progress(`  ✗ ${why}`);
+        }
+        await world.mesh.waitUp();
+      }
+    } finally {
+      await world.close();
+    }
+  }
+  return { rows, errors };
+}
+
+async function runOne(world: World, persistence: Persistence, scenario: Scenario): Promise<ScenarioRow> {
+  const { number, what, sun } = scenario;
+  const before = world.anna.logins + world.bert.logins;
+  const begun = performance.now();
+  const outcome = await scenario.run(world);
+  const seconds = (performance.now() - begun) / 1000;
+  const logins = world.anna.logins + world.bert.logins - before;
+  const ok =
+    outcome.lost === 0 && outcome.doubled === 0 && (logins === 0 || mayAskForLogin(persistence, number));
+  return { ...{ number, what, sun, persistence, logins, seconds, ok }, ...outcome };
+}

@@ -65,6 +65,7 @@ export async function startFakeMesh(
   const findPort = portFinder();
   const free = await Promise.all(Array.from({ length: 40 }, () => findPort()));
   const topology = embeddedTopology({
+    workers: 0,
     ...sizes,
     stateDir: join(dir, 'state'),
     runDir: join(dir, 'run'),

@@ -223,6 +223,26 @@ export const registry = define({
     'another policy is in force than the one that was to be replaced',
     'read the newest one, merge, and apply again',
   ],
+  POLICY_UNSIGNED: [
+    'FAILED_PRECONDITION',
+    'here nobody changes the policy alone',
+    'propose it, and have somebody else sign it: `sallyport policy propose FILE`',
+  ],
+  PROPOSAL_OWN: [
+    'PERMISSION_DENIED',
+    'nobody signs what he has proposed himself',
+    'another security officer signs it',
+  ],
+  PROPOSAL_ENDED: [
+    'FAILED_PRECONDITION',
+    'the proposal was signed or rejected already',
+    'see `sallyport policy list`; propose it again if it is still wanted',
+  ],
+  PROPOSAL_REFUSED: [
+    'RESOURCE_EXHAUSTED',
+    'too many proposals wait',
+    'reject what nobody wants any more: `sallyport policy list`',
+  ],
   UPLOAD_INCOMPLETE: [
     'FAILED_PRECONDITION',
     'the package is not here as a whole, or not the one that was announced',

@@ -96,6 +96,11 @@ export const scim: Method = { path: '/scim/v2', below: true, mode: 'once', serve
 const policy = service('sallyport.policy.v1.Policy', 'connect', {
   GetPolicy: 'repeatable',
   ApplyPolicy: 'repeatable',
+  ProposePolicy: 'repeatable',
+  SignProposal: 'repeatable',
+  RejectProposal: 'repeatable',
+  GetProposal: 'repeatable',
+  ListProposals: 'repeatable',
   ListVersions: 'repeatable',
   Explain: 'repeatable',
 });

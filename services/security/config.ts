@@ -50,6 +50,17 @@ export const securityConfig = z.strictObject({
     })
     .prefault({})
     .describe('Directories; where a single one may run is in its own settings.'),
+  policy: z
+    .strictObject({
+      signOff: z
+        .enum(['on', 'off'])
+        .default('off')
+        .describe(
+          'on: nobody changes the policy alone; what one proposes another one signs. The same at all pods.',
+        ),
+    })
+    .prefault({})
+    .describe('Changes of the policy.'),
   seedFile: path().optional().describe('Users and policy of a new, empty database.'),
   sessions: z
     .strictObject({

@@ -219,7 +219,14 @@ function rareServices(
     implement(Directory, directoryService({ db, feed, admins, clock })),
     implement(Sources, sourcesService({ pod, db, dataKeys, admins, clock, runner: core.syncRunner })),
     implement(AppCatalog, catalogService({ db, dataKeys, admins, clock })),
-    implement(Policy, policyService({ db, policies, admins, list, feed, clock, gateways: config.gateways })),
+    implement(
+      Policy,
+      policyService({
+        ...{ db, policies, admins, list, feed, clock, log },
+        gateways: config.gateways,
+        signOff: config.policy.signOff,
+      }),
+    ),
     implement(TaskService, taskService({ db, admins, bell, clock })),
     implement(WorkItemService, workItemService({ db, admins, bell, clock })),
   ];

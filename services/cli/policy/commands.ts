@@ -3,12 +3,13 @@ import { wholeNumber, withCommon } from '../command.ts';
 import type { CliContext } from '../context.ts';
 import { type ListOptions, withPages } from '../list.ts';
 import type { PolicyExplainOptions } from './explain.ts';
-import type { PolicyApplyOptions, PolicyShowOptions } from './run-policy.ts';
+import { addProposalCommands } from './proposal-commands.ts';
+import type { PolicyApplyOptions, PolicyDiffOptions, PolicyShowOptions } from './run-policy.ts';
 import type { PolicyTestOptions } from './test-policy.ts';
 
 const version = wholeNumber(1, Number.MAX_SAFE_INTEGER);
 
-/** `policy show`, `apply`, `diff`, `test`, `explain` and `versions`. */
+/** `policy show`, `apply`, `diff`, `test`, `explain`, `versions`, and what proposal-commands.ts adds. */
 export function addPolicyCommands(program: Command, context: CliContext, end: { code: number }): void {
   const policy = program
     .command('policy')
@@ -62,13 +63,17 @@ Examples:
 
   const diff = policy
     .command('diff')
-    .argument('<file>', 'the document; - is standard input')
+    .argument('[file]', 'the document; - is standard input')
     .summary('what a document would change')
     .description('Names the resources that differ from the policy in force, and who would gain or lose them.')
-    .addHelpText('after', '\nExamples:\n  sallyport policy diff policy.yaml');
-  withCommon(diff, 'policy diff', context, end, async (_, command, [file = '']) => {
+    .option('--proposal <id>', 'what a proposal would change', wholeNumber(1, 999_999_999))
+    .addHelpText(
+      'after',
+      '\nExamples:\n  sallyport policy diff policy.yaml\n  sallyport policy diff --proposal 7',
+    );
+  withCommon<PolicyDiffOptions>(diff, 'policy diff', context, end, async (options, command, [file = '']) => {
     const { runPolicyDiff } = await import('./run-policy.ts');
-    return runPolicyDiff(file, command);
+    return runPolicyDiff(file, options, command);
   });
 
   const test = policy
@@ -133,6 +138,8 @@ Examples:
       return runPolicyExplain(url, options, command);
     },
   );
+
+  addProposalCommands(policy, context, end);
 
   const versions = withPages(policy.command('versions'))
     .summary('all that have been in force')

@@ -12,9 +12,11 @@ import {
 } from '#gen/sallyport/policy/v1/policy_pb.js';
 import { askTier } from '../ask-tier.ts';
 import type { CommandContext, CommonOptions } from '../command.ts';
+import { UsageError } from '../failure.ts';
 import { type ListOptions, readList, showList } from '../list.ts';
 import type { Outcome } from '../report.ts';
 import { timeText } from '../time-text.ts';
+import { readProposal } from './proposals.ts';
 import { readDocument } from './read-document.ts';
 
 export interface PolicyShowOptions extends CommonOptions {
@@ -27,8 +29,12 @@ export interface PolicyApplyOptions extends CommonOptions {
   readonly expect?: number;
 }
 
+export interface PolicyDiffOptions extends CommonOptions {
+  readonly proposal?: number;
+}
+
 /** A dry run decides some ten thousand requests. */
-const applyMs = 60_000;
+export const applyMs = 60_000;
 
 /** `sallyport policy show` */
 export async function runPolicyShow(o: PolicyShowOptions, command: CommandContext): Promise<Outcome> {
@@ -68,9 +74,17 @@ export async function runPolicyApply(
 }
 
 /** `sallyport policy diff` */
-export async function runPolicyDiff(file: string, command: CommandContext): Promise<Outcome> {
+export async function runPolicyDiff(
+  file: string,
+  { proposal }: PolicyDiffOptions,
+  command: CommandContext,
+): Promise<Outcome> {
   const { report } = command;
-  const document = await readDocument(file, command);
+  if ((file === '') === (proposal === undefined)) throw new UsageError('name a file, or a proposal', '`sallyport policy list` shows proposals');
+  const document =
+    proposal === undefined
+      ? await readDocument(file, command)
+      : (await readProposal(proposal, command)).document;
   const after = resourcesOf(document);
   const current = await readPolicy(command, 0);
   const before = resourcesOf(current.document);
@@ -101,11 +115,18 @@ export async function runPolicyVersions(o: ListOptions, command: CommandContext)
   );
   return showList(command, list, {
     what: ['version', 'versions'],
-    head: ['version', 'applied', 'by'],
-    row: ({ version, createdAt, author }) => [String(version), timeText(createdAt), author],
+    head: ['version', 'applied', 'by', 'signed by'],
+    row: ({ version, createdAt, author, signedBy }) => [
+      String(version),
+      timeText(createdAt),
+      author,
+      signedBy || '-',
+    ],
     json: (version) => toJson(PolicyVersionSchema, version, { alwaysEmitImplicit: true }),
   });
 }
+
+type Effects = Pick<ApplyPolicyResponse, 'effects' | 'sessions'>;
 
 async function readPolicy(command: CommandContext, version: number) {
   const found = await askTier(command, Policy, (policy) =>
@@ -131,7 +152,7 @@ function apply(
   );
 }
 
-function tellEffects({ effects, sessions }: ApplyPolicyResponse, { report }: CommandContext): void {
+export function tellEffects({ effects, sessions }: Effects, { report }: CommandContext): void {
   const users = (names: readonly string[]): string =>
     `${names.length} ${names.length === 1 ? 'user' : 'users'} (${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''})`;
   for (const { resource, gain, lose } of effects) {
@@ -141,7 +162,7 @@ function tellEffects({ effects, sessions }: ApplyPolicyResponse, { report }: Com
   report.say(`${sessions} sessions were looked at, ${effects.length === 0 ? 'none concerned' : 'as above'}.`);
 }
 
-const effectsJson = ({ effects, sessions }: ApplyPolicyResponse) => ({
+export const effectsJson = ({ effects, sessions }: Effects) => ({
   sessions,
   effects: effects.map(({ resource, gain, lose }: PolicyEffect) => ({ resource, gain, lose })),
 });

@@ -12,6 +12,8 @@ export interface NewPolicy {
   readonly expectedVersion: number;
   /** Database time. */
   readonly nowMs: number;
+  /** Whoever else it needed. */
+  readonly signedBy?: string;
 }
 
 /** Survives JSON. */
@@ -36,8 +38,9 @@ export async function applyPolicy(trx: Kysely<SecurityTables>, policy: NewPolicy
     .values({
       version: version + 1,
       document: JSON.stringify(policy.document),
-      author: policy.author,
+      author: policy.author.slice(0, 128),
       created_ms: policy.nowMs,
+      signed_by: policy.signedBy ?? null,
     })
     .execute();
   return { version: version + 1, unchanged: false };
@@ -57,6 +60,7 @@ export interface PolicyRecord {
   readonly author: string;
   /** Unix milliseconds. */
   readonly createdMs: number;
+  readonly signedBy: string | null;
 }
 
 /** A version, or the newest for 0; undefined if there is none. */
@@ -77,6 +81,7 @@ export async function readPolicy(
       document: parsed(row.document),
       author: row.author,
       createdMs: row.created_ms,
+      signedBy: row.signed_by,
     }
   );
 }

@@ -2,8 +2,10 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { SallyportError } from '#core/errors/error.ts';
 import { loadPolicy } from '#core/policy/compile.ts';
 import { explain } from '#core/policy/explain.ts';
+import type { Policy as CompiledPolicy } from '#core/policy/policy.ts';
 import type { ExplainRequest, Policy } from '#gen/sallyport/policy/v1/policy_pb.js';
 import type { Db } from '#kernel/db/db.ts';
+import type { Logger } from '#kernel/log/logger.ts';
 import type { Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
@@ -13,9 +15,11 @@ import { findUserDetails } from '../directory/read-users.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { SessionStore } from '../session/session-store.ts';
 import type { SecurityTables } from '../store/tables.ts';
-import { applyPolicy, expectVersion, readPolicy } from './apply-policy.ts';
+import { applyPolicy, expectVersion, type PolicyRecord, readPolicy } from './apply-policy.ts';
 import { assertReachable, type ReachableGroup } from './assert-reachable.ts';
 import { effectsOf } from './effects.ts';
+import { proposalHandlers } from './proposals-service.ts';
+import { pageOf, readJson } from './wire.ts';
 
 export interface PolicyDeps {
   readonly db: Db<SecurityTables>;
@@ -27,15 +31,26 @@ export interface PolicyDeps {
   readonly clock: Clock;
   /** Groups of gateways, and what resources can be reached through each. */
   readonly gateways: readonly ReachableGroup[];
+  /** on: what one proposes another one signs. */
+  readonly signOff: 'on' | 'off';
+  readonly log: Logger;
 }
 
-const defaultPage = 100;
 const maxSessions = 5000;
 
 /** The policy, for administrators. Envoy says who may call what; this looks again. */
 export function policyService(deps: PolicyDeps): Handlers<typeof Policy> {
   const { db, policies, clock } = deps;
+  const effectsNow = async (after: CompiledPolicy) => {
+    const listed = await deps.list.list({ liveOnly: true, limit: maxSessions });
+    // What the feed has ended is not marked in its row.
+    const sessions = listed.filter((row) => !deps.feed.isRevoked({ ...row, id: `${row.handle}.` }));
+    const effects = await effectsOf(policies.current.policy, after, sessions, clock.now());
+    return { effects, sessions: sessions.length };
+  };
   return {
+    ...proposalHandlers(deps, effectsNow),
+
     getPolicy: async ({ version }, call) => {
       await deps.admins.admit(call);
       const found = await db.read((on) => readPolicy(on, Number(version)), held(call));
@@ -50,13 +65,10 @@ export function policyService(deps: PolicyDeps): Handlers<typeof Policy> {
       const document = readJson(documentJson);
       const after = loadPolicy(document, 0);
       assertReachable(after, deps.gateways);
-      const before = policies.current.policy;
-      const listed = await deps.list.list({ liveOnly: true, limit: maxSessions });
-      // What the feed has ended is not marked in its row.
-      const sessions = listed.filter((row) => !deps.feed.isRevoked({ ...row, id: `${row.handle}.` }));
-      const effects = await effectsOf(before, after, sessions, clock.now());
-      const told = { effects, sessions: sessions.length };
+      if (!dryRun && deps.signOff === 'on') throw new SallyportError('POLICY_UNSIGNED');
+      const told = await effectsNow(after);
       if (dryRun) {
+        const before = policies.current.policy;
         expectVersion(before.version, Number(expectedVersion));
         return { ...told, version: BigInt(before.version) };
       }
@@ -64,7 +76,7 @@ export function policyService(deps: PolicyDeps): Handlers<typeof Policy> {
         (trx) =>
           applyPolicy(trx, {
             document,
-            author: by.name.slice(0, 128),
+            author: by.name,
             expectedVersion: Number(expectedVersion),
             nowMs: clock.now(),
           }),
@@ -75,20 +87,14 @@ export function policyService(deps: PolicyDeps): Handlers<typeof Policy> {
       return { ...told, version: BigInt(version), unchanged };
     },
 
-    listVersions: async ({ pageSize, pageToken }, call) => {
+    listVersions: async (request, call) => {
       await deps.admins.admit(call);
-      const limit = pageSize === 0 ? defaultPage : pageSize;
-      const before = pageToken === '' ? undefined : Number(pageToken);
-      if (before !== undefined && !Number.isSafeInteger(before)) {
-        throw new SallyportError('INVALID_FIELD', {
-          message: 'page_token is not one that this service gave',
-        });
-      }
+      const { before, limit } = pageOf(request);
       const rows = await db.read(
         (on) =>
           on
             .selectFrom('policies')
-            .select(['version', 'author', 'created_ms'])
+            .select(['version', 'author', 'created_ms', 'signed_by'])
             .$if(before !== undefined, (q) => q.where('version', '<', before ?? 0))
             .orderBy('version', 'desc')
             .limit(limit + 1)
@@ -97,7 +103,7 @@ export function policyService(deps: PolicyDeps): Handlers<typeof Policy> {
       );
       const page = rows.slice(0, limit);
       return {
-        versions: page.map((row) => toWire({ ...row, createdMs: row.created_ms })),
+        versions: page.map((row) => toWire({ ...row, createdMs: row.created_ms, signedBy: row.signed_by })),
         nextPageToken: rows.length > limit ? String(page.at(-1)?.version ?? '') : '',
       };
     },
@@ -161,17 +167,9 @@ function sessionOf({ app }: ExplainRequest, nowMs: number) {
   };
 }
 
-/** @throws POLICY_INVALID */
-function readJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (cause) {
-    throw new SallyportError('POLICY_INVALID', { message: 'document_json is not JSON', cause });
-  }
-}
-
-const toWire = (policy: { version: number; author: string; createdMs: number }) => ({
+const toWire = (policy: Omit<PolicyRecord, 'document'>) => ({
   version: BigInt(policy.version),
   author: policy.author,
   createdAt: timestampFromMs(policy.createdMs),
+  signedBy: policy.signedBy ?? '',
 });

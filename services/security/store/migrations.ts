@@ -5,6 +5,7 @@ import { catalogMigrations } from './migrations-catalog.ts';
 import { deviceMigrations } from './migrations-devices.ts';
 import { directoryMigrations } from './migrations-directory.ts';
 import { keyMigrations } from './migrations-keys.ts';
+import { policyMigrations } from './migrations-policy.ts';
 import { scimMigrations } from './migrations-scim.ts';
 import { sessionMigrations } from './migrations-sessions.ts';
 import { sourceMigrations } from './migrations-sources.ts';
@@ -20,4 +21,5 @@ export const securityMigrations: readonly Migration[] = [
   ...catalogMigrations,
   ...taskMigrations,
   ...scimMigrations,
+  ...policyMigrations,
 ];

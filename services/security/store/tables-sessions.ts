@@ -8,7 +8,14 @@ export interface SessionTables {
   sessions: SessionRow;
   feed_counter: { id: number; position: number };
   revocations: RevocationRow;
-  policies: { version: number; document: string; created_ms: number; author: string };
+  /** signed_by: whoever else it needed; null: nobody. */
+  policies: {
+    version: number;
+    document: string;
+    created_ms: number;
+    author: string;
+    signed_by: string | null;
+  };
   locks: { name: string };
 }
 

@@ -3,6 +3,7 @@ import type { CatalogTables } from './tables-catalog.ts';
 import type { DeviceTables } from './tables-devices.ts';
 import type { DirectoryTables } from './tables-directory.ts';
 import type { KeyTables } from './tables-keys.ts';
+import type { PolicyTables } from './tables-policy.ts';
 import type { ScimTables } from './tables-scim.ts';
 import type { SessionTables } from './tables-sessions.ts';
 import type { SourceTables } from './tables-sources.ts';
@@ -16,4 +17,5 @@ export interface SecurityTables
     SourceTables,
     CatalogTables,
     TaskTables,
+    PolicyTables,
     ScimTables {}

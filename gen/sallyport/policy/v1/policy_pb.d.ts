@@ -4,7 +4,7 @@
 
 // Policy: who may reach what, in versions.
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 
@@ -39,6 +39,13 @@ export declare type PolicyVersion = Message<"sallyport.policy.v1.PolicyVersion">
    * @generated from field: google.protobuf.Timestamp created_at = 3;
    */
   createdAt?: Timestamp | undefined;
+
+  /**
+   * Who else has signed it; empty: nobody.
+   *
+   * @generated from field: string signed_by = 4;
+   */
+  signedBy: string;
 };
 
 /**
@@ -210,6 +217,366 @@ export declare type PolicyEffect = Message<"sallyport.policy.v1.PolicyEffect"> &
  * Use `create(PolicyEffectSchema)` to create a new message.
  */
 export declare const PolicyEffectSchema: GenMessage<PolicyEffect>;
+
+/**
+ * A policy that waits for a second person, or did.
+ *
+ * @generated from message sallyport.policy.v1.Proposal
+ */
+export declare type Proposal = Message<"sallyport.policy.v1.Proposal"> & {
+  /**
+   * Names it: 1, 2, …
+   *
+   * @generated from field: uint32 id = 1;
+   */
+  id: number;
+
+  /**
+   * Where it is.
+   *
+   * @generated from field: sallyport.policy.v1.ProposalState state = 2;
+   */
+  state: ProposalState;
+
+  /**
+   * Who made it.
+   *
+   * @generated from field: string author = 3;
+   */
+  author: string;
+
+  /**
+   * What for.
+   *
+   * @generated from field: string note = 4;
+   */
+  note: string;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp created_at = 5;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * The version that it is to replace.
+   *
+   * @generated from field: int64 base_version = 6;
+   */
+  baseVersion: bigint;
+
+  /**
+   * Who signed or rejected it.
+   *
+   * @generated from field: string decided_by = 7;
+   */
+  decidedBy: string;
+
+  /**
+   * What was said about that.
+   *
+   * @generated from field: string decided_note = 8;
+   */
+  decidedNote: string;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp decided_at = 9;
+   */
+  decidedAt?: Timestamp | undefined;
+
+  /**
+   * Signed: the version that it became.
+   *
+   * @generated from field: int64 version = 10;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.Proposal.
+ * Use `create(ProposalSchema)` to create a new message.
+ */
+export declare const ProposalSchema: GenMessage<Proposal>;
+
+/**
+ * Asks to keep a document for somebody else to sign.
+ *
+ * @generated from message sallyport.policy.v1.ProposePolicyRequest
+ */
+export declare type ProposePolicyRequest = Message<"sallyport.policy.v1.ProposePolicyRequest"> & {
+  /**
+   * New for each change, chosen by the caller.
+   *
+   * @generated from field: string request_key = 1;
+   */
+  requestKey: string;
+
+  /**
+   * The document, as JSON.
+   *
+   * @generated from field: string document_json = 2;
+   */
+  documentJson: string;
+
+  /**
+   * What for.
+   *
+   * @generated from field: string note = 3;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.ProposePolicyRequest.
+ * Use `create(ProposePolicyRequestSchema)` to create a new message.
+ */
+export declare const ProposePolicyRequestSchema: GenMessage<ProposePolicyRequest>;
+
+/**
+ * Answers ProposePolicy.
+ *
+ * @generated from message sallyport.policy.v1.ProposePolicyResponse
+ */
+export declare type ProposePolicyResponse = Message<"sallyport.policy.v1.ProposePolicyResponse"> & {
+  /**
+   * The proposal.
+   *
+   * @generated from field: sallyport.policy.v1.Proposal proposal = 1;
+   */
+  proposal?: Proposal | undefined;
+
+  /**
+   * As in ApplyPolicyResponse.
+   *
+   * @generated from field: repeated sallyport.policy.v1.PolicyEffect effects = 2;
+   */
+  effects: PolicyEffect[];
+
+  /**
+   * As in ApplyPolicyResponse.
+   *
+   * @generated from field: uint32 sessions = 3;
+   */
+  sessions: number;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.ProposePolicyResponse.
+ * Use `create(ProposePolicyResponseSchema)` to create a new message.
+ */
+export declare const ProposePolicyResponseSchema: GenMessage<ProposePolicyResponse>;
+
+/**
+ * Asks to make a proposal the newest version.
+ *
+ * @generated from message sallyport.policy.v1.SignProposalRequest
+ */
+export declare type SignProposalRequest = Message<"sallyport.policy.v1.SignProposalRequest"> & {
+  /**
+   * New for each change, chosen by the caller.
+   *
+   * @generated from field: string request_key = 1;
+   */
+  requestKey: string;
+
+  /**
+   * Which one.
+   *
+   * @generated from field: uint32 id = 2;
+   */
+  id: number;
+
+  /**
+   * What there is to say about it.
+   *
+   * @generated from field: string note = 3;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.SignProposalRequest.
+ * Use `create(SignProposalRequestSchema)` to create a new message.
+ */
+export declare const SignProposalRequestSchema: GenMessage<SignProposalRequest>;
+
+/**
+ * Answers SignProposal.
+ *
+ * @generated from message sallyport.policy.v1.SignProposalResponse
+ */
+export declare type SignProposalResponse = Message<"sallyport.policy.v1.SignProposalResponse"> & {
+  /**
+   * The proposal, with the version that it became.
+   *
+   * @generated from field: sallyport.policy.v1.Proposal proposal = 1;
+   */
+  proposal?: Proposal | undefined;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.SignProposalResponse.
+ * Use `create(SignProposalResponseSchema)` to create a new message.
+ */
+export declare const SignProposalResponseSchema: GenMessage<SignProposalResponse>;
+
+/**
+ * Asks to end a proposal.
+ *
+ * @generated from message sallyport.policy.v1.RejectProposalRequest
+ */
+export declare type RejectProposalRequest = Message<"sallyport.policy.v1.RejectProposalRequest"> & {
+  /**
+   * New for each change, chosen by the caller.
+   *
+   * @generated from field: string request_key = 1;
+   */
+  requestKey: string;
+
+  /**
+   * Which one.
+   *
+   * @generated from field: uint32 id = 2;
+   */
+  id: number;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string note = 3;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.RejectProposalRequest.
+ * Use `create(RejectProposalRequestSchema)` to create a new message.
+ */
+export declare const RejectProposalRequestSchema: GenMessage<RejectProposalRequest>;
+
+/**
+ * Answers RejectProposal.
+ *
+ * @generated from message sallyport.policy.v1.RejectProposalResponse
+ */
+export declare type RejectProposalResponse = Message<"sallyport.policy.v1.RejectProposalResponse"> & {
+  /**
+   * The proposal.
+   *
+   * @generated from field: sallyport.policy.v1.Proposal proposal = 1;
+   */
+  proposal?: Proposal | undefined;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.RejectProposalResponse.
+ * Use `create(RejectProposalResponseSchema)` to create a new message.
+ */
+export declare const RejectProposalResponseSchema: GenMessage<RejectProposalResponse>;
+
+/**
+ * Asks for a proposal.
+ *
+ * @generated from message sallyport.policy.v1.GetProposalRequest
+ */
+export declare type GetProposalRequest = Message<"sallyport.policy.v1.GetProposalRequest"> & {
+  /**
+   * Which one.
+   *
+   * @generated from field: uint32 id = 1;
+   */
+  id: number;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.GetProposalRequest.
+ * Use `create(GetProposalRequestSchema)` to create a new message.
+ */
+export declare const GetProposalRequestSchema: GenMessage<GetProposalRequest>;
+
+/**
+ * Answers GetProposal.
+ *
+ * @generated from message sallyport.policy.v1.GetProposalResponse
+ */
+export declare type GetProposalResponse = Message<"sallyport.policy.v1.GetProposalResponse"> & {
+  /**
+   * The proposal.
+   *
+   * @generated from field: sallyport.policy.v1.Proposal proposal = 1;
+   */
+  proposal?: Proposal | undefined;
+
+  /**
+   * The document, as JSON.
+   *
+   * @generated from field: string document_json = 2;
+   */
+  documentJson: string;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.GetProposalResponse.
+ * Use `create(GetProposalResponseSchema)` to create a new message.
+ */
+export declare const GetProposalResponseSchema: GenMessage<GetProposalResponse>;
+
+/**
+ * Asks for a page of proposals.
+ *
+ * @generated from message sallyport.policy.v1.ListProposalsRequest
+ */
+export declare type ListProposalsRequest = Message<"sallyport.policy.v1.ListProposalsRequest"> & {
+  /**
+   * How many, 1 to 1,000; 0: 100.
+   *
+   * @generated from field: uint32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * From the answer before.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.ListProposalsRequest.
+ * Use `create(ListProposalsRequestSchema)` to create a new message.
+ */
+export declare const ListProposalsRequestSchema: GenMessage<ListProposalsRequest>;
+
+/**
+ * A page of proposals.
+ *
+ * @generated from message sallyport.policy.v1.ListProposalsResponse
+ */
+export declare type ListProposalsResponse = Message<"sallyport.policy.v1.ListProposalsResponse"> & {
+  /**
+   * The proposals, newest first.
+   *
+   * @generated from field: repeated sallyport.policy.v1.Proposal proposals = 1;
+   */
+  proposals: Proposal[];
+
+  /**
+   * Asks for the next page; empty at the end.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.ListProposalsResponse.
+ * Use `create(ListProposalsResponseSchema)` to create a new message.
+ */
+export declare const ListProposalsResponseSchema: GenMessage<ListProposalsResponse>;
 
 /**
  * Asks for a page of versions.
@@ -493,6 +860,46 @@ export declare type RuleOutcome = Message<"sallyport.policy.v1.RuleOutcome"> & {
 export declare const RuleOutcomeSchema: GenMessage<RuleOutcome>;
 
 /**
+ * Where a proposal is.
+ *
+ * @generated from enum sallyport.policy.v1.ProposalState
+ */
+export enum ProposalState {
+  /**
+   * Nowhere.
+   *
+   * @generated from enum value: PROPOSAL_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It waits for somebody to sign it.
+   *
+   * @generated from enum value: PROPOSAL_STATE_OPEN = 1;
+   */
+  OPEN = 1,
+
+  /**
+   * It became a version.
+   *
+   * @generated from enum value: PROPOSAL_STATE_SIGNED = 2;
+   */
+  SIGNED = 2,
+
+  /**
+   * Nobody wants it.
+   *
+   * @generated from enum value: PROPOSAL_STATE_REJECTED = 3;
+   */
+  REJECTED = 3,
+}
+
+/**
+ * Describes the enum sallyport.policy.v1.ProposalState.
+ */
+export declare const ProposalStateSchema: GenEnum<ProposalState>;
+
+/**
  * Policy is served by every security pod, for administrators. A policy is one document,
  * replaced whole; every pod and proxy decides by the newest version within seconds.
  *
@@ -512,7 +919,7 @@ export declare const Policy: GenService<{
   },
   /**
    * ApplyPolicy makes a document the newest version, or tells what that would change.
-   * Errors: POLICY_INVALID, POLICY_CHANGED.
+   * Errors: POLICY_INVALID, POLICY_CHANGED, POLICY_UNSIGNED (it needs a second person here).
    *
    * @generated from rpc sallyport.policy.v1.Policy.ApplyPolicy
    */
@@ -520,6 +927,62 @@ export declare const Policy: GenService<{
     methodKind: "unary";
     input: typeof ApplyPolicyRequestSchema;
     output: typeof ApplyPolicyResponseSchema;
+  },
+  /**
+   * ProposePolicy keeps a document for somebody else to sign, and tells what it would change.
+   * Errors: POLICY_INVALID, PROPOSAL_REFUSED.
+   *
+   * @generated from rpc sallyport.policy.v1.Policy.ProposePolicy
+   */
+  proposePolicy: {
+    methodKind: "unary";
+    input: typeof ProposePolicyRequestSchema;
+    output: typeof ProposePolicyResponseSchema;
+  },
+  /**
+   * SignProposal makes a proposal the newest version, if that which it was made against is still
+   * in force.
+   * Errors: NOT_FOUND, PROPOSAL_OWN, PROPOSAL_ENDED, POLICY_INVALID, POLICY_CHANGED.
+   *
+   * @generated from rpc sallyport.policy.v1.Policy.SignProposal
+   */
+  signProposal: {
+    methodKind: "unary";
+    input: typeof SignProposalRequestSchema;
+    output: typeof SignProposalResponseSchema;
+  },
+  /**
+   * RejectProposal ends a proposal: any that one has made oneself, and as a security officer
+   * everybody's.
+   * Errors: NOT_FOUND, PROPOSAL_ENDED, CALLER_NOT_ALLOWED.
+   *
+   * @generated from rpc sallyport.policy.v1.Policy.RejectProposal
+   */
+  rejectProposal: {
+    methodKind: "unary";
+    input: typeof RejectProposalRequestSchema;
+    output: typeof RejectProposalResponseSchema;
+  },
+  /**
+   * GetProposal gives a proposal with its document.
+   * Errors: NOT_FOUND.
+   *
+   * @generated from rpc sallyport.policy.v1.Policy.GetProposal
+   */
+  getProposal: {
+    methodKind: "unary";
+    input: typeof GetProposalRequestSchema;
+    output: typeof GetProposalResponseSchema;
+  },
+  /**
+   * ListProposals lists proposals, newest first.
+   *
+   * @generated from rpc sallyport.policy.v1.Policy.ListProposals
+   */
+  listProposals: {
+    methodKind: "unary";
+    input: typeof ListProposalsRequestSchema;
+    output: typeof ListProposalsResponseSchema;
   },
   /**
    * ListVersions lists versions, newest first.

@@ -4,7 +4,7 @@
 
 // Policy: who may reach what, in versions.
 
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 
@@ -12,7 +12,7 @@ import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
  * Describes the file sallyport/policy/v1/policy.proto.
  */
 export const file_sallyport_policy_v1_policy = /*@__PURE__*/
-  fileDesc("CiBzYWxseXBvcnQvcG9saWN5L3YxL3BvbGljeS5wcm90bxITc2FsbHlwb3J0LnBvbGljeS52MSJgCg1Qb2xpY3lWZXJzaW9uEg8KB3ZlcnNpb24YASABKAMSDgoGYXV0aG9yGAIgASgJEi4KCmNyZWF0ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiwKEEdldFBvbGljeVJlcXVlc3QSGAoHdmVyc2lvbhgBIAEoA0IHukgEIgIoACJfChFHZXRQb2xpY3lSZXNwb25zZRIzCgd2ZXJzaW9uGAEgASgLMiIuc2FsbHlwb3J0LnBvbGljeS52MS5Qb2xpY3lWZXJzaW9uEhUKDWRvY3VtZW50X2pzb24YAiABKAkioAEKEkFwcGx5UG9saWN5UmVxdWVzdBIyCgtyZXF1ZXN0X2tleRgBIAEoCUIdukgachgyFl5bQS1aYS16MC05Xy1dezE2LDY0fSQSIgoNZG9jdW1lbnRfanNvbhgCIAEoCUILukgIcgYQAijAhD0SDwoHZHJ5X3J1bhgDIAEoCBIhChBleHBlY3RlZF92ZXJzaW9uGAQgASgDQge6SAQiAigAIn8KE0FwcGx5UG9saWN5UmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoAxIRCgl1bmNoYW5nZWQYAiABKAgSMgoHZWZmZWN0cxgDIAMoCzIhLnNhbGx5cG9ydC5wb2xpY3kudjEuUG9saWN5RWZmZWN0EhAKCHNlc3Npb25zGAQgASgNIjwKDFBvbGljeUVmZmVjdBIQCghyZXNvdXJjZRgBIAEoCRIMCgRnYWluGAIgAygJEgwKBGxvc2UYAyADKAkiTwoTTGlzdFZlcnNpb25zUmVxdWVzdBIbCglwYWdlX3NpemUYASABKA1CCLpIBSoDGOgHEhsKCnBhZ2VfdG9rZW4YAiABKAlCB7pIBHICGCAiZQoUTGlzdFZlcnNpb25zUmVzcG9uc2USNAoIdmVyc2lvbnMYASADKAsyIi5zYWxseXBvcnQucG9saWN5LnYxLlBvbGljeVZlcnNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIpICCgNBcHASGQoIcGxhdGZvcm0YASABKAlCB7pIBHICGCASGAoGYXBwX2lkGAIgASgJQgi6SAVyAxiAARIYCgd2ZXJzaW9uGAMgASgJQge6SARyAhhAEi0KC2NlcnRfZGlnZXN0GAQgASgJQhi6SBVyEzIRXihbMC05YS1mXXs2NH0pPyQSGwoKb3NfdmVyc2lvbhgFIAEoCUIHukgEcgIYQBJACgdwb3N0dXJlGAYgAygLMiUuc2FsbHlwb3J0LnBvbGljeS52MS5BcHAuUG9zdHVyZUVudHJ5Qgi6SAWaAQIQIBouCgxQb3N0dXJlRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLoAQoORXhwbGFpblJlcXVlc3QSGAoEdXNlchgBIAEoCUIKukgHcgUQARiAARIlCgNhcHAYAiABKAsyGC5zYWxseXBvcnQucG9saWN5LnYxLkFwcBIZCgZtZXRob2QYAyABKAlCCbpIBnIEEAEYIBIdCglhdXRob3JpdHkYBCABKAlCCrpIB3IFEAEYgAISGAoEcGF0aBgFIAEoCUIKukgHcgUQARiAQBIfCg5jbGllbnRfYWRkcmVzcxgGIAEoCUIHukgEcgIYQBIgCg1kb2N1bWVudF9qc29uGAcgASgJQgm6SAZyBCjAhD0ivgEKD0V4cGxhaW5SZXNwb25zZRINCgVhbGxvdxgBIAEoCBIOCgZyZWFzb24YAiABKAkSEwoLZXhwbGFuYXRpb24YAyABKAkSEAoIcmVzb3VyY2UYBCABKAkSDAoEcnVsZRgFIAEoCRIWCg5wb2xpY3lfdmVyc2lvbhgGIAEoAxIOCgZncm91cHMYByADKAkSLwoFcnVsZXMYCCADKAsyIC5zYWxseXBvcnQucG9saWN5LnYxLlJ1bGVPdXRjb21lIlEKC1J1bGVPdXRjb21lEgwKBHJ1bGUYASABKAkSDgoGZWZmZWN0GAIgASgJEg8KB21hdGNoZXMYAyABKAgSEwoLZXhwbGFuYXRpb24YBCABKAkylQMKBlBvbGljeRJfCglHZXRQb2xpY3kSJS5zYWxseXBvcnQucG9saWN5LnYxLkdldFBvbGljeVJlcXVlc3QaJi5zYWxseXBvcnQucG9saWN5LnYxLkdldFBvbGljeVJlc3BvbnNlIgOQAgESZQoLQXBwbHlQb2xpY3kSJy5zYWxseXBvcnQucG9saWN5LnYxLkFwcGx5UG9saWN5UmVxdWVzdBooLnNhbGx5cG9ydC5wb2xpY3kudjEuQXBwbHlQb2xpY3lSZXNwb25zZSIDkAICEmgKDExpc3RWZXJzaW9ucxIoLnNhbGx5cG9ydC5wb2xpY3kudjEuTGlzdFZlcnNpb25zUmVxdWVzdBopLnNhbGx5cG9ydC5wb2xpY3kudjEuTGlzdFZlcnNpb25zUmVzcG9uc2UiA5ACARJZCgdFeHBsYWluEiMuc2FsbHlwb3J0LnBvbGljeS52MS5FeHBsYWluUmVxdWVzdBokLnNhbGx5cG9ydC5wb2xpY3kudjEuRXhwbGFpblJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiBzYWxseXBvcnQvcG9saWN5L3YxL3BvbGljeS5wcm90bxITc2FsbHlwb3J0LnBvbGljeS52MSJzCg1Qb2xpY3lWZXJzaW9uEg8KB3ZlcnNpb24YASABKAMSDgoGYXV0aG9yGAIgASgJEi4KCmNyZWF0ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXNpZ25lZF9ieRgEIAEoCSIsChBHZXRQb2xpY3lSZXF1ZXN0EhgKB3ZlcnNpb24YASABKANCB7pIBCICKAAiXwoRR2V0UG9saWN5UmVzcG9uc2USMwoHdmVyc2lvbhgBIAEoCzIiLnNhbGx5cG9ydC5wb2xpY3kudjEuUG9saWN5VmVyc2lvbhIVCg1kb2N1bWVudF9qc29uGAIgASgJIqABChJBcHBseVBvbGljeVJlcXVlc3QSMgoLcmVxdWVzdF9rZXkYASABKAlCHbpIGnIYMhZeW0EtWmEtejAtOV8tXXsxNiw2NH0kEiIKDWRvY3VtZW50X2pzb24YAiABKAlCC7pICHIGEAIowIQ9Eg8KB2RyeV9ydW4YAyABKAgSIQoQZXhwZWN0ZWRfdmVyc2lvbhgEIAEoA0IHukgEIgIoACJ/ChNBcHBseVBvbGljeVJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAMSEQoJdW5jaGFuZ2VkGAIgASgIEjIKB2VmZmVjdHMYAyADKAsyIS5zYWxseXBvcnQucG9saWN5LnYxLlBvbGljeUVmZmVjdBIQCghzZXNzaW9ucxgEIAEoDSI8CgxQb2xpY3lFZmZlY3QSEAoIcmVzb3VyY2UYASABKAkSDAoEZ2FpbhgCIAMoCRIMCgRsb3NlGAMgAygJIpgCCghQcm9wb3NhbBIKCgJpZBgBIAEoDRIxCgVzdGF0ZRgCIAEoDjIiLnNhbGx5cG9ydC5wb2xpY3kudjEuUHJvcG9zYWxTdGF0ZRIOCgZhdXRob3IYAyABKAkSDAoEbm90ZRgEIAEoCRIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxiYXNlX3ZlcnNpb24YBiABKAMSEgoKZGVjaWRlZF9ieRgHIAEoCRIUCgxkZWNpZGVkX25vdGUYCCABKAkSLgoKZGVjaWRlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHdmVyc2lvbhgKIAEoAyKGAQoUUHJvcG9zZVBvbGljeVJlcXVlc3QSMgoLcmVxdWVzdF9rZXkYASABKAlCHbpIGnIYMhZeW0EtWmEtejAtOV8tXXsxNiw2NH0kEiIKDWRvY3VtZW50X2pzb24YAiABKAlCC7pICHIGEAIowIQ9EhYKBG5vdGUYAyABKAlCCLpIBXIDGIAEIo4BChVQcm9wb3NlUG9saWN5UmVzcG9uc2USLwoIcHJvcG9zYWwYASABKAsyHS5zYWxseXBvcnQucG9saWN5LnYxLlByb3Bvc2FsEjIKB2VmZmVjdHMYAiADKAsyIS5zYWxseXBvcnQucG9saWN5LnYxLlBvbGljeUVmZmVjdBIQCghzZXNzaW9ucxgDIAEoDSJ2ChNTaWduUHJvcG9zYWxSZXF1ZXN0EjIKC3JlcXVlc3Rfa2V5GAEgASgJQh26SBpyGDIWXltBLVphLXowLTlfLV17MTYsNjR9JBITCgJpZBgCIAEoDUIHukgEKgIoARIWCgRub3RlGAMgASgJQgi6SAVyAxiABCJHChRTaWduUHJvcG9zYWxSZXNwb25zZRIvCghwcm9wb3NhbBgBIAEoCzIdLnNhbGx5cG9ydC5wb2xpY3kudjEuUHJvcG9zYWwieAoVUmVqZWN0UHJvcG9zYWxSZXF1ZXN0EjIKC3JlcXVlc3Rfa2V5GAEgASgJQh26SBpyGDIWXltBLVphLXowLTlfLV17MTYsNjR9JBITCgJpZBgCIAEoDUIHukgEKgIoARIWCgRub3RlGAMgASgJQgi6SAVyAxiABCJJChZSZWplY3RQcm9wb3NhbFJlc3BvbnNlEi8KCHByb3Bvc2FsGAEgASgLMh0uc2FsbHlwb3J0LnBvbGljeS52MS5Qcm9wb3NhbCIpChJHZXRQcm9wb3NhbFJlcXVlc3QSEwoCaWQYASABKA1CB7pIBCoCKAEiXQoTR2V0UHJvcG9zYWxSZXNwb25zZRIvCghwcm9wb3NhbBgBIAEoCzIdLnNhbGx5cG9ydC5wb2xpY3kudjEuUHJvcG9zYWwSFQoNZG9jdW1lbnRfanNvbhgCIAEoCSJQChRMaXN0UHJvcG9zYWxzUmVxdWVzdBIbCglwYWdlX3NpemUYASABKA1CCLpIBSoDGOgHEhsKCnBhZ2VfdG9rZW4YAiABKAlCB7pIBHICGCAiYgoVTGlzdFByb3Bvc2Fsc1Jlc3BvbnNlEjAKCXByb3Bvc2FscxgBIAMoCzIdLnNhbGx5cG9ydC5wb2xpY3kudjEuUHJvcG9zYWwSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIk8KE0xpc3RWZXJzaW9uc1JlcXVlc3QSGwoJcGFnZV9zaXplGAEgASgNQgi6SAUqAxjoBxIbCgpwYWdlX3Rva2VuGAIgASgJQge6SARyAhggImUKFExpc3RWZXJzaW9uc1Jlc3BvbnNlEjQKCHZlcnNpb25zGAEgAygLMiIuc2FsbHlwb3J0LnBvbGljeS52MS5Qb2xpY3lWZXJzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKSAgoDQXBwEhkKCHBsYXRmb3JtGAEgASgJQge6SARyAhggEhgKBmFwcF9pZBgCIAEoCUIIukgFcgMYgAESGAoHdmVyc2lvbhgDIAEoCUIHukgEcgIYQBItCgtjZXJ0X2RpZ2VzdBgEIAEoCUIYukgVchMyEV4oWzAtOWEtZl17NjR9KT8kEhsKCm9zX3ZlcnNpb24YBSABKAlCB7pIBHICGEASQAoHcG9zdHVyZRgGIAMoCzIlLnNhbGx5cG9ydC5wb2xpY3kudjEuQXBwLlBvc3R1cmVFbnRyeUIIukgFmgECECAaLgoMUG9zdHVyZUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi6AEKDkV4cGxhaW5SZXF1ZXN0EhgKBHVzZXIYASABKAlCCrpIB3IFEAEYgAESJQoDYXBwGAIgASgLMhguc2FsbHlwb3J0LnBvbGljeS52MS5BcHASGQoGbWV0aG9kGAMgASgJQgm6SAZyBBABGCASHQoJYXV0aG9yaXR5GAQgASgJQgq6SAdyBRABGIACEhgKBHBhdGgYBSABKAlCCrpIB3IFEAEYgEASHwoOY2xpZW50X2FkZHJlc3MYBiABKAlCB7pIBHICGEASIAoNZG9jdW1lbnRfanNvbhgHIAEoCUIJukgGcgQowIQ9Ir4BCg9FeHBsYWluUmVzcG9uc2USDQoFYWxsb3cYASABKAgSDgoGcmVhc29uGAIgASgJEhMKC2V4cGxhbmF0aW9uGAMgASgJEhAKCHJlc291cmNlGAQgASgJEgwKBHJ1bGUYBSABKAkSFgoOcG9saWN5X3ZlcnNpb24YBiABKAMSDgoGZ3JvdXBzGAcgAygJEi8KBXJ1bGVzGAggAygLMiAuc2FsbHlwb3J0LnBvbGljeS52MS5SdWxlT3V0Y29tZSJRCgtSdWxlT3V0Y29tZRIMCgRydWxlGAEgASgJEg4KBmVmZmVjdBgCIAEoCRIPCgdtYXRjaGVzGAMgASgIEhMKC2V4cGxhbmF0aW9uGAQgASgJKoABCg1Qcm9wb3NhbFN0YXRlEh4KGlBST1BPU0FMX1NUQVRFX1VOU1BFQ0lGSUVEEAASFwoTUFJPUE9TQUxfU1RBVEVfT1BFThABEhkKFVBST1BPU0FMX1NUQVRFX1NJR05FRBACEhsKF1BST1BPU0FMX1NUQVRFX1JFSkVDVEVEEAMysAcKBlBvbGljeRJfCglHZXRQb2xpY3kSJS5zYWxseXBvcnQucG9saWN5LnYxLkdldFBvbGljeVJlcXVlc3QaJi5zYWxseXBvcnQucG9saWN5LnYxLkdldFBvbGljeVJlc3BvbnNlIgOQAgESZQoLQXBwbHlQb2xpY3kSJy5zYWxseXBvcnQucG9saWN5LnYxLkFwcGx5UG9saWN5UmVxdWVzdBooLnNhbGx5cG9ydC5wb2xpY3kudjEuQXBwbHlQb2xpY3lSZXNwb25zZSIDkAICEmsKDVByb3Bvc2VQb2xpY3kSKS5zYWxseXBvcnQucG9saWN5LnYxLlByb3Bvc2VQb2xpY3lSZXF1ZXN0Giouc2FsbHlwb3J0LnBvbGljeS52MS5Qcm9wb3NlUG9saWN5UmVzcG9uc2UiA5ACAhJoCgxTaWduUHJvcG9zYWwSKC5zYWxseXBvcnQucG9saWN5LnYxLlNpZ25Qcm9wb3NhbFJlcXVlc3QaKS5zYWxseXBvcnQucG9saWN5LnYxLlNpZ25Qcm9wb3NhbFJlc3BvbnNlIgOQAgISbgoOUmVqZWN0UHJvcG9zYWwSKi5zYWxseXBvcnQucG9saWN5LnYxLlJlamVjdFByb3Bvc2FsUmVxdWVzdBorLnNhbGx5cG9ydC5wb2xpY3kudjEuUmVqZWN0UHJvcG9zYWxSZXNwb25zZSIDkAICEmUKC0dldFByb3Bvc2FsEicuc2FsbHlwb3J0LnBvbGljeS52MS5HZXRQcm9wb3NhbFJlcXVlc3QaKC5zYWxseXBvcnQucG9saWN5LnYxLkdldFByb3Bvc2FsUmVzcG9uc2UiA5ACARJrCg1MaXN0UHJvcG9zYWxzEikuc2FsbHlwb3J0LnBvbGljeS52MS5MaXN0UHJvcG9zYWxzUmVxdWVzdBoqLnNhbGx5cG9ydC5wb2xpY3kudjEuTGlzdFByb3Bvc2Fsc1Jlc3BvbnNlIgOQAgESaAoMTGlzdFZlcnNpb25zEiguc2FsbHlwb3J0LnBvbGljeS52MS5MaXN0VmVyc2lvbnNSZXF1ZXN0Gikuc2FsbHlwb3J0LnBvbGljeS52MS5MaXN0VmVyc2lvbnNSZXNwb25zZSIDkAIBElkKB0V4cGxhaW4SIy5zYWxseXBvcnQucG9saWN5LnYxLkV4cGxhaW5SZXF1ZXN0GiQuc2FsbHlwb3J0LnBvbGljeS52MS5FeHBsYWluUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * Describes the message sallyport.policy.v1.PolicyVersion.
@@ -57,46 +57,137 @@ export const PolicyEffectSchema = /*@__PURE__*/
   messageDesc(file_sallyport_policy_v1_policy, 5);
 
 /**
+ * Describes the message sallyport.policy.v1.Proposal.
+ * Use `create(ProposalSchema)` to create a new message.
+ */
+export const ProposalSchema = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 6);
+
+/**
+ * Describes the message sallyport.policy.v1.ProposePolicyRequest.
+ * Use `create(ProposePolicyRequestSchema)` to create a new message.
+ */
+export const ProposePolicyRequestSchema = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 7);
+
+/**
+ * Describes the message sallyport.policy.v1.ProposePolicyResponse.
+ * Use `create(ProposePolicyResponseSchema)` to create a new message.
+ */
+export const ProposePolicyResponseSchema = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 8);
+
+/**
+ * Describes the message sallyport.policy.v1.SignProposalRequest.
+ * Use `create(SignProposalRequestSchema)` to create a new message.
+ */
+export const SignProposalRequestSchema = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 9);
+
+/**
+ * Describes the message sallyport.policy.v1.SignProposalResponse.
+ * Use `create(SignProposalResponseSchema)` to create a new message.
+ */
+export const SignProposalResponseSchema = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 10);
+
+/**
+ * Describes the message sallyport.policy.v1.RejectProposalRequest.
+ * Use `create(RejectProposalRequestSchema)` to create a new message.
+ */
+export const RejectProposalRequestSchema = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 11);
+
+/**
+ * Describes the message sallyport.policy.v1.RejectProposalResponse.
+ * Use `create(RejectProposalResponseSchema)` to create a new message.
+ */
+export const RejectProposalResponseSchema = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 12);
+
+/**
+ * Describes the message sallyport.policy.v1.GetProposalRequest.
+ * Use `create(GetProposalRequestSchema)` to create a new message.
+ */
+export const GetProposalRequestSchema = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 13);
+
+/**
+ * Describes the message sallyport.policy.v1.GetProposalResponse.
+ * Use `create(GetProposalResponseSchema)` to create a new message.
+ */
+export const GetProposalResponseSchema = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 14);
+
+/**
+ * Describes the message sallyport.policy.v1.ListProposalsRequest.
+ * Use `create(ListProposalsRequestSchema)` to create a new message.
+ */
+export const ListProposalsRequestSchema = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 15);
+
+/**
+ * Describes the message sallyport.policy.v1.ListProposalsResponse.
+ * Use `create(ListProposalsResponseSchema)` to create a new message.
+ */
+export const ListProposalsResponseSchema = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 16);
+
+/**
  * Describes the message sallyport.policy.v1.ListVersionsRequest.
  * Use `create(ListVersionsRequestSchema)` to create a new message.
  */
 export const ListVersionsRequestSchema = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 6);
+  messageDesc(file_sallyport_policy_v1_policy, 17);
 
 /**
  * Describes the message sallyport.policy.v1.ListVersionsResponse.
  * Use `create(ListVersionsResponseSchema)` to create a new message.
  */
 export const ListVersionsResponseSchema = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 7);
+  messageDesc(file_sallyport_policy_v1_policy, 18);
 
 /**
  * Describes the message sallyport.policy.v1.App.
  * Use `create(AppSchema)` to create a new message.
  */
 export const AppSchema = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 8);
+  messageDesc(file_sallyport_policy_v1_policy, 19);
 
 /**
  * Describes the message sallyport.policy.v1.ExplainRequest.
  * Use `create(ExplainRequestSchema)` to create a new message.
  */
 export const ExplainRequestSchema = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 9);
+  messageDesc(file_sallyport_policy_v1_policy, 20);
 
 /**
  * Describes the message sallyport.policy.v1.ExplainResponse.
  * Use `create(ExplainResponseSchema)` to create a new message.
  */
 export const ExplainResponseSchema = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 10);
+  messageDesc(file_sallyport_policy_v1_policy, 21);
 
 /**
  * Describes the message sallyport.policy.v1.RuleOutcome.
  * Use `create(RuleOutcomeSchema)` to create a new message.
  */
 export const RuleOutcomeSchema = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 11);
+  messageDesc(file_sallyport_policy_v1_policy, 22);
+
+/**
+ * Describes the enum sallyport.policy.v1.ProposalState.
+ */
+export const ProposalStateSchema = /*@__PURE__*/
+  enumDesc(file_sallyport_policy_v1_policy, 0);
+
+/**
+ * Where a proposal is.
+ *
+ * @generated from enum sallyport.policy.v1.ProposalState
+ */
+export const ProposalState = /*@__PURE__*/
+  tsEnum(ProposalStateSchema);
 
 /**
  * Policy is served by every security pod, for administrators. A policy is one document,

@@ -80,7 +80,8 @@ export async function runPolicyDiff(
   command: CommandContext,
 ): Promise<Outcome> {
   const { report } = command;
-  if ((file === '') === (proposal === undefined)) throw new UsageError('name a file, or a proposal', '`sallyport policy list` shows proposals');
+  if ((file === '') === (proposal === undefined))
+    throw new UsageError('name a file, or a proposal', '`sallyport policy list` shows proposals');
   const document =
     proposal === undefined
       ? await readDocument(file, command)

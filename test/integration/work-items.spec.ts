@@ -8,6 +8,7 @@ import { TaskService, TaskState } from '#gen/sallyport/task/v1/task_pb.js';
 import { ItemState, type WorkItem, WorkItemService } from '#gen/sallyport/task/v1/work_item_pb.js';
 import { createGrpcClient, type GrpcClient } from '#kernel/rpc/grpc-client.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
+import { purgeTasks } from '#services/tasks/store/purge-tasks.ts';
 import { keptClients } from '../kept-clients.ts';
 import { ada, as, bob, failsAs, operator, type SecurityBench, securityBench } from '../security-bench.ts';
 import { podAt } from '../security-pods.ts';
@@ -201,6 +202,22 @@ describe('work items', function () {
     await inbox.completeItem({ ...key(), id: item.id, version: 2, formJson: '' }, asAda);
     assert.notEqual((await itemOf(id)).id, item.id);
     await tasks.cancelTask({ id }, operator);
+  });
+
+  it('are deleted with their task, a while after its end', async () => {
+    const { id, item } = await asked();
+    const left = await asked();
+    await tasks.cancelTask({ id }, operator);
+    await resultOf(id);
+    assert.equal(await bench.db.read((on) => purgeTasks(on, 3_600_000, 100)), 0);
+    await waitFor(async () => (await bench.db.read((on) => purgeTasks(on, 0, 100))) > 0, {
+      timeoutMs: 60_000,
+      what: 'it to have ended a while ago',
+    });
+    await assert.rejects(tasks.getTask({ id }, operator), failsAs('NOT_FOUND'));
+    await assert.rejects(inbox.getItem({ id: item.id }, operator), failsAs('NOT_FOUND'));
+    assert.equal((await inbox.getItem({ id: left.item.id }, operator)).item?.state, ItemState.OPEN);
+    await tasks.cancelTask({ id: left.id }, operator);
   });
 
   it('are escalated when nobody does them, and withdrawn when their time is over', async () => {

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'mocha';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'mocha';
+import { waitFor } from '#kernel/time/wait-for.ts';
+import { cli } from '../cli-runner.ts';
 import { runScenarios } from '../drills/scenarios/run-scenarios.ts';
 import { scenarios } from '../drills/scenarios/scenarios.ts';
+import { World } from '../drills/scenarios/world.ts';
+import { removeState, temporaryState } from '../mesh-state.ts';
 
 /** Eight scenarios in which a node dies, with session persistence, as `npm run drills -- scenarios` runs them with and without. */
 describe('a node dies', function () {
@@ -19,5 +25,62 @@ describe('a node dies', function () {
     assert.equal(rows.length, scenarios.length);
     for (const { number, logins, lost, doubled } of rows)
       assert.deepEqual({ number, logins, lost, doubled }, { number, logins: 0, lost: 0, doubled: 0 }, last);
+  });
+});
+
+/** What people type for tasks, on a mesh whose first node has just died. */
+describe('tasks and inbox on the command line', function () {
+  this.timeout(400_000);
+  let world: World;
+  let dir: string;
+
+  before(async () => {
+    dir = temporaryState();
+    world = await World.start('on', () => {});
+  });
+  after(async () => {
+    await world?.close();
+    removeState(dir);
+  });
+
+  it('are for operators and people alike, whatever dies', async () => {
+    const state = ['--state', world.mesh.stateDir];
+    const ok = async (...args: string[]): Promise<Record<string, unknown>> => {
+      const { code, said } = await cli(...args, ...state, '--json');
+      assert.equal(code, 0, said);
+      return JSON.parse(said.trimEnd().split('\n').at(-1) ?? '') as Record<string, unknown>;
+    };
+    const input = join(dir, 'input.json');
+    const password = join(dir, 'password');
+    writeFileSync(input, JSON.stringify({ effects: world.effects, steps: 2, approver: 'bert' }));
+    writeFileSync(password, world.bert.password);
+    const { items: kinds } = (await ok('tasks', 'kinds')) as { items: { kind: string }[] };
+    assert.ok(kinds.some(({ kind }) => kind === 'drill'));
+    const submit = ['tasks', 'submit', 'drill', '--input', input, '--key', 'a-new-colleague'];
+    const { task } = (await ok(...submit)) as { task: { id: string } };
+    const all = ['inbox', 'list', '--everybody', '--task', task.id];
+    const item = await waitFor(async () => ((await ok(...all)) as { items: { id: string }[] }).items[0]?.id, {
+      timeoutMs: 60_000,
+      what: 'the work item',
+    });
+    // Sees it, and cannot say yes for bert.
+    const forged = await cli('inbox', 'complete', item, '--set', 'decision=approve', ...state);
+    assert.match(forged.said, /error CALLER_NOT_ALLOWED/);
+    world.killNodeOf('sec-0');
+    await ok('login', 'bert', '--password-file', password);
+    await ok('inbox', 'claim', item);
+    await ok('inbox', 'draft', item, '--set', 'comment=well, I thi');
+    const shown = (await ok('inbox', 'show', item)) as { item: { draftJson: string; claimedBy: string } };
+    assert.deepEqual(
+      [shown.item.draftJson, shown.item.claimedBy],
+      ['{"comment":"well, I thi"}', 'person/bert'],
+    );
+    assert.match((await cli('inbox', 'complete', item, ...state)).said, /error INVALID_FIELD.*decision/);
+    await ok('inbox', 'complete', item, '--set', 'decision=approve', '--set', 'comment=gladly');
+    await ok('logout');
+    await ok('tasks', 'watch', task.id);
+    const again = (await ok(...submit)) as { created: boolean; task: { id: string; resultJson: string } };
+    assert.deepEqual([again.created, again.task.id], [false, task.id]);
+    assert.deepEqual(JSON.parse(again.task.resultJson), { steps: 2, by: 'person/bert' });
   });
 });

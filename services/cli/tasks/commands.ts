@@ -60,10 +60,7 @@ Examples:
       command
         .argument('<kind>', 'what it is to do')
         .option('--input <file>', 'file with what it is given, as JSON; - is standard input (default: null)')
-        .option(
-          '--key <key>',
-          'names this task for good: 8 to 80 of A-Z, a-z, 0-9, ., _ and - (default: new)',
-        )
+        .option('--key <key>', 'names this task: 8 to 80 of A-Z, a-z, 0-9, ., _ and - (default: new)')
         .option('--watch', 'then tell what happens, until it has ended'),
     ([kind = ''], options) =>
       async (_, command) =>

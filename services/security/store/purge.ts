@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { databaseNow } from '#kernel/db/database-now.ts';
 import type { Db } from '#kernel/db/db.ts';
 import { purgeKeys } from '#kernel/db/idempotency.ts';
+import { purgeTasks } from '#services/tasks/store/purge-tasks.ts';
 import type { SecurityTables } from './tables.ts';
 
 const dayMs = 86_400_000;
@@ -10,7 +11,8 @@ const limit = 1000;
 
 /**
  * Deletes what nobody asks for any more: sessions a day after their end, revocations a day after the last
- * session they could concern, pods that have been gone for an hour, idempotency keys and synchronisations after a week.
+ * session they could concern, pods that have been gone for an hour, idempotency keys and synchronisations after a week,
+ * tasks 90 days after their end.
  */
 export async function purge(db: Pick<Db<SecurityTables>, 'read'>, keepMs: number): Promise<void> {
   await db.read(async (on) => {
@@ -24,5 +26,6 @@ export async function purge(db: Pick<Db<SecurityTables>, 'read'>, keepMs: number
     await sql`delete from sync_runs where state = 'ended' and created_ms < ${databaseNow} - ${7 * dayMs}
       limit ${sql.lit(limit)}`.execute(on);
     await purgeKeys(on, 7 * dayMs, limit);
+    await purgeTasks(on, 90 * dayMs, limit);
   });
 }

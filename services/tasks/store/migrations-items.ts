@@ -64,4 +64,9 @@ export const itemMigrations: readonly Migration[] = [
       key item (item_id)
     )`,
   },
+  {
+    // Lists are told newest first, of all submitters.
+    name: 'tasks-0105-newest',
+    up: 'alter table tasks add key newest (created_ms, id)',
+  },
 ];

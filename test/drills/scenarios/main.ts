@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { SallyportError } from '#core/errors/error.ts';
 import { parsed, UsageError, wholeNumber } from '../../options.ts';
 import { keepTable } from '../write-result.ts';
 import { runScenarios } from './run-scenarios.ts';
@@ -52,7 +53,10 @@ export async function scenariosMain(argv: readonly string[]): Promise<number> {
     return ok ? 0 : 1;
   } catch (error) {
     if (interrupt.signal.aborted) return 130;
-    throw error;
+    const { reason, message, hint } = SallyportError.from(error);
+    if (reason === 'INTERNAL') throw error;
+    process.stderr.write(`error ${reason}: ${message}\nhint: ${hint}\n`);
+    return 1;
   }
 }
 

@@ -11,7 +11,7 @@ import type { OwnMesh } from '#test/mesh.ts';
 export class Person {
   readonly user: string;
   readonly #mesh: Pick<OwnMesh, 'edgeUrls' | 'publicCa'>;
-  readonly #password: string;
+  readonly password: string;
   #token = '';
   /** After the first. */
   logins = 0;
@@ -19,13 +19,13 @@ export class Person {
   constructor(mesh: Pick<OwnMesh, 'edgeUrls' | 'publicCa'>, user: string, password: string) {
     this.#mesh = mesh;
     this.user = user;
-    this.#password = password;
+    this.password = password;
   }
 
   async login(): Promise<void> {
     const { user } = this;
     const { token } = await askEdges(this.#places, SessionService, (sessions) =>
-      sessions.login({ user, password: this.#password }),
+      sessions.login({ user, password: this.password }),
     );
     this.#token = token;
   }

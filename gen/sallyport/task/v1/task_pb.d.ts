@@ -849,7 +849,8 @@ export declare const EntryStateSchema: GenEnum<EntryState>;
  */
 export declare const TaskService: GenService<{
   /**
-   * SubmitTask begins a task. The same request key of the same submitter is the same task, for good.
+   * SubmitTask begins a task. The same request key of the same submitter is the same task for as long as that is kept,
+   * which is until 90 days after its end.
    * Errors: TASK_KIND_UNKNOWN, REQUEST_KEY_REUSED, CALLER_NOT_ALLOWED.
    *
    * @generated from rpc sallyport.task.v1.TaskService.SubmitTask

@@ -54,6 +54,8 @@ export async function runScenarios(
 
 async function runOne(world: World, persistence: Persistence, scenario: Scenario): Promise<ScenarioRow> {
   const { number, what, sun } = scenario;
+  // What the scenario before has ended is not this one's.
+  await Promise.all([world.anna.owner(), world.bert.owner()]);
   const before = world.anna.logins + world.bert.logins;
   const begun = performance.now();
   const outcome = await scenario.run(world);

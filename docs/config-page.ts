@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { gatewaysFile } from '#compose/runner/gateways.ts';
+import { sitesFile } from '#compose/runner/sites.ts';
 import { describeSchema, type FieldDescription } from '#kernel/config/describe-schema.ts';
 import { formatBytes, formatDuration } from '#kernel/config/primitives.ts';
 import { rootKeySchema } from '#kernel/crypto/root-key-providers.ts';
@@ -45,6 +46,22 @@ groups:
 \`\`\`
 `;
 
+const sitesText = `\`sallyport up --sites FILE\` ([\`compose/runner/sites.ts\`](../compose/runner/sites.ts)): a second site. Security tier
+and database stay at the master; the slave has edges, proxies and backends of its own. The file is kept in the state folder
+for the next start; an empty one (\`{}\`) ends the second site. [OPERATIONS.md](OPERATIONS.md) tells how sites are used.
+
+\`\`\`yaml
+master: {name: zurich}
+slave:
+  name: geneva
+  hosts:
+    - {name: geneva-0, address: 10.20.0.11}
+    - {name: geneva-1, address: 10.20.0.12}
+  backends: [branch]      # a resource of the policy names it as its backend
+  rideOut: 30s
+\`\`\`
+`;
+
 interface Section {
   readonly title: string;
   readonly text: string;
@@ -76,6 +93,11 @@ const sections: readonly Section[] = [
     title: 'Targets of gateways',
     text: '`targets[]` have one of these shapes, by `kind`.',
     schemas: gatewayTarget.options.map((schema) => ({ schema, path: 'targets[]' })),
+  },
+  {
+    title: 'sites.yaml',
+    text: sitesText,
+    schemas: [{ schema: sitesFile }],
   },
   {
     title: 'Gateway pod',

@@ -24,6 +24,7 @@ export interface DeviceOptions {
 }
 
 export interface OpenOptions {
+  /** The user that this device is enrolled for; as profile `user@site`, at the proxies of that site. */
   readonly user: string;
   /** One of password, OpenID token and PIN at least; with the PIN and another one it is two factors. */
   readonly password?: string;

@@ -5,6 +5,7 @@ import { completeSession, type OpenAttempt, sealOpenSession } from '../core/chan
 import { rotatedSharedKey } from '../core/channel/rotate-shared-key.ts';
 import type { OfferedKey } from '../core/channel/server-keys.ts';
 import { SallyportError } from '../core/errors/error.ts';
+import { canonicalUser } from '../core/ids/canonical-user.ts';
 import {
   OpenSessionBodySchema,
   type OpenSessionReplyBody,
@@ -38,6 +39,7 @@ export interface OpenDeps {
 }
 
 export interface Credentials {
+  /** Or a profile, `user@site`. */
   readonly user: string;
   readonly password?: string;
   readonly openId?: OpenIdCredential;
@@ -111,6 +113,15 @@ function offsetFrom(error: SallyportError, platform: Platform): number {
   return told - platform.now();
 }
 
+/** A user's name may hold an @ itself; the device is one user's, so what follows that name is the site. */
+function readProfile(profile: string, enrolled: string): { user: string; site: string } {
+  const at = profile.lastIndexOf('@');
+  const user = profile.slice(0, at);
+  return at > 0 && canonicalUser(user) === canonicalUser(enrolled)
+    ? { user, site: profile.slice(at + 1) }
+    : { user: profile, site: '' };
+}
+
 function seal(
   deps: OpenDeps,
   enrolment: Enrolment,
@@ -119,12 +130,13 @@ function seal(
   timeMs: number,
 ): Promise<OpenAttempt> {
   const { routeKey, sharedKey } = enrolment;
+  const profile = readProfile(user, enrolment.user);
   return sealOpenSession(deps.platform.crypto, { ...key, routeKey, sharedKey }, (deviceShare) =>
     toBinary(
       OpenSessionBodySchema,
       create(OpenSessionBodySchema, {
         timeMs: BigInt(Math.round(timeMs)),
-        user,
+        ...profile,
         ...{ password, pin, newPin, ...(openId && { openId }) },
         app: appContext(deps.app),
         deviceShare,

@@ -91,12 +91,14 @@ export function changesOf({ mesh, kept, changing, place, traced, onShape }: Chan
 
 /** The kept sizes with those that scaling may have changed as they are. */
 function sizesNow(topology: Topology, before: Sizes): Sizes {
-  const count = (role: string): number => topology.pods.filter((pod) => pod.role === role).length;
+  // Those of a slave site are what its sites.yaml says.
+  const count = (role: string): number =>
+    topology.pods.filter((pod) => pod.role === role && pod.site === undefined).length;
   return {
     ...before,
     security: count('security'),
     proxies: count('proxy'),
-    backendReplicas: Math.max(1, count('backend') / backendClusters(topology).length),
+    backendReplicas: Math.max(1, count('backend') / backendClusters(topology, {}).length),
     workers: count('worker'),
     services: count('service'),
   };

@@ -35,12 +35,19 @@ export interface Hosts {
 }
 
 /**
+ * @param others hosts on which the topology places pods by itself: those of another site
  * @throws CONFIG_INVALID for hosts that are no hosts; START_FAILED when a namespace cannot be entered, which
  * takes CAP_SYS_ADMIN over it
  */
-export async function openHosts(places: readonly Host[] | undefined, env: NodeJS.ProcessEnv): Promise<Hosts> {
-  const namespaces = new Map((places ?? []).flatMap(({ name, netns }) => (netns ? [[name, netns]] : [])));
-  if (places !== undefined) checkHosts(places);
+export async function openHosts(
+  places: readonly Host[] | undefined,
+  env: NodeJS.ProcessEnv,
+  others: readonly Host[] = [],
+): Promise<Hosts> {
+  const all = [...(places ?? []), ...others];
+  const namespaces = new Map(all.flatMap(({ name, netns }) => (netns ? [[name, netns]] : [])));
+  if (places?.length === 0) throw noHost();
+  checkHosts(all);
   if (namespaces.size === 0) return { places, isElsewhere: () => false, placed: (_, spec) => spec };
   const nsenter = await firstOnPath(['nsenter'], env);
   if (nsenter === undefined) {
@@ -50,7 +57,7 @@ export async function openHosts(places: readonly Host[] | undefined, env: NodeJS
     });
   }
   for (const [name, netns] of namespaces) await checkEntry(nsenter, name, netns);
-  const elsewhere = new Set(places?.flatMap(({ address, netns }) => (netns ? [address] : [])));
+  const elsewhere = new Set(all.flatMap(({ address, netns }) => (netns ? [address] : [])));
   return {
     places,
     isElsewhere: (address) => elsewhere.has(address),
@@ -62,11 +69,16 @@ export async function openHosts(places: readonly Host[] | undefined, env: NodeJS
   };
 }
 
+const noHost = (): SallyportError =>
+  new SallyportError('CONFIG_INVALID', {
+    message: 'there is no host to place pods on',
+    hint: 'name one, or leave `hosts` out',
+  });
+
 function checkHosts(places: readonly Host[]): void {
   const invalid = (message: string, hint: string): never => {
     throw new SallyportError('CONFIG_INVALID', { message, hint });
   };
-  if (places.length === 0) invalid('there is no host to place pods on', 'name one, or leave `hosts` out');
   const names = new Set<string>();
   for (const { name, netns } of places) {
     if (names.has(name)) invalid(`two hosts are named ${name}`, 'give each host a name of its own');

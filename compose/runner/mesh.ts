@@ -8,7 +8,7 @@ import { findMysql, type MysqlPart } from '#compose/parts/mysql.ts';
 import { cacheDirOf, type PartsOptions } from '#compose/parts/options.ts';
 import { mysqlTemplate } from '#compose/parts/template.ts';
 import { runDirOf } from '#compose/topology/paths.ts';
-import { podsOf } from '#compose/topology/query.ts';
+import { edgeUrlsOf, podsOf } from '#compose/topology/query.ts';
 import type { Topology } from '#compose/topology/types.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { isAlive, startTimeOf } from '#kernel/lifecycle/process-identity.ts';
@@ -30,9 +30,10 @@ import { placePods } from './place-pods.ts';
 import type { LaunchOf } from './programs.ts';
 import { isServing, waitUntilUp } from './ready.ts';
 import { type RunState, readRunState, writeRunState } from './run-file.ts';
-import { edgeUrlsOf, type MeshParts, RunningMesh } from './running-mesh.ts';
+import { type MeshParts, RunningMesh } from './running-mesh.ts';
 import { ensureSecrets } from './secrets.ts';
 import { KeptSettings, type Sizes, type Tuned, tunedBy } from './settings.ts';
+import { parseSites, type SlaveSite } from './sites.ts';
 import { stopInOrder } from './stop.ts';
 import { type TelemetryTarget, withTelemetry } from './telemetry.ts';
 import { refuseHalfRestored } from './unfinished-restore.ts';
@@ -60,6 +61,8 @@ export interface MeshOptions {
   readonly meshFile?: string;
   /** A gateways.yaml, which is kept for the next start on this folder; without it the one that was given last. */
   readonly gatewaysFile?: string;
+  /** The text of a sites.yaml, kept likewise. */
+  readonly sites?: string;
   /** Every certificate is issued anew so often, in ms; without it at half of its life. For tests. */
   readonly rotateEveryMs?: number;
   /** `full` (default): every commit is on disk. `relaxed`: survives killed processes, not lost power. */
@@ -190,14 +193,17 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     // Looked at below, after what can be done meanwhile.
     template.catch(() => undefined);
     progress(`Envoy ${envoy.version} (${envoy.source}), MySQL ${mysql.version} (${mysql.source})`);
-    const hosts = await openHosts(options.hosts, options.env);
     const kept = new KeptSettings(stateDir);
+    const sites = parseSites(options.sites ?? kept.sites ?? '');
+    const { slave } = sites;
+    const hosts = await openHosts(options.hosts, options.env, slave?.hosts.map(asHost));
+    if (options.sites !== undefined) kept.keepSites(options.sites);
     if (options.sizes !== undefined) kept.keepSizes(options.sizes);
     const given = options.gatewaysFile === undefined ? kept.gateways : readGateways(options.gatewaysFile);
     const gateways = given === undefined ? [] : parseGateways(given, options.gatewaysFile ?? 'gateways.yaml');
     if (options.gatewaysFile !== undefined && given !== undefined) kept.keepGateways(given);
     const place = (sizes: Sizes, running?: Topology): Promise<Topology> =>
-      placePods(sizes, hosts, { stateDir, runDir }, parts, uid, gateways, running);
+      placePods(sizes, hosts, { stateDir, runDir }, parts, uid, { gateways, slave }, running);
     const topology = await place(kept.sizes);
     const traced = ({ model, patches }: Tuned): Tuned => ({
       model: withTelemetry(model, options.telemetry),
@@ -220,6 +226,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       }),
       publicCa: state.publicCa,
       gateways,
+      sites,
       compileCache: join(cacheDirOf(parts), 'node-compile-cache'),
       durability: options.durability ?? 'full',
       taskModules: (options.taskModules ?? []).map((file) => resolve(file)),
@@ -281,6 +288,12 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     throw error;
   }
 }
+
+const asHost = ({ name, address, netns }: SlaveSite['hosts'][number]): Host => ({
+  name,
+  address,
+  ...(netns !== undefined && { netns }),
+});
 
 /** Without fields that are undefined. */
 const defined = <T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>

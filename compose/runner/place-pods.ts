@@ -9,6 +9,7 @@ import type { GatewayGroup } from './gateways.ts';
 import type { Hosts } from './hosts.ts';
 import { claimPorts, type WantedPort } from './ports.ts';
 import type { Sizes } from './settings.ts';
+import type { SlaveSite } from './sites.ts';
 import { readStateFile, writeStateFile } from './state-file.ts';
 
 const portsFile = z.record(z.string(), z.int().min(1024).max(32_767));
@@ -23,7 +24,10 @@ export async function placePods(
   folders: { readonly stateDir: string; readonly runDir: string },
   parts: PartsOptions,
   uid: number,
-  gateways: readonly Pick<GatewayGroup, 'name' | 'pods'>[],
+  {
+    gateways,
+    slave,
+  }: { gateways: readonly Pick<GatewayGroup, 'name' | 'pods'>[]; slave: SlaveSite | undefined },
   running?: Topology,
 ): Promise<Topology> {
   // Drawn twice: once to learn which ports are wanted, and once with them.
@@ -33,6 +37,7 @@ export async function placePods(
       ...folders,
       ...sizes,
       gateways,
+      slave,
       ...(hosts.places && { hosts: hosts.places }),
       allocatePort,
     });

@@ -11,13 +11,14 @@ import {
   podRunDir,
   socketPath,
 } from '#compose/topology/paths.ts';
-import { podsOf, podsOfGroup, portOf } from '#compose/topology/query.ts';
+import { edgeUrlsOf, podsBeside, podsOf, podsOfGroup, portOf } from '#compose/topology/query.ts';
 import type { Pod, Topology } from '#compose/topology/types.ts';
 import type { MeshModel } from '#envoy/model/schema.ts';
 import { envoyArgs } from '#envoy/write/args.ts';
 import type { GatewayGroup } from './gateways.ts';
 import type { Hosts } from './hosts.ts';
 import type { Secrets } from './secrets.ts';
+import { type SitesFile, sitesIn } from './sites.ts';
 import { writeStateFile } from './state-file.ts';
 import type { ProgramSpec } from './supervised.ts';
 import { processTelemetry, type TelemetryTarget } from './telemetry.ts';
@@ -45,6 +46,7 @@ export interface ProgramContext {
   readonly edgeUrls: readonly string[];
   readonly publicCa: string;
   readonly gateways: readonly GatewayGroup[];
+  readonly sites: SitesFile;
   /** Where Node keeps compiled code between starts. */
   readonly compileCache: string;
   readonly durability: 'full' | 'relaxed';
@@ -156,6 +158,10 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
           pods: podsOfGroup(t, name).map((each) => each.name),
           targets: targets.filter(({ kind }) => kind === 'http').map((target) => target.name),
         })),
+        sites: sitesIn(t, ctx.sites).map(({ name, edgeUrls, proxies, leaseMs }) => ({
+          ...{ name, edgeUrls, proxies },
+          ...(leaseMs !== undefined && { leaseMs }),
+        })),
         ...processTelemetry(ctx.telemetry),
       };
     case 'proxy':
@@ -169,6 +175,8 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
         },
         securityPods: podsOf(t, 'security').map((each) => each.name),
         leaving: ctx.leaving,
+        site: pod.site ?? ctx.sites.master.name,
+        sites: sitesIn(t, ctx.sites).map(({ name, edgeUrls, backends }) => ({ name, edgeUrls, backends })),
         ...processTelemetry(ctx.telemetry),
       };
     case 'gateway': {
@@ -196,7 +204,10 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
         socket: socket('http'),
         ordersFile: ordersFile(t, pod.backend?.cluster ?? pod.name),
         jwks: {
-          urls: ctx.edgeUrls.map((edge) => `${edge}/sallyport.keystore.v1.KeyStore/GetJwks`),
+          // Those of its own site.
+          urls: edgeUrlsOf({ pods: podsBeside(t, 'edge', pod) }).map(
+            (edge) => `${edge}/sallyport.keystore.v1.KeyStore/GetJwks`,
+          ),
           caFile: ctx.publicCa,
         },
       };

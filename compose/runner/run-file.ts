@@ -23,6 +23,7 @@ export const runState = z.object({
       ports: z.record(z.string(), z.int()),
       backend: z.object({ cluster: z.string() }).optional(),
       gateway: z.object({ group: z.string() }).optional(),
+      site: z.string().optional(),
     }),
   ),
   /** The mesh.yaml that sidecars were configured from, when it is not the shipped one. */

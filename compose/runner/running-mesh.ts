@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { podRunDir } from '#compose/topology/paths.ts';
-import { podsOf } from '#compose/topology/query.ts';
+import { edgeUrlsOf, podsOf } from '#compose/topology/query.ts';
 import type { Pod, Topology } from '#compose/topology/types.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { type RenderedPod, renderMesh } from '#envoy/build/render.ts';
@@ -256,10 +256,6 @@ class Refusal extends Error {
     this.notTaken = notTaken;
   }
 }
-
-/** Base URLs of a topology's edges. */
-export const edgeUrlsOf = (topology: Topology): string[] =>
-  podsOf(topology, 'edge').map((pod) => `https://${pod.address}:${pod.ports.public}`);
 
 function rejected(refused: readonly Refused[]): SallyportError {
   return new SallyportError('CONFIG_REJECTED', {

@@ -32,6 +32,8 @@ const settingsFile = z.strictObject({
     .nullable(),
   /** The gateways.yaml that was given last; null: none. */
   gateways: z.string().nullable().default(null),
+  /** The sites.yaml that was given last; null: none. */
+  sites: z.string().nullable().default(null),
 });
 type Settings = z.infer<typeof settingsFile>;
 
@@ -66,7 +68,7 @@ export class KeptSettings {
     this.#settings = readStateFile(this.#file, settingsFile, {
       what: 'a settings file',
       hint: 'remove it: sizes and what was applied are then as the release has them',
-    }) ?? { version: 1, sizes: {}, applied: null, gateways: null };
+    }) ?? { version: 1, sizes: {}, applied: null, gateways: null, sites: null };
   }
 
   get sizes(): Sizes {
@@ -83,6 +85,14 @@ export class KeptSettings {
 
   keepGateways(gateways: string): void {
     this.#write({ ...this.#settings, gateways });
+  }
+
+  get sites(): string | undefined {
+    return this.#settings.sites ?? undefined;
+  }
+
+  keepSites(sites: string): void {
+    this.#write({ ...this.#settings, sites });
   }
 
   /** Sizes that are named replace those that were kept. */

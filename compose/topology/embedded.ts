@@ -20,10 +20,22 @@ export interface EmbeddedOptions {
   readonly backendReplicas?: number;
   /** Groups of gateways, each with its number of pods; default none. */
   readonly gateways?: readonly { readonly name: string; readonly pods: number }[];
+  /** The slave site; default none. */
+  readonly slave?: SlavePlan | undefined;
   /** Failure domains, each with its address; default host-0..2 on 127.0.0.1. Pod n of a tier lives on host n mod length. */
   readonly hosts?: readonly { readonly name: string; readonly address: string }[];
   /** Gives the port for a pod's listener, below 32768; keeping and reserving it is the caller's business. */
   readonly allocatePort: (pod: string, port: PortName, address: string) => number;
+}
+
+/** What stands at a slave site. */
+export interface SlavePlan {
+  readonly name: string;
+  readonly hosts: readonly { readonly name: string; readonly address: string }[];
+  readonly edges: number;
+  readonly proxies: number;
+  readonly backends: readonly string[];
+  readonly backendPods: number;
 }
 
 /** Names of the embedded mesh when nothing else is said. */
@@ -36,12 +48,13 @@ const loopbackHosts = [0, 1, 2].map((n) => ({ name: `host-${n}`, address: '127.0
  * of its options alone; throws CONFIG_INVALID if what comes out breaks a rule of {@link checkTopology}.
  */
 export function embeddedTopology(o: EmbeddedOptions): Topology {
-  const hosts = o.hosts ?? loopbackHosts;
+  const masterHosts = o.hosts ?? loopbackHosts;
   const tier = (
     role: PodRole,
     prefix: string,
     count: number,
-    own: Pick<Pod, 'backend' | 'gateway'> = {},
+    own: Pick<Pod, 'backend' | 'gateway' | 'site'> = {},
+    hosts = masterHosts,
   ): Pod[] =>
     Array.from({ length: count }, (_, n) => {
       const host = hosts[n % hosts.length] ?? { name: 'host-0', address: '127.0.0.1' };
@@ -51,6 +64,13 @@ export function embeddedTopology(o: EmbeddedOptions): Topology {
       );
       return { name, role, host: host.name, address: host.address, ports, ...own };
     });
+  const atSlave = ({ name: site, hosts, ...plan }: SlavePlan): Pod[] => [
+    ...tier('proxy', `proxy-${site}`, plan.proxies, { site }, hosts),
+    ...plan.backends.flatMap((cluster) =>
+      tier('backend', `${cluster}-${site}`, plan.backendPods, { backend: { cluster }, site }, hosts),
+    ),
+    ...tier('edge', `edge-${site}`, plan.edges, { site }, hosts),
+  ];
   const topology: Topology = {
     mesh: o.mesh ?? defaultNames.mesh,
     trustDomain: o.trustDomain ?? defaultNames.trustDomain,
@@ -69,6 +89,7 @@ export function embeddedTopology(o: EmbeddedOptions): Topology {
         tier('backend', cluster, o.backendReplicas ?? 1, { backend: { cluster } }),
       ),
       ...tier('edge', 'edge', o.edges ?? 2),
+      ...(o.slave ? atSlave(o.slave) : []),
     ],
   };
   checkTopology(topology);

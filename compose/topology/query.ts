@@ -15,6 +15,10 @@ export function podNamed(t: Topology, name: string): Pod {
 /** All pods of a role, in the order of the topology. */
 export const podsOf = (t: Topology, role: PodRole): readonly Pod[] => t.pods.filter((p) => p.role === role);
 
+/** Base URLs of the edges among pods. */
+export const edgeUrlsOf = ({ pods }: Pick<Topology, 'pods'>): string[] =>
+  pods.flatMap((pod) => (pod.role === 'edge' ? [`https://${pod.address}:${portOf(pod, 'public')}`] : []));
+
 /** The gateways of a group. */
 export const podsOfGroup = (t: Topology, group: string): readonly Pod[] =>
   t.pods.filter((pod) => pod.gateway?.group === group);
@@ -30,9 +34,13 @@ export function portOf(pod: Pod, port: PortName): number {
   return number;
 }
 
-/** Names of the clusters of backends, each once, in the order of the topology. */
-export const backendClusters = (t: Topology): readonly string[] => [
-  ...new Set(t.pods.flatMap((p) => (p.backend ? [p.backend.cluster] : []))),
+/** The pods of a role at the site of `pod`. */
+export const podsBeside = (t: Topology, role: PodRole, { site }: Pick<Pod, 'site'>): readonly Pod[] =>
+  podsOf(t, role).filter((pod) => pod.site === site);
+
+/** Names of the clusters that have backends at the site of `pod`, each once, in the order of the topology. */
+export const backendClusters = (t: Topology, pod: Pick<Pod, 'site'>): readonly string[] => [
+  ...new Set(podsBeside(t, 'backend', pod).flatMap((p) => (p.backend ? [p.backend.cluster] : []))),
 ];
 
 /** Identity of a pod or an operator, the URI SAN of its certificate. */

@@ -24,7 +24,7 @@ describe('the embedded topology', () => {
       podsOf(t, 'security').map((p) => p.name),
       ['sec-0', 'sec-1', 'sec-2'],
     );
-    assert.deepEqual(backendClusters(t), ['intranet']);
+    assert.deepEqual(backendClusters(t, {}), ['intranet']);
     assert.deepEqual(Object.keys(podNamed(t, 'db-0').ports), ['mysql', 'agent', 'group']);
     assert.throws(() => portOf(podNamed(t, 'db-0'), 'public'), /has no port public/);
     assert.equal(identityOf(t, 'security', 'sec-0'), 'spiffe://sallyport.internal/security/sec-0');

@@ -35,6 +35,8 @@ export interface Pod {
   /** Unique and stable: `sec-0`, `proxy-1`, `intranet-0`. `[a-z0-9-]`, at most 40 characters. */
   readonly name: string;
   readonly role: PodRole;
+  /** The slave site that it stands at; undefined: the master, or the only one. */
+  readonly site?: string;
   /** The failure domain that it dies with: a machine, or a network namespace in drills. */
   readonly host: string;
   /** IP address on which its ports listen and at which other sidecars reach it. */

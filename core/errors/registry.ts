@@ -208,6 +208,16 @@ export const registry = define({
     'the policy does not allow this',
     'the grant names the rule; ask the administrator',
   ],
+  SITE_UNKNOWN: [
+    'NOT_FOUND',
+    'there is no site of that name',
+    'sites are named; a profile is user@site, and without one it is the master',
+  ],
+  SITE_ELSEWHERE: [
+    'FAILED_PRECONDITION',
+    'the resource is reached from another site than this proxy stands at',
+    'open a session with the profile user@site; the message names the site, the hint its edges',
+  ],
   RESOURCE_UNKNOWN: [
     'NOT_FOUND',
     'no resource of the policy matches this request',

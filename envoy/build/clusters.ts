@@ -106,7 +106,7 @@ export const podClusters = (ctx: BuildContext): Cluster[] =>
 
 /** One cluster for each named backend. */
 export const backendEgressClusters = (ctx: BuildContext): Cluster[] =>
-  backendClusters(ctx.topology).map((name) => {
+  backendClusters(ctx.topology, ctx.pod).map((name) => {
     const tuning = backendTuningOf(ctx.model, name);
     return remote(ctx, backendCluster(name), { prefix: rolePrefix(ctx.topology, 'backend') }, ['h2'], {
       ...lbConfig(ctx.tuning.health.panic_threshold),

@@ -1,4 +1,4 @@
-import { backendClusters, podsOf, portOf } from '#compose/topology/query.ts';
+import { backendClusters, podsBeside, podsOf, portOf } from '#compose/topology/query.ts';
 import type { Pod, PortName } from '#compose/topology/types.ts';
 import type { ServingRole } from '../model/access.ts';
 import { type Endpoints, type JsonObject, typed } from '../model/json.ts';
@@ -21,11 +21,11 @@ const at = (pod: Pod, port: PortName): JsonObject => ({
   address: { socket_address: { address: pod.address, port_value: portOf(pod, port) } },
 });
 
-/** All pods of a serving role that are not draining. */
+/** All pods of a serving role that are not draining; proxies of the own site only. */
 export const tierEndpoints = (ctx: BuildContext, role: ServingRole): Endpoints =>
   endpoints(
     role,
-    podsOf(ctx.topology, role)
+    (role === 'proxy' ? podsBeside(ctx.topology, role, ctx.pod) : podsOf(ctx.topology, role))
       .filter((pod) => takesCalls(ctx, pod))
       .map((pod) => ({ endpoint: at(pod, 'mesh'), ...hashedAs(pod) })),
   );
@@ -37,10 +37,10 @@ export const securityEndpoints = (ctx: BuildContext): Endpoints[] => [
 ];
 
 export const backendEndpoints = (ctx: BuildContext): Endpoints[] =>
-  backendClusters(ctx.topology).map((name) =>
+  backendClusters(ctx.topology, ctx.pod).map((name) =>
     endpoints(
       backendCluster(name),
-      podsOf(ctx.topology, 'backend')
+      podsBeside(ctx.topology, 'backend', ctx.pod)
         .filter((pod) => pod.backend?.cluster === name && takesCalls(ctx, pod))
         .map((pod) => ({ endpoint: at(pod, 'mesh') })),
     ),

@@ -95,7 +95,7 @@ export function securityRoutes(ctx: BuildContext): JsonObject[] {
 export const backendEgressRoutes = (ctx: BuildContext): RouteConfiguration =>
   routeConfig(
     'backends',
-    backendClusters(ctx.topology).map((name) => {
+    backendClusters(ctx.topology, ctx.pod).map((name) => {
       const { timeout, idle_timeout, attempts } = backendTuningOf(ctx.model, name);
       return virtualHost(
         name,

@@ -9,6 +9,8 @@ import { WorkScope } from './work-scope.ts';
 
 /** An identity assertion, kept while it can be shown. */
 export interface HeldAssertion {
+  /** Since when, monotonic. */
+  readonly sinceMs: number;
   readonly jwt: string;
   /** Unix milliseconds. */
   readonly expiresAtMs: number;

@@ -85,7 +85,7 @@ describe('attachments', () => {
     all.remove(one, new SallyportError('ATTACH_REQUIRED'));
     one.end(new SallyportError('LEASE_LOST'));
     assert.throws(() => one.assertLive(), { reason: 'SESSION_REVOKED' });
-    one.keepAssertion('r', { jwt: 'j', expiresAtMs: 1, policyVersion: 1 });
+    one.keepAssertion('r', { jwt: 'j', expiresAtMs: 1, policyVersion: 1, sinceMs: 0 });
     assert.equal(one.assertionFor('r'), undefined);
   });
 });
@@ -123,7 +123,7 @@ describe('a lease', () => {
   it('keeps a bounded number of assertions', () => {
     const one = givenAttachment(new ManualClock());
     for (let n = 0; n < 65; n++)
-      one.keepAssertion(`r${n}`, { jwt: `j${n}`, expiresAtMs: 1, policyVersion: 1 });
+      one.keepAssertion(`r${n}`, { jwt: `j${n}`, expiresAtMs: 1, policyVersion: 1, sinceMs: 0 });
     assert.equal(one.assertionFor('r0'), undefined);
     assert.equal(one.assertionFor('r64')?.jwt, 'j64');
   });

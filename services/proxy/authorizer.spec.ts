@@ -72,6 +72,7 @@ function given(lease: LeaseParts = {}) {
     revocations,
     clock,
     failedGateways: () => failed,
+    assertHere: () => {},
     onEnded: (each, error) => attachments.remove(each, error),
   });
   const attachment = givenAttachment(clock, lease);
@@ -140,14 +141,28 @@ describe('admitting a request', () => {
     assert.equal(tier.asked.length, 1);
   });
 
-  it('asks again before an assertion runs out', async () => {
+  it('asks ahead for an assertion that its lease would outlive', async () => {
     const { authorizer, attachment, tier, clock } = given({ durationMs: 1_000_000 });
     tier.lease = { durationMs: 1_000_000 };
     await authorizer.admit(attachment, page);
-    await clock.advance(49_999);
+    await clock.advance(5999);
     await authorizer.admit(attachment, page);
     assert.equal(tier.asked.length, 1);
+    const gate = Promise.withResolvers<void>();
+    tier.until = gate.promise;
     await clock.advance(1);
+    assert.equal((await authorizer.admit(attachment, page)).assertion, 'jwt 1');
+    assert.equal(tier.asked.length, 2);
+    gate.resolve();
+    await clock.advance(0);
+    assert.equal((await authorizer.admit(attachment, page)).assertion, 'jwt 2');
+  });
+
+  it('shows no assertion that is about to run out', async () => {
+    const { authorizer, attachment, tier, clock } = given({ durationMs: 1_000_000 });
+    tier.lease = { durationMs: 1_000_000 };
+    await authorizer.admit(attachment, page);
+    await clock.advance(50_000);
     assert.equal((await authorizer.admit(attachment, page)).assertion, 'jwt 2');
   });
 

@@ -9,14 +9,18 @@ import type { Policy, Resource } from '#core/policy/policy.ts';
 import { resolveResource } from '#core/policy/resolve-resource.ts';
 import type { Grant } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
 import type { Clock } from '#kernel/time/clock.ts';
-import { type Attachment, leaseLost } from './attachment.ts';
+import { type Attachment, type HeldAssertion, leaseLost } from './attachment.ts';
+import type { Lease } from './lease.ts';
 import { counts, located } from './metrics.ts';
 import type { PolicyHolder } from './policy-holder.ts';
 import type { Revocations } from './revocations.ts';
 import type { SecurityTier } from './security-tier.ts';
+import type { AssertHere } from './sites.ts';
 
 /** An assertion is shown with at least so much of its life left, so that it does not expire on its way. */
 const assertionMarginMs = 10_000;
+/** For so long nobody asks for a better one. */
+const askedLatelyMs = 6000;
 
 /** What a request may do. */
 export interface Admitted {
@@ -38,6 +42,7 @@ export interface AuthorizerDeps {
   readonly clock: Clock;
   /** Gateways that were found dead lately: the tier names another. */
   readonly failedGateways: () => readonly string[];
+  readonly assertHere: AssertHere;
   /** The attachment has lost its right for good: whoever keeps attachments ends this one. */
   readonly onEnded: (attachment: Attachment, error: SallyportError) => void;
 }
@@ -65,7 +70,7 @@ export class Authorizer {
     this.#deps = deps;
   }
 
-  /** @throws POLICY_DENIED, RESOURCE_UNKNOWN, REQUEST_INVALID, SESSION_…, LEASE_LOST, UNAVAILABLE */
+  /** @throws POLICY_DENIED, RESOURCE_UNKNOWN, SITE_ELSEWHERE, REQUEST_INVALID, SESSION_…, LEASE_LOST, UNAVAILABLE */
   async admit(attachment: Attachment, request: RequestFacts): Promise<Admitted> {
     attachment.lastRequest = request;
     if (!attachment.lease.live) await this.#renewed(attachment, request);
@@ -77,11 +82,11 @@ export class Authorizer {
     if (held === undefined || !this.#isReached(attachment, resource)) {
       return this.#admitByTier(attachment, request, resource);
     }
-    if (attachment.lease.renewalDue) this.renewAhead(attachment);
+    if (attachment.lease.renewalDue || !this.#outlasts(held, attachment.lease)) this.renewAhead(attachment);
     attachment.assertLive();
     counts.decisions.add(1, { how: 'leased' });
     located.add('leased');
-    return admitted(attachment, resource, request, held);
+    return admitted(attachment, resource, request, held.jwt);
   }
 
   /** Renews in the background, one renewal at a time; a failure is made good by the next request or tick. */
@@ -159,6 +164,7 @@ export class Authorizer {
           jwt: grant.assertion,
           expiresAtMs: Number(grant.assertionExpiresAtMs),
           policyVersion: Number(grant.policyVersion),
+          sinceMs: this.#deps.clock.monotonic(),
         });
       }
       return grant;
@@ -179,7 +185,10 @@ export class Authorizer {
     const { facts } = attachment.lease;
     const resource = resolveResource(policy, request);
     const grant = decide(facts, facts.app, resource, request, policy, this.#deps.clock.now());
-    if (grant.allow && resource !== undefined) return resource;
+    if (grant.allow && resource !== undefined) {
+      this.#deps.assertHere(resource);
+      return resource;
+    }
     if (grant.endsSession) throw this.#refused(attachment, request, grant);
     throw denied(grant.reason, grant.explain, grant.rule);
   }
@@ -218,10 +227,27 @@ export class Authorizer {
     return gateway !== undefined && !this.#deps.failedGateways().includes(gateway);
   }
 
-  #showable(attachment: Attachment, resource: Resource, policy: Policy | undefined): string | undefined {
+  #showable(
+    attachment: Attachment,
+    resource: Resource,
+    policy: Policy | undefined,
+  ): HeldAssertion | undefined {
     const held = attachment.assertionFor(resource.name);
     if (held === undefined || held.policyVersion !== policy?.version) return undefined;
-    return held.expiresAtMs - this.#deps.clock.now() > assertionMarginMs ? held.jwt : undefined;
+    return this.#showableMs(held) > 0 ? held : undefined;
+  }
+
+  #showableMs({ expiresAtMs }: HeldAssertion): number {
+    return expiresAtMs - this.#deps.clock.now() - assertionMarginMs;
+  }
+
+  /**
+   * One that does not would make the lease useless while the tier cannot be asked. Who has just got it is not to ask
+   * again, though: it may not last longer because the session does not.
+   */
+  #outlasts(held: HeldAssertion, lease: Lease): boolean {
+    const { clock } = this.#deps;
+    return this.#showableMs(held) >= lease.leftMs || clock.monotonic() - held.sinceMs < askedLatelyMs;
   }
 }
 

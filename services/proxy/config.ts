@@ -23,6 +23,18 @@ export const proxyConfig = z.strictObject({
     .describe(
       'Edges whose devices are asked to go on through another one; this pod itself: at another proxy. Looked at while it runs, as securityPods are.',
     ),
+  site: z.string().min(1).max(40).default('master').describe('Name of the site that it stands at.'),
+  sites: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1).max(40).describe('Its name in policies.'),
+        edgeUrls: z.array(z.url()).max(16).describe('Its edges, for whoever asks at the wrong site.'),
+        backends: z.array(z.string()).max(1000).describe('Clusters that have backends there.'),
+      }),
+    )
+    .max(2)
+    .default([])
+    .describe('Where there are two.'),
   limits: z
     .strictObject({
       maxAttachments: z

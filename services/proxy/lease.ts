@@ -5,6 +5,11 @@ import { type Clock, elapsed, type Instant } from '#kernel/time/clock.ts';
 
 /** After this share of its time a lease that is in use is renewed. */
 const renewAfter = 0.6;
+/**
+ * And after so many milliseconds at the latest: a long lease is there to outlast a cut line, so it must not be old
+ * when the line is cut.
+ */
+const renewAfterMs = 6000;
 
 /**
  * A proxy's right to use a session for some seconds without asking again. It counts from the moment the
@@ -56,7 +61,12 @@ export class Lease {
     return elapsed(this.#clock, this.#asked) < this.#durationMs;
   }
 
+  /** Milliseconds; not above 0 when it is over. */
+  get leftMs(): number {
+    return this.#durationMs - elapsed(this.#clock, this.#asked);
+  }
+
   get renewalDue(): boolean {
-    return elapsed(this.#clock, this.#asked) >= this.#durationMs * renewAfter;
+    return elapsed(this.#clock, this.#asked) >= Math.min(this.#durationMs * renewAfter, renewAfterMs);
   }
 }

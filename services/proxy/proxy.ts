@@ -23,6 +23,7 @@ import { PolicyHolder } from './policy-holder.ts';
 import { type RelayServiceDeps, relayService } from './relay-service.ts';
 import { Revocations } from './revocations.ts';
 import { securityTier } from './security-tier.ts';
+import { siteGuard } from './sites.ts';
 import { relayStream } from './stream.ts';
 import { watchPod } from './watch.ts';
 
@@ -83,6 +84,7 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     revocations,
     clock,
     failedGateways: () => gateways.failed,
+    assertHere: siteGuard(config.site, config.sites),
     onEnded: (attachment, error) => attachments.remove(attachment, error),
   });
   const backends = new Backends(sockets.backends, {

@@ -137,6 +137,20 @@ export const securityConfig = z.strictObject({
     .max(16)
     .default([])
     .describe('Told to devices; empty: the edges that they know.'),
+  sites: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1).max(40).describe('By which profiles and policies name it.'),
+        edgeUrls: z.array(z.url()).min(1).max(16).describe('Its edges, for sessions that are to use it.'),
+        proxies: z.array(podName()).max(100).describe('Its proxies.'),
+        leaseMs: duration({ min: 1000, max: 120_000 })
+          .optional()
+          .describe('Longest lease of its proxies; without it as of all others. The same at all pods.'),
+      }),
+    )
+    .max(2)
+    .default([])
+    .describe('Where there are two sites; the first one is meant by who names none.'),
   oidc: z
     .array(
       z.strictObject({

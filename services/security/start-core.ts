@@ -6,6 +6,7 @@ import { gauge } from '#kernel/telemetry/metrics.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
 import { GatewayAssignments } from './authorize/gateway-assignments.ts';
 import { LeaseBook } from './authorize/lease-book.ts';
+import { type LeaseLengths, leaseLengths } from './authorize/lease-lengths.ts';
 import { mysqlPolicies, PolicyStore } from './authorize/policy-store.ts';
 import { AppVersions } from './catalog/app-versions.ts';
 import { tidyCatalogue } from './catalog/tidy.ts';
@@ -39,6 +40,7 @@ export interface Core {
   readonly freshness: Freshness;
   readonly feed: RevocationFeed;
   readonly leaseBook: LeaseBook;
+  readonly lengths: LeaseLengths;
   readonly membership: Membership;
   readonly policies: PolicyStore;
   readonly sessions: SessionOwner;
@@ -73,7 +75,8 @@ export async function startCore(
 
   const members = mysqlMembershipStore(db);
   const joined = await life.start('membership', () => members.join(pod));
-  const leaseBook = new LeaseBook(clock, config.leases.durationMs);
+  const lengths = leaseLengths(config.leases.durationMs, config.sites);
+  const leaseBook = new LeaseBook(clock, lengths);
   const freshness = new Freshness(clock, config.feed);
   const peers = await life.start(
     'peers',
@@ -108,7 +111,7 @@ export async function startCore(
     entriesAfter: (position) => feed.entriesAfter(position),
     freshMs: config.feed.freshMs,
     silentMs: config.feed.silentMs,
-    leaseMs: config.leases.durationMs,
+    leaseMs: lengths.longestMs,
   });
   const membership = new Membership({
     pod,
@@ -152,6 +155,7 @@ export async function startCore(
     freshness,
     feed,
     leaseBook,
+    lengths,
     membership,
     policies,
     appVersions,

@@ -140,7 +140,7 @@ function hotServices(
   const { db, replica, dataKeys, time, keyring } = storage;
   const { sessions, feed, policies, leaseBook, joined, freshness, gateways } = core;
   const now = (): number => time.now();
-  const lease = leases({ pod, feed, book: leaseBook, policies, now, leaseMs: config.leases.durationMs });
+  const lease = leases({ pod, feed, book: leaseBook, policies, now, lengths: core.lengths });
   const assertions = new Assertions({ signer: () => keyring.assertionSigner(), now });
   const grant = grants({ policies, assertions, now, end: endsSessions({ sessions, log }) });
   const look = lastLook(feed);
@@ -154,7 +154,17 @@ function hotServices(
     implement(
       ProxyAuthorize,
       {
-        ...authorize({ pod, sessions, subjects: shown, grant, gateways, lease, look, now }),
+        ...authorize({
+          pod,
+          sessions,
+          subjects: shown,
+          grant,
+          gateways,
+          lease,
+          lengths: core.lengths,
+          look,
+          now,
+        }),
         watch: watch({ pod, joined, feed, freshness, policies, book: leaseBook, clock: systemClock, log }),
       },
       { quickRead: { authorize: quickAuthorizeRequest, authorizeStream: quickStreamRequest } },
@@ -179,7 +189,7 @@ function rareServices(
     bell,
   }: { readonly attestation: AttestationVerifiers; readonly oidc: OidcVerifier; readonly bell: WorkBell },
 ): Implementation[] {
-  const { pod, edgeUrls, proxyUrls } = config;
+  const { pod, edgeUrls, proxyUrls, sites } = config;
   const { db, replica, time, dataKeys, keyring, credentials } = storage;
   const { sessions, sightings, feed, joined, list, policies, appVersions } = core;
   // Its wall time is the database's: what these write is compared by other pods.
@@ -208,7 +218,7 @@ function rareServices(
       SessionService,
       sessionService({
         enroll: { ...shared, attestation },
-        openSession: { ...shared, sightings, policies, appVersions, lifetimeMs, proxyUrls },
+        openSession: { ...shared, sightings, policies, appVersions, lifetimeMs, proxyUrls, sites },
         messages: { ...shared, lifetimeMs },
         people: { ...shared, lifetimeMs: peopleLifetimeMs },
         queries: { pod, era: joined.era, sessions, list, feed, admins, clock, now: () => time.now() },
@@ -224,6 +234,7 @@ function rareServices(
       policyService({
         ...{ db, policies, admins, list, feed, clock, log },
         gateways: config.gateways,
+        sites,
         signOff: config.policy.signOff,
       }),
     ),

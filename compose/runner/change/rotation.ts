@@ -25,6 +25,7 @@ export const stayingBeside = (mesh: RunningMesh, pod: Pod): readonly Pod[] =>
       other.role === pod.role &&
       other.backend?.cluster === pod.backend?.cluster &&
       other.gateway?.group === pod.gateway?.group &&
+      other.site === pod.site &&
       !mesh.draining.has(other.name) &&
       !mesh.leaving.has(other.name),
   );

@@ -64,7 +64,10 @@ Examples:
       'Opens a session. The password comes from a file, from SALLYPORT_PASSWORD, or is asked for. A device that has\n' +
         'a PIN opens sessions by it, too; with both the session is of authentication level 2.',
     )
-    .option('--user <name>', 'who logs in (default: for whom the device is enrolled)')
+    .option(
+      '--user <profile>',
+      'who logs in (default: for whom the device is enrolled), and as user@site at which site',
+    )
     .option('--password-file <file>', 'file whose first line is the password; - is standard input')
     .option('--pin-file <file>', 'file with the PIN of the device: then no password is asked for')
     .option('--new-pin-file <file>', 'file with a PIN that the device gets, 6 to 32 letters and digits')
@@ -74,6 +77,7 @@ Examples:
 Examples:
   sallyport device open
   sallyport device open --new-pin-file pin.txt
+  sallyport device open --user anna@slave        at the slave site's proxies
   sallyport device open --password-file .sallyport/secrets/demo-password`,
     );
   withCommon<OpenOptions>(open, 'device open', context, end, async (options, command) => {

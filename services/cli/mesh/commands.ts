@@ -29,6 +29,10 @@ export function addMeshCommands(program: Command, context: CliContext, end: { co
       '--gateways <file>',
       'groups of gateways, and what they reach (a gateways.yaml; default: as before, at first none)',
     )
+    .option(
+      '--sites <file>',
+      'a second site with edges, proxies and backends of its own (a sites.yaml; default: as before, at first none)',
+    )
     .option('--security <n>', 'security pods (default: as before, at first 3)', wholeNumber(1, 9))
     .option('--proxies <n>', 'proxy pods (default: as before, at first 3)', wholeNumber(1, 9))
     .option('--edges <n>', 'edges (default: as before, at first 2)', wholeNumber(1, 9))
@@ -50,6 +54,7 @@ Examples:
   sallyport up --foreground --demo      what \`npm start\` does
   sallyport up --once --json            a trial run of all of it, for programs
   sallyport up --gateways gateways.yaml reach what only gateways can reach
+  sallyport up --sites sites.yaml       a slave site beside the master
   sallyport up --state /srv/mesh-a      a second mesh beside the first`,
     );
   withCommon<UpOptions>(up, 'up', context, end, async (options, command) => {

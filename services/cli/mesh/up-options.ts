@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { MeshOptions } from '#compose/runner/mesh.ts';
+import { readSites } from '#compose/runner/sites.ts';
 import type { CommonOptions } from '../command.ts';
 
 export interface UpOptions extends CommonOptions {
@@ -18,6 +19,8 @@ export interface UpOptions extends CommonOptions {
   readonly services?: number;
   /** File: a gateways.yaml. */
   readonly gateways?: string;
+  /** File: a sites.yaml. */
+  readonly sites?: string;
   /** Base URL of an OTLP/HTTP receiver. */
   readonly otlp?: string;
 }
@@ -27,11 +30,12 @@ const tiers = ['security', 'proxies', 'edges', 'db', 'workers', 'services'] as c
 /** As the runner takes them. */
 export function meshSettings(
   o: UpOptions,
-): Pick<MeshOptions, 'sizes' | 'durability' | 'telemetry' | 'gatewaysFile'> {
+): Pick<MeshOptions, 'sizes' | 'durability' | 'telemetry' | 'gatewaysFile' | 'sites'> {
   const sizes = Object.fromEntries(tiers.flatMap((tier) => (o[tier] === undefined ? [] : [[tier, o[tier]]])));
   const telemetry = o.otlp !== undefined && { telemetry: { endpoint: o.otlp } };
   const gateways = o.gateways !== undefined && { gatewaysFile: resolve(o.gateways) };
-  return { durability: o.durability, sizes, ...telemetry, ...gateways };
+  const sites = o.sites !== undefined && { sites: readSites(o.sites) };
+  return { durability: o.durability, sizes, ...telemetry, ...gateways, ...sites };
 }
 
 /** As arguments, for the runner in the background. */
@@ -41,6 +45,7 @@ export function settingArguments(o: UpOptions): string[] {
     o.durability,
     ...(o.otlp === undefined ? [] : ['--otlp', o.otlp]),
     ...(o.gateways === undefined ? [] : ['--gateways', resolve(o.gateways)]),
+    ...(o.sites === undefined ? [] : ['--sites', resolve(o.sites)]),
     ...tiers.flatMap((tier) => (o[tier] === undefined ? [] : [`--${tier}`, String(o[tier])])),
   ];
 }

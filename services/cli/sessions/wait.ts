@@ -8,7 +8,7 @@ export interface WaitOption {
 }
 
 /** Longer than a lease and the time for which a pod may go on without the feed: FLEET always ends before. */
-const fleetMs = 90_000;
+const fleetMs = 150_000;
 export const committedMs = 15_000;
 
 /** How the tier is asked to end sessions, and what is told of its answer. */

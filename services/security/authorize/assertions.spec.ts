@@ -60,6 +60,26 @@ describe('assertions', () => {
     assert.equal(new Set(signed.map((each) => each.jti)).size, 3);
   });
 
+  it('last longer than the lease of whoever shows them', async () => {
+    const { clock, assertions, record } = begin();
+    const one = record(1);
+    for (const [leaseMs, lifeMs] of [
+      [10_000, 60_000],
+      [30_000, 60_000],
+      [120_000, 150_000],
+    ] as const) {
+      const { expiresAtMs } = await assertions.of(one, `for ${leaseMs}`, leaseMs);
+      assert.equal(expiresAtMs - clock.now(), lifeMs);
+    }
+    await assertions.of(one, 'for 30000', 30_000);
+    await clock.advance(19_000);
+    assert.equal((await assertions.of(one, 'for 30000', 30_000)).jwt, 'jwt-2');
+    await clock.advance(1000);
+    assert.equal(assertions.known(one, 'for 30000', clock.now(), 30_000), undefined);
+    assert.equal(assertions.known(one, 'for 30000', clock.now(), 10_000)?.jwt, 'jwt-2');
+    assert.equal((await assertions.of(one, 'for 30000', 30_000)).jwt, 'jwt-4');
+  });
+
   it('never outlive their session, and are bounded in number', async () => {
     const { assertions, record, clock, signed } = begin(2);
     assert.equal((await assertions.of(record(1, 5000), 'intranet')).expiresAtMs, clock.now() + 5000);

@@ -14,11 +14,16 @@ export interface AssertionsDeps {
   readonly signer: () => Pick<AssertionSigner, 'kid' | 'sign'>;
   /** Database time, Unix milliseconds. */
   readonly now: () => number;
-  /** Milliseconds for which an assertion is valid; default and at most 60,000. */
+  /** Milliseconds for which an assertion is valid; default and at most 60,000. Longer only for who has a longer lease. */
   readonly lifetimeMs?: number;
   /** Assertions that are kept; default 50,000. */
   readonly max?: number;
 }
+
+/** Milliseconds that a proxy needs an assertion to be good for when it shows it (services/proxy/authorizer.ts). */
+const shownMs = 10_000;
+/** Milliseconds between two signatures for a proxy whose lease is as long as an assertion's life. */
+const signEveryMs = 20_000;
 
 /** Signs an assertion once per session and audience, and again when a third of its time is left. */
 export class Assertions {
@@ -30,29 +35,32 @@ export class Assertions {
     this.#deps = deps;
   }
 
-  /** The one that was asked for last, if it is good still: most requests of a session go to one backend. */
-  known(record: SessionRecord, audience: string, nowMs: number): Assertion | undefined {
+  /**
+   * The one that was asked for last, if it is good still: most requests of a session go to one backend.
+   * @param leaseMs of whoever shows it, who is to have no need of another one before
+   */
+  known(record: SessionRecord, audience: string, nowMs: number, leaseMs = 0): Assertion | undefined {
     const last = this.#last.get(record);
     if (last === undefined || last.audience !== audience) return undefined;
-    return this.#isGood(last.assertion, nowMs) ? last.assertion : undefined;
+    return this.#isGood(last.assertion, nowMs, leaseMs) ? last.assertion : undefined;
   }
 
-  async of(record: SessionRecord, audience: string): Promise<Assertion> {
-    const assertion = await this.#find(record, audience);
+  async of(record: SessionRecord, audience: string, leaseMs = 0): Promise<Assertion> {
+    const assertion = await this.#find(record, audience, leaseMs);
     this.#last.set(record, { audience, assertion });
     return assertion;
   }
 
-  async #find(record: SessionRecord, audience: string): Promise<Assertion> {
-    const { now, signer, lifetimeMs = 60_000, max = 50_000 } = this.#deps;
+  async #find(record: SessionRecord, audience: string, leaseMs: number): Promise<Assertion> {
+    const { now, signer, max = 50_000 } = this.#deps;
     const handle = handleOf(record.id);
     const key = `${audience} ${record.version} ${handle}`;
     const nowMs = now();
     const known = this.#kept.get(key);
-    if (known !== undefined && this.#isGood(known, nowMs)) return known;
+    if (known !== undefined && this.#isGood(known, nowMs, leaseMs)) return known;
     // In whole seconds, as JWT has them, and never beyond the session.
     const iat = Math.floor(nowMs / 1000);
-    const exp = Math.floor(Math.min(nowMs + Math.min(lifetimeMs, 60_000), record.expiresAtMs) / 1000);
+    const exp = Math.floor(Math.min(nowMs + this.#lifeFor(leaseMs), record.expiresAtMs) / 1000);
     const jwt = await signer().sign({
       sub: record.user,
       groups: record.groups,
@@ -70,8 +78,14 @@ export class Assertions {
     return assertion;
   }
 
-  #isGood({ expiresAtMs }: Assertion, nowMs: number): boolean {
-    return expiresAtMs - nowMs > (this.#deps.lifetimeMs ?? 60_000) / 3;
+  #lifeFor(leaseMs: number): number {
+    const usual = Math.min(this.#deps.lifetimeMs ?? 60_000, 60_000);
+    return Math.max(usual, leaseMs === 0 ? 0 : leaseMs + shownMs + signEveryMs);
+  }
+
+  #isGood({ expiresAtMs }: Assertion, nowMs: number, leaseMs: number): boolean {
+    const third = (this.#deps.lifetimeMs ?? 60_000) / 3;
+    return expiresAtMs - nowMs > Math.max(third, leaseMs === 0 ? 0 : leaseMs + shownMs);
   }
 
   /** Those that have expired stand in front, since each renewal goes to the back. */

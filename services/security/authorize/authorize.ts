@@ -16,6 +16,7 @@ import { type AnswerBytes, AnswersWriter, encodeResponse, grantBytes, leaseBytes
 import type { GatewayAssignments } from './gateway-assignments.ts';
 import { type Decided, type MakeGrant, requestFacts } from './grant.ts';
 import type { lastLook } from './last-look.ts';
+import type { LeaseLengths } from './lease-lengths.ts';
 import type { GiveLease } from './leases.ts';
 import { Outbox } from './outbox.ts';
 import type { Subjects } from './subject.ts';
@@ -29,6 +30,7 @@ export interface AuthorizeDeps {
   /** Database time. */
   readonly now: () => number;
   readonly lease: GiveLease;
+  readonly lengths: Pick<LeaseLengths, 'of'>;
   /** The last look before an answer without a lease; giving one takes it, too. */
   readonly look: ReturnType<typeof lastLook>;
 }
@@ -78,9 +80,11 @@ export function authorize(deps: AuthorizeDeps): Pick<AuthorizeHandlers, 'authori
   const decide = (
     record: SessionRecord,
     request: AuthorizeRequest,
+    proxy: string,
     nowMs?: number,
   ): Decided | Promise<Decided> => {
-    const decided = deps.grant(record, requestFacts(request.request, true), nowMs);
+    const leaseMs = deps.lengths.of(proxy);
+    const decided = deps.grant(record, requestFacts(request.request, true), nowMs, leaseMs);
     return decided instanceof Promise
       ? decided.then((later) => routed(later, record, request))
       : routed(decided, record, request);
@@ -108,7 +112,7 @@ export function authorize(deps: AuthorizeDeps): Pick<AuthorizeHandlers, 'authori
     const fromProxy = call.caller.role === 'proxy';
     const leaseTo = fromProxy && request.subject.case === 'sessionId' ? call.caller.pod : undefined;
     const decided = fromProxy
-      ? decide(record, request, nowMs)
+      ? decide(record, request, call.caller.pod, nowMs)
       : deps.grant(record, requestFacts(request.request, false), nowMs);
     return decided instanceof Promise
       ? decided.then((later) => encodeResponse(conclude(record, later, leaseTo)))
@@ -125,7 +129,7 @@ export function authorize(deps: AuthorizeDeps): Pick<AuthorizeHandlers, 'authori
       throw new SallyportError('INVALID_FIELD', { message: 'on a stream the subject is a session id' });
     }
     const record = sessions.held(request.subject.value, nowMs);
-    const decided = decide(record, request, nowMs);
+    const decided = decide(record, request, proxy, nowMs);
     return decided instanceof Promise
       ? decided.then((later) => conclude(record, later, proxy))
       : conclude(record, decided, proxy, nowMs);

@@ -36,19 +36,21 @@ export interface Decided {
  * Decides a request by the current policy and, if it is allowed, signs whom the backend is to see. At once unless
  * something is to be signed: then whoever waits for it takes the last look anew.
  * @param nowMs database time, by whoever has read it in this turn of the event loop; else it is read
+ * @param leaseMs the lease that goes with it: the assertion lasts longer
  * @throws REQUEST_INVALID, APP_REFUSED
  */
 export type MakeGrant = (
   record: SessionRecord,
   request: RequestFacts,
   nowMs?: number,
+  leaseMs?: number,
 ) => Decided | Promise<Decided>;
 
 export function grants(deps: GrantDeps): MakeGrant {
   const { policies, assertions, end, now } = deps;
   // Frozen facts of a record: what they may do is remembered with them (core/policy/facts.ts).
   const facts = new WeakMap<SessionRecord, SessionFacts>();
-  return (record, request, nowMs = now()) => {
+  return (record, request, nowMs = now(), leaseMs) => {
     const { policy } = policies.current;
     let session = facts.get(record);
     if (session === undefined) {
@@ -65,9 +67,11 @@ export function grants(deps: GrantDeps): MakeGrant {
     }
     if (!grant.allow || resource === undefined) return { grant, resource, assertion: undefined };
     const { audience } = resource;
-    const assertion = assertions.known(record, audience, nowMs);
+    const assertion = assertions.known(record, audience, nowMs, leaseMs);
     if (assertion !== undefined) return { grant, resource, assertion };
-    return assertions.of(record, audience).then((signed) => ({ grant, resource, assertion: signed }));
+    return assertions
+      .of(record, audience, leaseMs)
+      .then((signed) => ({ grant, resource, assertion: signed }));
   };
 }
 

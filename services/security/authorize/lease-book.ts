@@ -1,4 +1,5 @@
 import type { Clock } from '#kernel/time/clock.ts';
+import type { LeaseLengths } from './lease-lengths.ts';
 
 interface Holder {
   /** When the latest lease was given, monotonic. */
@@ -13,15 +14,15 @@ interface Holder {
  */
 export class LeaseBook {
   readonly #clock: Clock;
-  readonly #leaseMs: number;
+  readonly #lengths: LeaseLengths;
   readonly #startedAt: number;
   readonly #holders = new Map<string, Holder>();
   readonly #waiting = new Set<() => void>();
 
-  /** @param leaseMs the longest lease; the process that had this pod's name before may have given one just now */
-  constructor(clock: Clock, leaseMs: number) {
+  /** @param lengths the process that had this pod's name before may have given the longest lease just now */
+  constructor(clock: Clock, lengths: LeaseLengths) {
     this.#clock = clock;
-    this.#leaseMs = leaseMs;
+    this.#lengths = lengths;
     this.#startedAt = clock.monotonic();
   }
 
@@ -50,13 +51,13 @@ export class LeaseBook {
 
   /**
    * Resolves when no lease that was given before now lets anybody use what an entry at or before
-   * `position` ends: each holder has acknowledged, or its lease has run out. At most `leaseMs`.
+   * `position` ends: each holder has acknowledged, or its lease has run out. At most the longest lease.
    */
   async settled(position: number): Promise<void> {
     await Promise.all([
-      this.#sleepUntil(this.#startedAt + this.#leaseMs),
+      this.#sleepUntil(this.#startedAt + this.#lengths.longestMs),
       ...[...this.#holders].map(([proxy, holder]) =>
-        this.#holderSettled(proxy, holder.givenAt + this.#leaseMs, position),
+        this.#holderSettled(proxy, holder.givenAt + this.#lengths.of(proxy), position),
       ),
     ]);
   }
@@ -85,7 +86,7 @@ export class LeaseBook {
   }
 
   #forget(): void {
-    const over = this.#clock.monotonic() - this.#leaseMs;
+    const over = this.#clock.monotonic() - this.#lengths.longestMs;
     for (const [proxy, holder] of this.#holders) if (holder.givenAt < over) this.#holders.delete(proxy);
   }
 }

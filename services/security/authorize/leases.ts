@@ -5,6 +5,7 @@ import type { SessionRecord } from '../session/record.ts';
 import { wireFacts } from './facts.ts';
 import { type LookFeed, lastLook } from './last-look.ts';
 import type { LeaseBook } from './lease-book.ts';
+import type { LeaseLengths } from './lease-lengths.ts';
 import type { PolicyStore } from './policy-store.ts';
 
 export interface LeasesDeps {
@@ -14,8 +15,7 @@ export interface LeasesDeps {
   readonly policies: Pick<PolicyStore, 'current'>;
   /** Database time. */
   readonly now: () => number;
-  /** Milliseconds; default 10,000. */
-  readonly leaseMs: number;
+  readonly lengths: LeaseLengths;
 }
 
 /**
@@ -29,7 +29,7 @@ export type GiveLease = (record: SessionRecord, proxy: string, nowMs?: number) =
  * what is noted here is what a revocation waits for.
  */
 export function leases(deps: LeasesDeps): GiveLease {
-  const { feed, book, policies, now, leaseMs, pod } = deps;
+  const { feed, book, policies, now, lengths, pod } = deps;
   const look = lastLook(feed);
   return (record, proxy, nowMs = now()) => {
     look(record);
@@ -38,7 +38,7 @@ export function leases(deps: LeasesDeps): GiveLease {
     book.given(proxy);
     counts.leases.add();
     return {
-      durationMs: Math.min(leaseMs, Math.floor(left)),
+      durationMs: Math.min(lengths.of(proxy), Math.floor(left)),
       facts: wireFacts(record),
       policyVersion: BigInt(policies.current.policy.version),
       pod,

@@ -5,6 +5,7 @@ import { silentLogger } from '#kernel/log/logger.ts';
 import { instant } from '#kernel/time/clock.ts';
 import { ManualClock } from '#kernel/time/manual-clock.ts';
 import { LeaseBook } from '../authorize/lease-book.ts';
+import { leaseLengths } from '../authorize/lease-lengths.ts';
 import type { Member } from '../members/member.ts';
 import type { Peers } from '../peer/peers.ts';
 import type { Revocation } from './feed.ts';
@@ -16,7 +17,7 @@ const entry: Revocation = { position: 7, kind: 'user', subject: 'ada', reason: '
 describe('a revocation that waits for the fleet', () => {
   const begin = async (pushRevocation: Peers['pushRevocation']) => {
     const clock = new ManualClock();
-    const leases = new LeaseBook(clock, leaseMs);
+    const leases = new LeaseBook(clock, leaseLengths(leaseMs, []));
     // Past the time in which an earlier process of this name may have given leases.
     await clock.advance(leaseMs);
     const peers: Peers = {

@@ -7,8 +7,31 @@ export interface ReachableGroup {
   readonly targets: readonly string[];
 }
 
-/** A resource behind gateways names a group that this mesh has, and a target of it. @throws POLICY_INVALID */
-export function assertReachable(policy: Policy, groups: readonly ReachableGroup[]): void {
+/** What resources may name. */
+export interface Reachable {
+  /** Groups of gateways, and what resources can be reached through each. */
+  readonly gateways: readonly ReachableGroup[];
+  /** Where there are two. */
+  readonly sites: readonly { readonly name: string }[];
+}
+
+function assertSites(policy: Policy, sites: Reachable['sites']): void {
+  for (const { name, site } of policy.resources) {
+    if (site === undefined || sites.some((each) => each.name === site)) continue;
+    throw new SallyportError('POLICY_INVALID', {
+      message: `resource "${name}": this mesh has no site "${site}"`,
+      hint: `sites are: ${namesOf(sites.map((each) => each.name))}; \`sallyport up --sites FILE\` gives others`,
+    });
+  }
+}
+
+/**
+ * A resource behind gateways names a group that this mesh has, and a target of it; one that is reached from one site
+ * only, a site of it.
+ * @throws POLICY_INVALID
+ */
+export function assertReachable(policy: Policy, { gateways: groups, sites }: Reachable): void {
+  assertSites(policy, sites);
   for (const { name, backend, gatewayGroup } of policy.resources) {
     if (gatewayGroup === undefined) continue;
     const group = groups.find((each) => each.name === gatewayGroup);

@@ -16,12 +16,12 @@ import type { Feed } from '../feed/feed.ts';
 import type { SessionStore } from '../session/session-store.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import { applyPolicy, expectVersion, type PolicyRecord, readPolicy } from './apply-policy.ts';
-import { assertReachable, type ReachableGroup } from './assert-reachable.ts';
+import { assertReachable, type Reachable } from './assert-reachable.ts';
 import { effectsOf } from './effects.ts';
 import { proposalHandlers } from './proposals-service.ts';
 import { pageOf, readJson } from './wire.ts';
 
-export interface PolicyDeps {
+export interface PolicyDeps extends Reachable {
   readonly db: Db<SecurityTables>;
   readonly policies: PolicyStore;
   readonly admins: Administrators;
@@ -29,8 +29,6 @@ export interface PolicyDeps {
   readonly feed: Pick<Feed, 'isRevoked'>;
   /** Database time. */
   readonly clock: Clock;
-  /** Groups of gateways, and what resources can be reached through each. */
-  readonly gateways: readonly ReachableGroup[];
   /** on: what one proposes another one signs. */
   readonly signOff: 'on' | 'off';
   readonly log: Logger;
@@ -64,7 +62,7 @@ export function policyService(deps: PolicyDeps): Handlers<typeof Policy> {
       const by = await deps.admins.admit(call);
       const document = readJson(documentJson);
       const after = loadPolicy(document, 0);
-      assertReachable(after, deps.gateways);
+      assertReachable(after, deps);
       if (!dryRun && deps.signOff === 'on') throw new SallyportError('POLICY_UNSIGNED');
       const told = await effectsNow(after);
       if (dryRun) {

@@ -30,7 +30,7 @@ export function proposalHandlers(
     toWire(await db.read((on) => readProposal(on, id), held(call)));
   const checked = (document: unknown): Policy => {
     const policy = loadPolicy(document, 0);
-    assertReachable(policy, deps.gateways);
+    assertReachable(policy, deps);
     return policy;
   };
 

@@ -48,6 +48,8 @@ export interface OpenSessionDeps extends UnsealDeps, SettleDeps, VerifyUserDeps 
   readonly lifetimeMs: number;
   /** Told to devices; empty: the edges that they know. */
   readonly proxyUrls: readonly string[];
+  /** Where there are two; the first one is meant by who names none. */
+  readonly sites: readonly { readonly name: string; readonly edgeUrls: readonly string[] }[];
   readonly limits: Limits;
   readonly policies: Pick<PolicyStore, 'current'>;
   readonly appVersions: Pick<AppVersions, 'refusal'>;
@@ -100,6 +102,7 @@ async function open(deps: OpenSessionDeps, call: CallContext, attempt: Attempt) 
   const { app } = body;
   if (app === undefined) throw new SallyportError('MALFORMED');
   const facts = appFacts(app, enrolment.attested);
+  const proxyUrls = urlsOf(deps, body.site);
   // Before a password is asked for: no right one would help.
   const refusal = isForged(facts, enrolment)
     ? 'APP_CERTIFICATE'
@@ -137,7 +140,7 @@ async function open(deps: OpenSessionDeps, call: CallContext, attempt: Attempt) 
         create(OpenSessionReplyBodySchema, {
           sessionId: id,
           expiresAtMs: BigInt(expiresAtMs),
-          proxyUrls: [...deps.proxyUrls],
+          proxyUrls,
           serverTimeMs: BigInt(deps.clock.now()),
           sharedKeyVersion,
         }),
@@ -156,6 +159,17 @@ async function open(deps: OpenSessionDeps, call: CallContext, attempt: Attempt) 
   // Another copy of the message was faster, so no reply was sealed under this one's key.
   wipe(agreed.replyKey);
   return storedReply(record);
+}
+
+/** @throws SITE_UNKNOWN */
+function urlsOf({ sites, proxyUrls }: OpenSessionDeps, name: string): string[] {
+  const site = name === '' ? sites[0] : sites.find((each) => each.name === name);
+  if (site !== undefined) return [...site.edgeUrls];
+  if (name === '') return [...proxyUrls];
+  throw new SallyportError('SITE_UNKNOWN', {
+    message: `there is no site ${JSON.stringify(name)}`,
+    hint: `sites are: ${sites.map((each) => each.name).join(', ') || 'this one only, which needs no name'}`,
+  });
 }
 
 /** The app names another signing certificate than its platform has attested. */

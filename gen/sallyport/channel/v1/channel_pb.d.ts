@@ -376,6 +376,14 @@ export declare type OpenSessionBody = Message<"sallyport.channel.v1.OpenSessionB
    * @generated from field: string new_pin = 8;
    */
   newPin: string;
+
+  /**
+   * Name of the site whose proxies this session is to use; empty: the master's. An unknown one is
+   * refused with SITE_UNKNOWN.
+   *
+   * @generated from field: string site = 9;
+   */
+  site: string;
 };
 
 /**

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'mocha';
+import { podsBeside } from '#compose/topology/query.ts';
+import { SallyportError } from '#core/errors/error.ts';
+import { waitFor } from '#kernel/time/wait-for.ts';
+import type { Session } from '#sdk/session.ts';
+import { meshStartMs, type OwnMesh, ownMesh } from '../mesh.ts';
+import { enrolDevice, type TestDevice } from '../mesh-device.ts';
+import { branchOrigin, openBranch, siteNames, sitesWith } from '../site-world.ts';
+
+const { master, slave } = siteNames;
+const hasReason = (reason: string) => (error: unknown) => SallyportError.from(error).reason === reason;
+
+describe('two sites', function () {
+  this.timeout(120_000);
+  let own: OwnMesh;
+  let phone: TestDevice;
+  let here: Session;
+  let there: Session;
+
+  before(async function () {
+    this.timeout(meshStartMs);
+    own = await ownMesh({
+      sites: sitesWith({ edges: 1, proxies: 1 }),
+      sizes: { security: 1, proxies: 1, edges: 1, db: 1 },
+    });
+    await openBranch(own);
+    phone = await enrolDevice(own);
+    const { user, ...credentials } = phone.credentials;
+    here = await phone.device.open({ ...credentials, user: `${user}@${master}` });
+    there = await phone.device.open({ ...credentials, user: `${user}@${slave}` });
+    // Until its proxy has the policy.
+    await waitFor(() => there.fetch(`${branchOrigin}/news`).catch(() => undefined), {
+      timeoutMs: 30_000,
+      what: 'the branch to be open',
+    });
+  });
+  after(async () => {
+    phone?.device.close();
+    await own?.close();
+  });
+
+  const urls = (site: { site?: string }): string[] =>
+    podsBeside(own.topology, 'edge', site).map(({ address, ports }) => `https://${address}:${ports.public}`);
+
+  it('each have proxies of their own, which a profile chooses; without a site it is the master', async () => {
+    assert.equal((await there.fetch(`${branchOrigin}/news`)).proxy, `proxy-${slave}-0`);
+    assert.equal((await here.fetch('/news')).proxy, 'proxy-0');
+    const usual = await phone.device.open(phone.credentials);
+    assert.equal((await usual.fetch('/news')).proxy, 'proxy-0');
+    await usual.close();
+  });
+
+  it('a phone is told both sites with its activation, and a session only the chosen one', () => {
+    assert.deepEqual(
+      [...phone.device.enrolment.edges].sort(),
+      [...urls({}), ...urls({ site: slave })].sort(),
+    );
+    const told = (session: Session) => JSON.parse(phone.device.save(session)).proxyUrls;
+    assert.deepEqual(told(here), urls({}));
+    assert.deepEqual(told(there), urls({ site: slave }));
+  });
+
+  it('what is reached from the other site is refused, with its name and edges', async () => {
+    const elsewhere = (site: string, edges: readonly string[]) => (thrown: unknown) => {
+      const { reason, hint } = SallyportError.from(thrown);
+      assert.equal(reason, 'SITE_ELSEWHERE');
+      assert.ok(hint.endsWith(`user@${site}; its edges: ${edges.join(' ')}`), hint);
+      return true;
+    };
+    await assert.rejects(here.fetch(`${branchOrigin}/news`), elsewhere(slave, urls({ site: slave })));
+    await assert.rejects(there.fetch('/news'), elsewhere(master, urls({})));
+    // Who may not have it is not told where it is.
+    await assert.rejects(there.fetch('/payroll'), hasReason('POLICY_DENIED'));
+  });
+
+  it('that are not there are refused, in a profile and in a policy', async () => {
+    const { user, ...credentials } = phone.credentials;
+    const open = phone.device.open({ ...credentials, user: `${user}@basel` });
+    await assert.rejects(open, hasReason('SITE_UNKNOWN'));
+    await assert.rejects(openBranch(own, { site: 'basel' }), hasReason('POLICY_INVALID'));
+  });
+});

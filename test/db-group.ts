@@ -249,7 +249,7 @@ function dbNode(
 }
 
 /** Ports below 32768 (above are the system's for outgoing connections) that are free at the moment. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const found = new Set<number>();
   for (let tries = 0; found.size < count; tries += 1) {
     if (tries > 1000) throw new Error('no free ports below 32768');

@@ -4,13 +4,16 @@ import type { PartsOptions } from '#compose/parts/options.ts';
 import { run } from '#compose/parts/run.ts';
 import { assertFetched, cachedFolder, missing } from './cached-folder.ts';
 
-const importing = ['-c', 'import grpc, grpc_tools.protoc'];
-
 /**
  * A folder for PYTHONPATH that has the packages, such as `grpcio==1.2.3`, for the python3 of PATH; from the
  * cache, or put there by pip. Wheels only: nothing is compiled here.
+ * @param modules what they are imported as, such as `grpc`
  */
-export async function pythonPackages(specs: readonly string[], o: PartsOptions): Promise<string> {
+export async function pythonPackages(
+  specs: readonly string[],
+  modules: readonly string[],
+  o: PartsOptions,
+): Promise<string> {
   const python = await firstOnPath(['python3'], o.env);
   if (python === undefined) throw missing('python3');
   const version = await run(python, ['--version'], { env: o.env, timeoutMs: 30_000, signal: o.signal });
@@ -23,7 +26,13 @@ export async function pythonPackages(specs: readonly string[], o: PartsOptions):
       name: `python-${key}`,
       works: async (dir) => {
         const env = { ...o.env, PYTHONPATH: dir };
-        return (await run(python, importing, { env, timeoutMs: 60_000, signal: o.signal })).ok;
+        return (
+          await run(python, ['-c', `import ${modules.join(', ')}`], {
+            env,
+            timeoutMs: 60_000,
+            signal: o.signal,
+          })
+        ).ok;
       },
       fetch: async (dir) => {
         const quiet = ['--no-input', '--disable-pip-version-check', '--quiet', '--no-warn-script-location'];

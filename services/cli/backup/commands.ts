@@ -48,7 +48,7 @@ Examples:
         'said stays as it was. Without --key-file a key is made in secrets/backup.key: copy it elsewhere.\n' +
         'A snapshot is taken less often when it would take more than a twentieth of the time.',
     )
-    .option('--to <target>', 'a folder')
+    .option('--to <target>', 'a folder, sftp://USER@HOST/PATH, or s3://BUCKET/PREFIX?endpoint=https://HOST')
     .option('--key-file <file>', 'what they are sealed with; made if there is none')
     .addOption(credentialsOption())
     .addOption(hostKeyOption())
@@ -66,6 +66,8 @@ Examples:
       `
 Examples:
   sallyport backup schedule --to /mnt/backups/mesh --key-file /mnt/stick/backup.key
+  sallyport backup schedule --to sftp://mesh@backup.example/mesh --credentials id_ed25519 --host-key SHA256:...
+  sallyport backup schedule --to 's3://mesh/backups?endpoint=https://s3.example' --credentials s3.json
   sallyport backup schedule --every 600 --keep-days 90
   sallyport backup schedule --off`,
     );

@@ -54,20 +54,44 @@ describe('sallyport downtime-cost', () => {
   });
 
   it('takes durations from the drills, and says from which run', async () => {
-    const row = { failure: 'kill security', stalls: { relay: 700, login: 900, write: 100 } };
+    const row = { failure: 'SIGKILL a security pod', stalls: { relay: 700, login: 900, write: 100 } };
     const rows = [
       { ...row, seed: 1 },
       { ...row, seed: 2, stalls: { ...row.stalls, relay: 1500 } },
     ];
     writeFileSync(join(cwd, 'drills.json'), JSON.stringify({ date: '2026-11-27', commit: 'abc1234', rows }));
     const { items } = await json();
+    const ofSecond = items.find(({ architecture }) => architecture.name === 'second-site');
+    assert.ok(
+      JSON.stringify(ofSecond).includes('"assumed"') && !JSON.stringify(ofSecond).includes('"measured"'),
+    );
     const persistent = items.find(({ architecture }) => architecture.name === 'persistent');
     assert.deepEqual(persistent?.causes.find(({ cause }) => cause === 'process')?.seconds, {
       value: 1.5,
-      source: 'drill "kill security" of 2026-11-27, commit abc1234, longest relay stall of 2 seeds (seed 2)',
+      source:
+        'drill "SIGKILL a security pod" of 2026-11-27, commit abc1234, longest relay stall of 2 seeds (seed 2)',
       kind: 'measured',
     });
     rmSync(join(cwd, 'drills.json'));
+  });
+
+  it('counts phones as a share of the population, unless it is told how many', async () => {
+    const cost = async (...args: string[]): Promise<number> => {
+      const { figures } = await json(...args);
+      return figures.find(({ name }) => name === 'single: cost')?.value ?? 0;
+    };
+    const [none, small, large] = [
+      await cost('--population', '1', '--resets', '0', '--hires', '0'),
+      await cost('--population', '1000', '--resets', '0', '--hires', '0'),
+      await cost('--population', '2000', '--resets', '0', '--hires', '0'),
+    ];
+    assert.ok(large > small && small > none);
+    // Running costs aside, twice the people lose twice as much; one person's is a thousandth.
+    const running = (1000 * none - small) / 999;
+    assert.ok(Math.abs(large - running - 2 * (small - running)) < 1e-3);
+    writeFileSync(join(cwd, 'ten.yaml'), 'mobile: { users_at_once: 25 }\n');
+    const told = await cost('--file', 'ten.yaml', '--population', '2000', '--resets', '0', '--hires', '0');
+    assert.ok(Math.abs(told - small) < 1e-6);
   });
 
   it('has four architectures, whose rows in CSV add up', async () => {
@@ -103,6 +127,11 @@ describe('sallyport downtime-cost', () => {
     ['an outage of years', ['--outage', '99999'], /--outage is 99999/],
     ['more affected than there are', ['--people', '20001'], /--people is 20001/],
     ['no number', ['--resets', 'many'], /must be a number/],
+    [
+      'a population of nobody',
+      ['--population', '0'],
+      /130 resets a day are more than there are people \(0\)/,
+    ],
     ['an unknown field', ['--file', 'unknown.yaml'], /colour/],
     ['an architecture without durations', ['--file', 'more.yaml'], /there is none for cloud/],
     ['a list instead of fields', ['--file', 'list.yaml'], /does not hold the fields/],

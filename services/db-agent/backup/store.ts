@@ -34,9 +34,11 @@ export async function openStore(options: StoreOptions): Promise<BackupStore> {
     const { folderStore } = await import('./folder-store.ts');
     return folderStore(target.startsWith('/') ? target : decodeURIComponent(new URL(target).pathname));
   }
+  if (scheme === 'sftp') return (await import('./sftp-store.ts')).sftpStore(options);
+  if (scheme === 's3') return (await import('./s3-store.ts')).s3Store(options);
   throw new SallyportError('INVALID_FIELD', {
     message: `backups cannot be kept at ${target}`,
-    hint: 'name a folder by its absolute path',
+    hint: 'name a folder, sftp://USER@HOST/PATH, or s3://BUCKET/PREFIX?endpoint=https://HOST',
   });
 }
 

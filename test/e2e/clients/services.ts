@@ -31,7 +31,11 @@ export const pythonSuite = (bench: Bench): Suite => ({
   checks: 4,
   run: async (check) => {
     const mine = folderOf(bench, 'python');
-    const packages = await pythonPackages(bench.page.pythonPackages(), bench.parts);
+    const packages = await pythonPackages(
+      bench.page.pythonPackages(),
+      ['grpc', 'grpc_tools.protoc'],
+      bench.parts,
+    );
     bench.page.write('client.py', mine.work);
     await asService(mine, 'python-client', { PYTHONPATH: packages, PYTHONDONTWRITEBYTECODE: '1' }, check);
   },

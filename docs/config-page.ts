@@ -10,6 +10,7 @@ import { gatewayTarget } from '#services/gateway/target-schema.ts';
 import { proxyConfig } from '#services/proxy/config.ts';
 import { securityConfig } from '#services/security/config.ts';
 import { workerConfig } from '#services/tasks/config.ts';
+import { targetKinds } from '#services/tasks/connectors/targets.ts';
 
 const introduction = `# Configuration
 <!-- Made by \`npm run docs\` from the schemas; change those. -->
@@ -62,6 +63,18 @@ slave:
 \`\`\`
 `;
 
+const targetsText = `\`sallyport up --targets FILE\` gives workers a targets.yaml ([\`compose/runner/targets.ts\`](../compose/runner/targets.ts)):
+names of what tasks change outside, each of one of these shapes, by \`kind\`. It is kept in the state folder for the next
+start; an empty file ends them. Workers reach them directly. How each deduplicates stands in
+[ARCHITECTURE.md](ARCHITECTURE.md#work-that-survives).
+
+\`\`\`yaml
+hq: {kind: ldap, urls: ["ldaps://ldap1.example", "ldaps://ldap2.example"], bindDn: "cn=writer,dc=example", passwordFile: /etc/sallyport/hq}
+tickets: {kind: http, url: "https://tickets.example/hook", tokenFile: /etc/sallyport/tickets, deduplicates: true}
+mail: {kind: mail, host: mail.example, from: sallyport@example, user: sallyport, passwordFile: /etc/sallyport/mail}
+\`\`\`
+`;
+
 interface Section {
   readonly title: string;
   readonly text: string;
@@ -108,6 +121,11 @@ const sections: readonly Section[] = [
     title: 'Worker pod',
     text: '[`services/tasks/config.ts`](../services/tasks/config.ts).',
     schemas: [{ schema: workerConfig }],
+  },
+  {
+    title: 'Targets of tasks',
+    text: targetsText,
+    schemas: targetKinds.map((schema) => ({ schema, path: 'targets.NAME' })),
   },
   {
     title: 'Database agent',

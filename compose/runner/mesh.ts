@@ -35,6 +35,7 @@ import { ensureSecrets } from './secrets.ts';
 import { KeptSettings, type Sizes, type Tuned, tunedBy } from './settings.ts';
 import { parseSites, type SlaveSite } from './sites.ts';
 import { stopInOrder } from './stop.ts';
+import { parseTargets, readTargets } from './targets.ts';
 import { type TelemetryTarget, withTelemetry } from './telemetry.ts';
 import { refuseHalfRestored } from './unfinished-restore.ts';
 import { Watchdog } from './watchdog.ts';
@@ -63,6 +64,8 @@ export interface MeshOptions {
   readonly gatewaysFile?: string;
   /** The text of a sites.yaml, kept likewise. */
   readonly sites?: string;
+  /** A targets.yaml, what workers reach; kept as the gateways.yaml is. */
+  readonly targetsFile?: string;
   /** Every certificate is issued anew so often, in ms; without it at half of its life. For tests. */
   readonly rotateEveryMs?: number;
   /** `full` (default): every commit is on disk. `relaxed`: survives killed processes, not lost power. */
@@ -202,6 +205,9 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     const given = options.gatewaysFile === undefined ? kept.gateways : readGateways(options.gatewaysFile);
     const gateways = given === undefined ? [] : parseGateways(given, options.gatewaysFile ?? 'gateways.yaml');
     if (options.gatewaysFile !== undefined && given !== undefined) kept.keepGateways(given);
+    const reached = options.targetsFile === undefined ? kept.targets : readTargets(options.targetsFile);
+    const targets = reached === undefined ? {} : parseTargets(reached, options.targetsFile ?? 'targets.yaml');
+    if (options.targetsFile !== undefined && reached !== undefined) kept.keepTargets(reached);
     const place = (sizes: Sizes, running?: Topology): Promise<Topology> =>
       placePods(sizes, hosts, { stateDir, runDir }, parts, uid, { gateways, slave }, running);
     const topology = await place(kept.sizes);
@@ -227,6 +233,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       publicCa: state.publicCa,
       gateways,
       sites,
+      targets,
       compileCache: join(cacheDirOf(parts), 'node-compile-cache'),
       durability: options.durability ?? 'full',
       taskModules: (options.taskModules ?? []).map((file) => resolve(file)),

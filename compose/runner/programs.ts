@@ -21,6 +21,7 @@ import type { Secrets } from './secrets.ts';
 import { type SitesFile, sitesIn } from './sites.ts';
 import { writeStateFile } from './state-file.ts';
 import type { ProgramSpec } from './supervised.ts';
+import type { Targets } from './targets.ts';
 import { processTelemetry, type TelemetryTarget } from './telemetry.ts';
 
 /** How a pod's process is started otherwise than usual. */
@@ -47,6 +48,8 @@ export interface ProgramContext {
   readonly publicCa: string;
   readonly gateways: readonly GatewayGroup[];
   readonly sites: SitesFile;
+  /** Of workers. */
+  readonly targets: Targets;
   /** Where Node keeps compiled code between starts. */
   readonly compileCache: string;
   readonly durability: 'full' | 'relaxed';
@@ -196,6 +199,7 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
         database: { passwordFile: secrets.appPassword },
         securityPods: podsOf(t, 'security').map((each) => each.name),
         modules: ctx.taskModules,
+        targets: ctx.targets,
         ...processTelemetry(ctx.telemetry),
       };
     case 'backend':

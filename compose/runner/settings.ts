@@ -34,6 +34,8 @@ const settingsFile = z.strictObject({
   gateways: z.string().nullable().default(null),
   /** The sites.yaml that was given last; null: none. */
   sites: z.string().nullable().default(null),
+  /** The targets.yaml that was given last; null: none. */
+  targets: z.string().nullable().default(null),
 });
 type Settings = z.infer<typeof settingsFile>;
 
@@ -68,7 +70,7 @@ export class KeptSettings {
     this.#settings = readStateFile(this.#file, settingsFile, {
       what: 'a settings file',
       hint: 'remove it: sizes and what was applied are then as the release has them',
-    }) ?? { version: 1, sizes: {}, applied: null, gateways: null, sites: null };
+    }) ?? { version: 1, sizes: {}, applied: null, gateways: null, sites: null, targets: null };
   }
 
   get sizes(): Sizes {
@@ -93,6 +95,14 @@ export class KeptSettings {
 
   keepSites(sites: string): void {
     this.#write({ ...this.#settings, sites });
+  }
+
+  get targets(): string | undefined {
+    return this.#settings.targets ?? undefined;
+  }
+
+  keepTargets(targets: string): void {
+    this.#write({ ...this.#settings, targets });
   }
 
   /** Sizes that are named replace those that were kept. */

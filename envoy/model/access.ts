@@ -142,6 +142,15 @@ const taskCare = service('sallyport.task.v1.TaskService', 'connect', {
   RetryTask: 'repeatable',
   SkipStep: 'repeatable',
 });
+const schedules = service('sallyport.task.v1.ScheduleService', 'connect', {
+  ListSchedules: 'repeatable',
+  // A request key makes a repetition harmless.
+  PutSchedule: 'repeatable',
+  PauseSchedule: 'repeatable',
+  RunSchedule: 'repeatable',
+  RemoveSchedule: 'repeatable',
+  ReadReport: 'repeatable',
+});
 const work = service('sallyport.task.v1.TaskService', 'grpc', { AwaitWork: 'stream' });
 // Devices ask proxies; those pass on what the security tier has to answer.
 const delivery = service('sallyport.catalog.v1.AppDelivery', 'grpc', {
@@ -218,6 +227,7 @@ export const adminMethods: readonly Method[] = [
   ...Object.values(policy),
   ...Object.values(catalog),
   ...Object.values(taskCare),
+  ...Object.values(schedules),
 ];
 
 /** What tasks do at the security tier. Which users they may touch: services/security/authorize/administrators.ts. */
@@ -228,6 +238,8 @@ const taskMethods: readonly Method[] = [
   devices.BlockDevice,
   keyStore.ListSharedKeys,
   keyStore.CreateActivation,
+  keyStore.RotateSharedKey,
+  keyStore.RotateRootKey,
   ...Object.values(directory),
   sources.ListSources,
   sources.StartSync,

@@ -15,6 +15,7 @@ import { addMeshCommands } from './mesh/commands.ts';
 import { addPeopleCommands } from './people/commands.ts';
 import { addPolicyCommands } from './policy/commands.ts';
 import { createReport } from './report.ts';
+import { addScheduleCommands } from './schedules/commands.ts';
 import { addScimTokenCommands } from './scim-tokens/commands.ts';
 import { addSessionCommands } from './sessions/commands.ts';
 import { addSidecarCommands } from './sidecars/commands.ts';
@@ -80,6 +81,7 @@ Examples:
   addKeyCommands(program, context, end);
   addTaskCommands(program, context, end);
   addInboxCommands(program, context, end);
+  addScheduleCommands(program, context, end);
   addDowntimeCostCommand(program, context, end);
   return program;
 }

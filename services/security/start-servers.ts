@@ -8,6 +8,7 @@ import { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
 import { PeerService } from '#gen/sallyport/peer/v1/peer_pb.js';
 import { Policy } from '#gen/sallyport/policy/v1/policy_pb.js';
 import { SessionService } from '#gen/sallyport/session/v1/session_pb.js';
+import { ScheduleService } from '#gen/sallyport/task/v1/schedule_pb.js';
 import { TaskService } from '#gen/sallyport/task/v1/task_pb.js';
 import { WorkItemService } from '#gen/sallyport/task/v1/work_item_pb.js';
 import { Bound } from '#kernel/crypto/bound.ts';
@@ -49,6 +50,7 @@ import { sessionService } from './session/session-service.ts';
 import { sourcesService } from './sources/sources-service.ts';
 import type { Core } from './start-core.ts';
 import type { Storage } from './start-storage.ts';
+import { scheduleService } from './tasks/schedule-service.ts';
 import { taskService } from './tasks/task-service.ts';
 import { WorkBell } from './tasks/work-bell.ts';
 import { workItemService } from './tasks/work-item-service.ts';
@@ -239,6 +241,7 @@ function rareServices(
       }),
     ),
     implement(TaskService, taskService({ db, admins, bell, clock })),
+    implement(ScheduleService, scheduleService({ db, admins, bell })),
     implement(WorkItemService, workItemService({ db, admins, bell, clock })),
   ];
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { DeepReadonly } from '#kernel/config/load-config.ts';
 import { duration, path, podName, socketPath } from '#kernel/config/primitives.ts';
 import { logLevels } from '#kernel/log/logger.ts';
+import { targetsConfig } from './connectors/targets.ts';
 
 /** Configuration of a worker pod. */
 export const workerConfig = z.strictObject({
@@ -33,6 +34,13 @@ export const workerConfig = z.strictObject({
     .describe(
       'Modules that export more `definitions` of tasks, beside those of services/tasks/definitions.ts.',
     ),
+  host: z
+    .string()
+    .min(1)
+    .max(128)
+    .optional()
+    .describe("The machine that this pod is on, where tasks are bound to one; the machine's name."),
+  targets: targetsConfig,
   parallel: z.int().min(1).max(1000).default(64).describe('Tasks that it runs at a time.'),
   claim: duration({ min: 1000, max: 60_000 })
     .default(3000)

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { SallyportError } from '#core/errors/error.ts';
@@ -19,10 +20,14 @@ import { instant } from '#kernel/time/clock.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
 import { awaitWork } from './await-work.ts';
 import type { WorkerConfig } from './config.ts';
-import { definitions as shipped } from './definitions.ts';
+import { openConnectors } from './connectors/connectors.ts';
+import { definitions } from './definitions.ts';
 import type { TaskDefinition, TaskRegistry } from './engine/definition.ts';
 import { taskRegistry } from './engine/registry.ts';
 import { startWorker } from './engine/worker.ts';
+import { mysqlOwnRows } from './routine/own-rows.ts';
+import { startScheduler } from './schedules/scheduler.ts';
+import type { ScheduleTables } from './schedules/tables.ts';
 import { mysqlTaskStore } from './store/mysql-task-store.ts';
 import { announceKinds } from './store/read-tasks.ts';
 import type { TaskTables } from './store/tables.ts';
@@ -30,7 +35,11 @@ import type { TaskTables } from './store/tables.ts';
 /** Milliseconds for which a starting worker waits for the database, and for the security tier to make its tables. */
 const databaseMs = 120_000;
 const timeEveryMs = 10_000;
+/** Milliseconds for an answer of the security tier: a database fails over within it. */
+const securityMs = 30_000;
 const closeMs = 5000;
+
+type Tables = TaskTables & ScheduleTables;
 
 export interface WorkerPod {
   /** Takes over what of its configuration may change while it runs: securityPods. */
@@ -46,14 +55,20 @@ export async function startWorkerPod(
 ): Promise<WorkerPod> {
   const clock = systemClock;
   const { pod, sockets, database } = config;
-  const registry = taskRegistry([...shipped, ...(await definitionsIn(config.modules))]);
   const password = (await readFile(database.passwordFile, 'utf8')).trim();
   const { user, connections } = database;
   const db = await life.start(
     'database',
-    () => openDb<TaskTables>({ socketPath: sockets.dbRw, user, password, connections }),
+    () => openDb<Tables>({ socketPath: sockets.dbRw, user, password, connections }),
     (open) => open.close(),
   );
+  const security = { address: `unix:${sockets.out}`, defaultDeadlineMs: securityMs, observer };
+  const connectors = await life.start(
+    'connectors',
+    () => openConnectors({ targets: config.targets, security, rows: mysqlOwnRows(db), clock }),
+    (open) => open.close(),
+  );
+  const registry = taskRegistry([...definitions(() => connectors), ...(await definitionsIn(config.modules))]);
   const time = new DatabaseTime(clock);
   const learn = async (deadlineMs?: number): Promise<void> => {
     const asked = instant(clock);
@@ -82,9 +97,20 @@ export async function startWorkerPod(
         parallel: config.parallel,
         claimMs: config.claim,
         pollMs: config.poll,
+        places: [pod, config.host ?? hostname()],
       }),
     (running) => running.close(),
     { closeMs },
+  );
+  await life.start(
+    'schedules',
+    () =>
+      startScheduler({
+        ...{ db, clock, log },
+        versionOf: (kind) => registry.newest(kind)?.version,
+        onBegun: () => worker.wake(),
+      }),
+    (running) => running.close(),
   );
   const stop = new AbortController();
   const client = createGrpcClient(TaskService, {
@@ -114,13 +140,13 @@ export async function startWorkerPod(
 }
 
 /** Says what this release runs, once the security tier has made the tables. @throws DB_UNAVAILABLE */
-async function announce(db: Db<TaskTables>, registry: TaskRegistry): Promise<void> {
+async function announce(db: Db<Tables>, registry: TaskRegistry): Promise<void> {
   const until = systemClock.monotonic() + databaseMs;
   for (;;) {
     try {
       await db.tx((trx) => announceKinds(trx, registry.all), { idempotent: true, deadlineMs: databaseMs });
       // Whatever the kinds, the tables are there.
-      await db.read((on) => on.selectFrom('work_candidates').select('item_id').limit(1).execute());
+      await db.read((on) => on.selectFrom('report_pieces').select('piece').limit(1).execute());
       return;
     } catch (error) {
       if (mysqlNumber(error) !== noSuchTable || systemClock.monotonic() > until) throw error;

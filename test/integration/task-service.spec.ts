@@ -62,7 +62,7 @@ describe('tasks by their service', function () {
     const { kinds } = await tasks.listKinds({}, operator);
     assert.deepEqual(
       kinds.filter(({ forAnyone }) => forAnyone).map(({ kind }) => kind),
-      ['request'],
+      ['access-request', 'device-enrolment', 'request'],
     );
     await assert.rejects(
       tasks.submitTask({ ...chain(1), kind: 'unheard-of' }, operator),

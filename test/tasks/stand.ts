@@ -9,6 +9,8 @@ import { migrate } from '#kernel/db/migrate.ts';
 import { kernelMigrations } from '#kernel/db/migrations.ts';
 import { openDb } from '#kernel/db/open-db.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
+import { scheduleMigrations } from '#services/tasks/schedules/migrations-schedules.ts';
+import type { ScheduleTables } from '#services/tasks/schedules/tables.ts';
 import { taskMigrations } from '#services/tasks/store/migrations-tasks.ts';
 import { type ClosableTaskStore, mysqlTaskStore } from '#services/tasks/store/mysql-task-store.ts';
 import type { TaskTables } from '#services/tasks/store/tables.ts';
@@ -23,14 +25,14 @@ export class TaskStand {
   readonly store: ClosableTaskStore;
   /** Where the effects of `definitions.ts` are written to. */
   readonly effects: string;
-  readonly #db: Db<TaskTables>;
+  readonly db: Db<TaskTables & ScheduleTables>;
   readonly #workers = new Map<string, ChildProcess>();
   readonly #commands = new Map<string, readonly string[]>();
   #keys = 0;
 
-  private constructor(group: DbGroup, db: Db<TaskTables>) {
+  private constructor(group: DbGroup, db: Db<TaskTables & ScheduleTables>) {
     this.group = group;
-    this.#db = db;
+    this.db = db;
     this.store = mysqlTaskStore(db);
     this.effects = join(group.dir, 'effects');
   }
@@ -41,8 +43,12 @@ export class TaskStand {
     try {
       await group.online();
       const socketPath = group.rwSocket;
-      const owner = openDb<TaskTables>({ socketPath, user: 'migrate', password: group.passwords.migrate });
-      await migrate(owner, [...kernelMigrations, ...taskMigrations]);
+      const owner = openDb<TaskTables & ScheduleTables>({
+        socketPath,
+        user: 'migrate',
+        password: group.passwords.migrate,
+      });
+      await migrate(owner, [...kernelMigrations, ...taskMigrations, ...scheduleMigrations]);
       await owner.close();
       return new TaskStand(group, openDb({ socketPath, user: 'sallyport', password: group.passwords.app }));
     } catch (error) {
@@ -54,7 +60,7 @@ export class TaskStand {
   async close(): Promise<void> {
     for (const name of this.#workers.keys()) await this.end(name, 'SIGKILL');
     await this.store.close();
-    await this.#db.close();
+    await this.db.close();
     await this.group.close();
   }
 
@@ -89,7 +95,7 @@ export class TaskStand {
     return id;
   }
 
-  async until(id: string, state: TaskInfo['state'], timeoutMs = 60_000): Promise<TaskInfo> {
+  async until(id: string, state: TaskInfo['state'], timeoutMs = 120_000): Promise<TaskInfo> {
     let info: TaskInfo | undefined;
     await waitFor(
       async () => {

@@ -33,6 +33,10 @@ export function addMeshCommands(program: Command, context: CliContext, end: { co
       '--sites <file>',
       'a second site with edges, proxies and backends of its own (a sites.yaml; default: as before, at first none)',
     )
+    .option(
+      '--targets <file>',
+      'directories, hooks and mail servers that tasks reach (a targets.yaml; default: as before, at first none)',
+    )
     .option('--security <n>', 'security pods (default: as before, at first 3)', wholeNumber(1, 9))
     .option('--proxies <n>', 'proxy pods (default: as before, at first 3)', wholeNumber(1, 9))
     .option('--edges <n>', 'edges (default: as before, at first 2)', wholeNumber(1, 9))

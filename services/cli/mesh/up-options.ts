@@ -21,6 +21,8 @@ export interface UpOptions extends CommonOptions {
   readonly gateways?: string;
   /** File: a sites.yaml. */
   readonly sites?: string;
+  /** File: a targets.yaml. */
+  readonly targets?: string;
   /** Base URL of an OTLP/HTTP receiver. */
   readonly otlp?: string;
 }
@@ -30,12 +32,13 @@ const tiers = ['security', 'proxies', 'edges', 'db', 'workers', 'services'] as c
 /** As the runner takes them. */
 export function meshSettings(
   o: UpOptions,
-): Pick<MeshOptions, 'sizes' | 'durability' | 'telemetry' | 'gatewaysFile' | 'sites'> {
+): Pick<MeshOptions, 'sizes' | 'durability' | 'telemetry' | 'gatewaysFile' | 'sites' | 'targetsFile'> {
   const sizes = Object.fromEntries(tiers.flatMap((tier) => (o[tier] === undefined ? [] : [[tier, o[tier]]])));
   const telemetry = o.otlp !== undefined && { telemetry: { endpoint: o.otlp } };
   const gateways = o.gateways !== undefined && { gatewaysFile: resolve(o.gateways) };
   const sites = o.sites !== undefined && { sites: readSites(o.sites) };
-  return { durability: o.durability, sizes, ...telemetry, ...gateways, ...sites };
+  const targets = o.targets !== undefined && { targetsFile: resolve(o.targets) };
+  return { durability: o.durability, sizes, ...telemetry, ...gateways, ...sites, ...targets };
 }
 
 /** As arguments, for the runner in the background. */
@@ -46,6 +49,7 @@ export function settingArguments(o: UpOptions): string[] {
     ...(o.otlp === undefined ? [] : ['--otlp', o.otlp]),
     ...(o.gateways === undefined ? [] : ['--gateways', resolve(o.gateways)]),
     ...(o.sites === undefined ? [] : ['--sites', resolve(o.sites)]),
+    ...(o.targets === undefined ? [] : ['--targets', resolve(o.targets)]),
     ...tiers.flatMap((tier) => (o[tier] === undefined ? [] : [`--${tier}`, String(o[tier])])),
   ];
 }

@@ -8,6 +8,7 @@ const sources = 'sallyport.directory.v1.Sources';
 const catalog = 'sallyport.catalog.v1.AppCatalog';
 const policy = 'sallyport.policy.v1.Policy';
 const task = 'sallyport.task.v1.TaskService';
+const schedule = 'sallyport.task.v1.ScheduleService';
 const item = 'sallyport.task.v1.WorkItemService';
 
 /**
@@ -57,6 +58,12 @@ export const leastRole: Readonly<Record<string, PersonRole>> = {
   [`${policy}/ProposePolicy`]: 'operator',
   [`${policy}/RejectProposal`]: 'operator',
   [`${policy}/SignProposal`]: 'security-officer',
+  [`${schedule}/ListSchedules`]: 'viewer',
+  [`${schedule}/ReadReport`]: 'operator',
+  [`${schedule}/PutSchedule`]: 'security-officer',
+  [`${schedule}/RunSchedule`]: 'operator',
+  [`${schedule}/PauseSchedule`]: 'operator',
+  [`${schedule}/RemoveSchedule`]: 'security-officer',
   [`${task}/ListKinds`]: 'viewer',
   [`${task}/GetTask`]: 'viewer',
   [`${task}/ListTasks`]: 'viewer',

@@ -1,5 +1,6 @@
 import type { Migration } from '#kernel/db/migrate.ts';
 import { kernelMigrations } from '#kernel/db/migrations.ts';
+import { scheduleMigrations } from '#services/tasks/schedules/migrations-schedules.ts';
 import { taskMigrations } from '#services/tasks/store/migrations-tasks.ts';
 import { catalogMigrations } from './migrations-catalog.ts';
 import { deviceMigrations } from './migrations-devices.ts';
@@ -22,4 +23,5 @@ export const securityMigrations: readonly Migration[] = [
   ...taskMigrations,
   ...scimMigrations,
   ...policyMigrations,
+  ...scheduleMigrations,
 ];

@@ -1,3 +1,4 @@
+import type { ScheduleTables } from '#services/tasks/schedules/tables.ts';
 import type { TaskTables } from '#services/tasks/store/tables.ts';
 import type { CatalogTables } from './tables-catalog.ts';
 import type { DeviceTables } from './tables-devices.ts';
@@ -18,4 +19,5 @@ export interface SecurityTables
     CatalogTables,
     TaskTables,
     PolicyTables,
-    ScimTables {}
+    ScimTables,
+    ScheduleTables {}

@@ -4,7 +4,7 @@ import { Bound } from '#kernel/crypto/bound.ts';
 import { Hosts } from '#kernel/ldap/hosts.ts';
 import type { GrpcClientOptions } from '#kernel/rpc/grpc-client.ts';
 import type { Clock } from '#kernel/time/clock.ts';
-import type { Reports } from '../routine/reports.ts';
+import type { OwnRows } from '../routine/own-rows.ts';
 import { httpHook } from './http-hook.ts';
 import { type LdapGroups, ldapGroups } from './ldap-group.ts';
 import { mail } from './mail.ts';
@@ -19,7 +19,7 @@ export interface Connectors {
   readonly mail: ReturnType<typeof mail>;
   readonly tier: Tier;
   readonly clients: TierClients;
-  readonly reports: Reports;
+  readonly rows: OwnRows;
   close(): Promise<void>;
 }
 
@@ -27,7 +27,7 @@ export interface ConnectorOptions {
   readonly targets: Readonly<Record<string, Target>>;
   /** The security tier. */
   readonly security: GrpcClientOptions;
-  readonly reports: Reports;
+  readonly rows: OwnRows;
   readonly clock: Clock;
 }
 
@@ -38,7 +38,7 @@ const maxWaiting = 1000;
 export async function openConnectors({
   targets,
   security,
-  reports,
+  rows,
   clock,
 }: ConnectorOptions): Promise<Connectors> {
   const opened = new Map(
@@ -81,7 +81,7 @@ export async function openConnectors({
     clients.close();
     await Promise.all([hook.close(), post.close()]);
   };
-  return { ldap, hook, mail: post, tier: tier(clients), clients, reports, close };
+  return { ldap, hook, mail: post, tier: tier(clients), clients, rows, close };
 }
 
 interface Opened {

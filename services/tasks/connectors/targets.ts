@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { DeepReadonly } from '#kernel/config/load-config.ts';
 import { duration, path, port } from '#kernel/config/primitives.ts';
 
 const shared = {
@@ -60,14 +61,14 @@ const mail = z.strictObject({
   ...shared,
 });
 
+/** The kinds of targets, for the documentation. */
+export const targetKinds = [ldap, http, mail] as const;
+
 /** Outside systems that tasks change, by name. */
 export const targetsConfig = z
-  .record(z.string().regex(/^[a-z][a-z0-9-]{0,39}$/), z.discriminatedUnion('kind', [ldap, http, mail]))
+  .record(z.string().regex(/^[a-z][a-z0-9-]{0,39}$/), z.discriminatedUnion('kind', targetKinds))
   .refine((all) => Object.keys(all).length <= 200, 'are at most 200')
   .default({})
   .describe('Outside systems that tasks change: directories, HTTP hooks, mail servers.');
 
-export type Target = z.output<typeof targetsConfig>[string];
-export type LdapTarget = z.output<typeof ldap>;
-export type HttpTarget = z.output<typeof http>;
-export type MailTarget = z.output<typeof mail>;
+export type Target = DeepReadonly<z.output<typeof targetsConfig>[string]>;

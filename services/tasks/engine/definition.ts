@@ -38,6 +38,8 @@ export interface StepOptions<T extends Json> {
  */
 export interface TaskContext {
   readonly taskId: string;
+  /** Whose it is: `person/anna`, `operator/…`, `service/…`, `schedule/…`. */
+  readonly submitter: string;
   /**
    * Runs an effect and journals what it gives.
    * @throws what the effect has thrown, when it cannot pass by being tried again; CANCELLED

@@ -24,6 +24,7 @@ function bench(run: TaskDefinition['run']) {
         definition,
         {
           ...{ id: 't'.repeat(22), fence: 1, kind: 'tried', version: 1, input: 'in', wakes: 0, attempts },
+          submitter: 'tests',
           cancelRequested: bench.cancelled,
           journal: [...journal.values()],
         },

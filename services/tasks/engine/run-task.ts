@@ -102,6 +102,10 @@ class Run implements TaskContext {
     return this.#task.id;
   }
 
+  get submitter(): string {
+    return this.#task.submitter;
+  }
+
   async step<T extends Json>(
     name: string,
     effect: (run: StepRun) => Promise<T>,

@@ -21,6 +21,8 @@ export interface WorkerOptions {
   readonly parallel?: number;
   /** Milliseconds for which a claim holds without being renewed: so long a dead worker's tasks wait. Default 3000. */
   readonly claimMs?: number;
+  /** What this worker is called where tasks are bound to hosts: its pod, its machine. Default: nothing. */
+  readonly places?: readonly string[];
   /** Milliseconds between two looks for work of which nobody has told; default 500. */
   readonly pollMs?: number;
 }
@@ -110,7 +112,14 @@ export function startWorker(options: WorkerOptions): Worker {
       const asked = clock.monotonic();
       // One at a time, so that what ends its worker is found out, and takes nobody with it but those beside it.
       const suspect = [...running.values()].every((each) => !each.suspect);
-      const claimed = await store.claim({ worker: name, kinds, limit, forMs: claimMs, suspect });
+      const claimed = await store.claim({
+        worker: name,
+        kinds,
+        limit,
+        forMs: claimMs,
+        suspect,
+        places: options.places,
+      });
       for (const task of claimed) take(task, asked + claimMs);
       if (claimed.length < limit && !again) return;
     }

@@ -15,6 +15,7 @@ export const suspectFrom = 2;
 
 interface ClaimableRow {
   readonly id: string;
+  readonly submitter: string;
   readonly kind: string;
   readonly version: number;
   readonly input_json: string;
@@ -30,14 +31,15 @@ interface ClaimableRow {
  */
 export async function claimTasks(
   trx: Trx,
-  { worker, kinds, limit, forMs, suspect }: Parameters<TaskStore['claim']>[0],
+  { worker, kinds, limit, forMs, suspect, places = [] }: Parameters<TaskStore['claim']>[0],
 ): Promise<readonly ClaimedTask[]> {
   if (kinds.length === 0) return [];
   const known = sql.join(kinds.map(({ kind, version }) => sql`(${kind}, ${version})`));
+  const here = sql`(hosts_json is null or json_overlaps(hosts_json, ${JSON.stringify(places)}))`;
   const claimable = async (attempts: ReturnType<typeof sql>, most: number) => {
     const { rows } = await sql<ClaimableRow>`
-      select id, kind, version, input_json, fence, wakes, attempts, cancel_requested from tasks
-      where ready = 1 and ${attempts} and (kind, version) in (${known}) order by turn limit ${most}
+      select id, submitter, kind, version, input_json, fence, wakes, attempts, cancel_requested from tasks
+      where ready = 1 and ${attempts} and (kind, version) in (${known}) and ${here} order by turn limit ${most}
       for update skip locked`.execute(trx);
     return rows;
   };
@@ -55,6 +57,7 @@ export async function claimTasks(
   return rows.map((row) => ({
     id: row.id,
     fence: row.fence + 1,
+    submitter: row.submitter,
     kind: row.kind,
     version: row.version,
     input: jsonOf(row.input_json) ?? null,

@@ -65,5 +65,9 @@ export const taskMigrations: readonly Migration[] = [
       key turn (turn)
     )`,
   },
+  {
+    name: 'tasks-0004-hosts',
+    up: 'alter table tasks add column hosts_json json null',
+  },
   ...itemMigrations,
 ];

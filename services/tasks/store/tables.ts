@@ -12,6 +12,8 @@ export interface TaskRow {
   error_json: string | null;
   parent_id: string | null;
   parent_step: string | null;
+  /** Where alone it may run; null: anywhere. */
+  hosts_json: unknown;
   /** 1: any worker may claim it. */
   ready: number;
   /** The lowest comes first. */

@@ -44,6 +44,7 @@ export interface Claim {
 }
 
 export interface ClaimedTask extends Claim {
+  readonly submitter: string;
   readonly kind: string;
   readonly version: number;
   readonly input: Json;
@@ -132,6 +133,8 @@ export interface TaskStore {
     readonly limit: number;
     readonly forMs: number;
     readonly suspect: boolean;
+    /** What the worker is called where tasks are bound to hosts; default: none that is bound. */
+    readonly places?: readonly string[] | undefined;
   }): Promise<readonly ClaimedTask[]>;
   /** Those that are still held, and whether they are to be cancelled. */
   renew(

@@ -9,16 +9,17 @@ export interface ReportPiece {
   readonly pieces: number;
 }
 
-/** Reports as pieces that make a file. Writing a piece again changes nothing: pages are checkpoints. */
-export interface Reports {
-  write(taskId: string, piece: number, mediaType: string, data: Uint8Array): Promise<void>;
+/** What tasks write to the database beside their journals; idempotent. */
+export interface OwnRows {
+  /** Reports are pieces that make a file. Writing a piece again changes nothing: pages are checkpoints. */
+  writePiece(taskId: string, piece: number, mediaType: string, data: Uint8Array): Promise<void>;
 }
 
 /** Bytes of a piece: it must fit into a gRPC message. */
 export const maxPieceBytes = 2_097_152;
 
-export const mysqlReports = (db: Pick<Db<ScheduleTables>, 'tx'>): Reports => ({
-  write: (taskId, piece, mediaType, data) =>
+export const mysqlOwnRows = (db: Pick<Db<ScheduleTables>, 'tx'>): OwnRows => ({
+  writePiece: (taskId, piece, mediaType, data) =>
     db.tx(
       async (trx) => {
         await sql`replace into report_pieces (task_id, piece, media_type, data)

@@ -84,8 +84,9 @@ export function fromConnectError(thrown: unknown): SallyportError {
   if (thrown.name === 'AbortError') return new SallyportError('CANCELLED', { cause: thrown });
   if (!isConnectError(thrown)) return SallyportError.from(thrown);
   if (thrown.cause instanceof SallyportError) return thrown.cause;
-  // `fetch` says TypeError for every failure of the network, and Connect has no code for it.
-  if (thrown.cause instanceof TypeError && thrown.details.length === 0) {
+  // `fetch` says TypeError for every failure of the network, and Connect has no code for it; of a connection that was
+  // reset in Node it takes the server for who is told, and says ABORTED (connect-node's node-error.ts).
+  if (thrown.details.length === 0 && (thrown.cause instanceof TypeError || wasReset(thrown.cause))) {
     return new SallyportError('UNAVAILABLE', { message: thrown.rawMessage, cause: thrown });
   }
   return fromWire({
@@ -94,6 +95,13 @@ export function fromConnectError(thrown: unknown): SallyportError {
     details: thrown.details.filter(isIncoming),
     cause: thrown,
   });
+}
+
+/** Node's errors stand in each other. */
+function wasReset(cause: unknown, depth = 0): boolean {
+  if (!(cause instanceof Error) || depth > 5) return false;
+  const code = 'code' in cause ? cause.code : undefined;
+  return code === 'ECONNRESET' || code === 'ERR_STREAM_DESTROYED' || wasReset(cause.cause, depth + 1);
 }
 
 interface ConnectErrorShape extends Error {

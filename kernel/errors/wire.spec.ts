@@ -80,13 +80,18 @@ describe('errors on the wire', () => {
     assert.equal(fromWire({ code: Status.NOT_FOUND, message: 'x', details: damaged }).reason, 'NOT_FOUND');
   });
 
-  it('takes what clients in a browser throw', () => {
+  it('takes what clients in a browser throw, and in Node whose connection is reset', () => {
     const abort = new DOMException('gone', 'AbortError');
     assert.equal(fromConnectError(abort).reason, 'CANCELLED');
     assert.equal(fromConnectError('text').reason, 'INTERNAL');
     const shape = { code: 2, rawMessage: 'Failed to fetch', details: [] };
     const offline = Object.assign(new Error('x', { cause: new TypeError('Failed to fetch') }), shape);
     assert.equal(fromConnectError(offline).reason, 'UNAVAILABLE');
+    const reset = Object.assign(new Error('connect ECONNRESET'), { code: 'ECONNRESET' });
+    const aborted = { code: Status.ABORTED, rawMessage: 'connect ECONNRESET', details: [] };
+    const cut = Object.assign(new Error('x', { cause: new Error('y', { cause: reset }) }), aborted);
+    assert.equal(fromConnectError(cut).reason, 'UNAVAILABLE');
+    assert.equal(fromConnectError(Object.assign(new Error('x'), aborted)).reason, 'INTERNAL');
     const own = new SallyportError('STALE');
     assert.equal(fromConnectError(own), own);
   });

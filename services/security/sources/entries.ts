@@ -76,4 +76,8 @@ export function readGroup(entry: Entry, dialect: Dialect, as: Effective): NamedG
 }
 
 /** A DN in the one spelling by which DNs are compared here. */
-export const comparableDn = (dn: string): string => dn.toLowerCase().replace(/\s*([,=+])\s*/g, '$1');
+export function comparableDn(dn: string): string {
+  const lower = dn.toLowerCase();
+  // Nearly none has spaces there, and there are many.
+  return /\s[,=+]|[,=+]\s/.test(lower) ? lower.replace(/\s*([,=+])\s*/g, '$1') : lower;
+}

@@ -5,9 +5,9 @@ import type { KnownUser } from './entries.ts';
 import type { GroupEntry } from './membership.ts';
 import type { Known } from './snapshot.ts';
 
-/** Rows of one read: the event loop that authorises must not wait for them. */
-const pageRows = 1000;
-const groupRows = 200;
+/** Rows of one read: some MiB. */
+const pageRows = 5000;
+const groupRows = 1000;
 
 /** Reads what the database has of a source. */
 export async function readKnown(

@@ -22,7 +22,7 @@ export interface ReadContext {
 /** Groups are large: fewer of them make a page. */
 const groupsPerPage = 100;
 /** Ids are small: so many times more make a page. */
-const idsPerEntry = 4;
+const idsPerEntry = 10;
 /** Ids in one filter. */
 export const idsPerSearch = 50;
 

@@ -65,6 +65,8 @@ export class Gathering {
    * Where two have one name, it is the one's that had it: whoever may make groups somewhere must not widen another.
    */
   groups(before: Known): Map<string, GroupEntry> {
+    // Whom a DN means is found out only if there is one to ask about.
+    if (this.#named.size === 0) return new Map();
     const ids = new Map<string, string>();
     const byLogin = new Map<string, string>();
     for (const each of [before.groups, before.users]) {

@@ -65,7 +65,9 @@ Examples:
     .command('diff')
     .argument('[file]', 'the document; - is standard input')
     .summary('what a document would change')
-    .description('Names the resources that differ from the policy in force, and who would gain or lose them.')
+    .description(
+      'Names the resources that differ from the policy in force, what differs about each, and who would gain or lose them.',
+    )
     .option('--proposal <id>', 'what a proposal would change', wholeNumber(1, 999_999_999))
     .addHelpText(
       'after',

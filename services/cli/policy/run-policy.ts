@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { toJson } from '@bufbuild/protobuf';
 import { stringify } from 'yaml';
 import { SallyportError } from '#core/errors/error.ts';
+import { changedFields } from '#core/policy/changed-fields.ts';
 import { parsePolicy } from '#core/policy/parse.ts';
 import {
   type ApplyPolicyResponse,
@@ -32,6 +33,9 @@ export interface PolicyApplyOptions extends CommonOptions {
 export interface PolicyDiffOptions extends CommonOptions {
   readonly proposal?: number;
 }
+
+/** Characters of a value in a line. */
+const maxShown = 120;
 
 /** A dry run decides some ten thousand requests. */
 export const applyMs = 60_000;
@@ -96,13 +100,31 @@ export async function runPolicyDiff(
   );
   for (const name of removed) report.say(`- ${name}`);
   for (const name of added) report.say(`+ ${name}`);
-  for (const name of changed) report.say(`~ ${name}`);
+  const fields = changed.map((resource) => ({
+    resource,
+    changes: changedFields(before.get(resource), after.get(resource)),
+  }));
+  for (const { resource, changes } of fields) {
+    report.say(`~ ${resource}`);
+    for (const { path, before: was, after: is } of changes)
+      report.say(`    ${path}: ${shown(was)} → ${shown(is)}`);
+  }
   const { version = 0n } = current.version ?? {};
   if (added.length + removed.length + changed.length === 0)
     report.say(`No resource differs from version ${version}.`);
   const effects = await apply(command, document, { dryRun: true, expected: 0 });
   tellEffects(effects, command);
-  return { ok: true, items: { against: Number(version), added, removed, changed, ...effectsJson(effects) } };
+  return {
+    ok: true,
+    items: { against: Number(version), added, removed, changed, fields, ...effectsJson(effects) },
+  };
+}
+
+/** A value in a line; what is long is cut, for `--json` has it whole. */
+function shown(value: unknown): string {
+  if (value === undefined) return '-';
+  const text = JSON.stringify(value);
+  return text.length > maxShown ? `${text.slice(0, maxShown)}…` : text;
 }
 
 /** `sallyport policy versions` */

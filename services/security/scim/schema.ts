@@ -137,6 +137,6 @@ function single(attribute: Attribute, value: Json): Json {
   }
   if (typeof value !== 'string') throw wrong('text');
   if (value.length > maxText) throw wrong(`at most ${maxText} characters long`);
-  if (/\p{C}/u.test(value)) throw wrong('without control characters');
+  if (/\p{Cc}/u.test(value)) throw wrong('without control characters');
   return value;
 }

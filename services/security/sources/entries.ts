@@ -46,7 +46,9 @@ export function readUser(entry: Entry, dialect: Dialect, as: Effective): UserEnt
   }
   const canonical = canonicalUser(name);
   if (canonical.length > maxName || entry.dn.length > maxDn) return `${entry.dn} has too long a name`;
-  const displayName = as.display.flatMap((each) => texts(entry, each))[0] ?? name;
+  const shown = as.display.flatMap((each) => texts(entry, each))[0] ?? name;
+  // It ends up on terminals.
+  const displayName = shown.replace(/\p{Cc}/gu, ' ');
   return {
     id,
     name: canonical,

@@ -110,4 +110,9 @@ export const catalogMigrations: readonly Migration[] = [
       primary key (role, version)
     )`,
   },
+  {
+    // Every minute it is looked for uploads that were given up.
+    name: 'security-0510-catalog-blobs-by-age',
+    up: 'alter table catalog_blobs add key by_age (created_ms)',
+  },
 ];

@@ -7,8 +7,13 @@ import { type Stand, startStand } from './stand.ts';
 import { rowLines } from './table.ts';
 
 /** Drills with the same key run on the same mesh. */
-export const meshKey = ({ name, mesh, hosts, prepare }: Drill): string =>
-  JSON.stringify([mesh ?? {}, hosts ?? [], (prepare ?? mesh?.launch) === undefined ? '' : name]);
+export const meshKey = ({ name, mesh, hosts, slaveHosts, prepare }: Drill): string =>
+  JSON.stringify([
+    mesh ?? {},
+    hosts ?? [],
+    slaveHosts ?? [],
+    (prepare ?? mesh?.launch) === undefined ? '' : name,
+  ]);
 
 export interface Selected {
   readonly drill: Drill;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { startScript } from '../../bench/harness/process.ts';
 import { type OwnMesh, ownMesh } from '../mesh.ts';
 import { type Network, openNetwork } from '../netns/network.ts';
+import { sitesWith } from '../site-world.ts';
 import type { Drill } from './drill.ts';
 import { findPorcupine } from './history/linear/porcupine.ts';
 import type { SilencePromise } from './history/schema.ts';
@@ -46,7 +47,7 @@ const answerMs = 300_000;
 
 /** Starts a mesh as the drill wants it, and the load on it. */
 export async function startStand(
-  drill: Pick<Drill, 'mesh' | 'hosts' | 'prepare'>,
+  drill: Pick<Drill, 'mesh' | 'hosts' | 'slaveHosts' | 'prepare'>,
   size: LoadSize,
   seed: number,
   progress: (line: string) => void,
@@ -54,7 +55,10 @@ export async function startStand(
   // Before anything is started: it is built first on a new machine.
   await findPorcupine({ env: process.env, progress });
   progress('starting a mesh');
-  const network = drill.hosts && (await openNetwork(drill.hosts));
+  const { hosts, slaveHosts = [] } = drill;
+  const network = hosts && (await openNetwork([...hosts, ...slaveHosts]));
+  const placesOf = (names: readonly string[]) =>
+    network?.hosts.filter(({ name }) => names.includes(name)) ?? [];
   const ground = await drill.prepare?.();
   const historyDir = mkdtempSync(join(tmpdir(), 'sp-drill-'));
   let mesh: OwnMesh | undefined;
@@ -71,7 +75,8 @@ export async function startStand(
     mesh = await ownMesh({
       ...drill.mesh,
       ...(ground && { ...ground.mesh, stateDir: ground.stateDir }),
-      ...(network && { hosts: network.hosts }),
+      ...(hosts && { hosts: placesOf(hosts) }),
+      ...(slaveHosts.length > 0 && { sites: sitesWith({ hosts: placesOf(slaveHosts) }) }),
       progress: (line) => progress(`  mesh: ${line}`),
     });
     progress(`opening sessions on ${size.devices} devices`);

@@ -10,6 +10,8 @@ import { vxlan } from './vxlan.ts';
 export interface Delays {
   /** Milliseconds each way between two addresses; 0 for none. */
   set(a: string, b: string, ms: number): Promise<void>;
+  /** That have been sent to the relay so far. */
+  bytes(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -60,6 +62,12 @@ export async function openDelays(router: Namespace, prefix: string): Promise<Del
         await answer();
         if (had !== ms > 0) await router.ip(`rule ${ms > 0 ? 'add' : 'del'} ${rule}`);
       }
+    },
+    bytes: async () => {
+      const [away] = JSON.parse(await router.ip('-j -s link show dev away')) as [
+        { stats64: { tx: { bytes: number } } },
+      ];
+      return away.stats64.tx.bytes;
     },
     close: async () => {
       const ended = relay.exitCode ?? once(relay, 'exit');

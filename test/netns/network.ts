@@ -27,6 +27,8 @@ export interface Network {
   heal(): Promise<void>;
   /** Milliseconds that packets between two places take, each way; 0 for none. */
   delay(a: string, b: string, ms: number): Promise<void>;
+  /** Bytes that have been delayed so far, both ways, all pairs of places together. */
+  delayedBytes(): Promise<number>;
   /** Bits per second to and from the host; undefined for no limit. */
   bandwidth(host: string, bitsPerSecond: number | undefined): Promise<void>;
   /** Processes on the host. */
@@ -201,6 +203,7 @@ function network(
       delays ??= openDelays(router, prefix);
       await (await delays).set(addressOf(a), addressOf(b), ms);
     },
+    delayedBytes: async () => (await delays)?.bytes() ?? 0,
     bandwidth: async (host, bitsPerSecond) => {
       const { inside, link } = placeOf(host);
       for (const [namespace, device] of [

@@ -16,6 +16,7 @@ import { chooseSnapshot } from '#services/db-agent/backup/choose-snapshot.ts';
 import { documents, type Manifest, snapshotIds } from '#services/db-agent/backup/documents.ts';
 import type { Source } from '#services/db-agent/backup/fetch-snapshot.ts';
 import { folderStore } from '#services/db-agent/backup/folder-store.ts';
+import { freezeNode } from '#services/db-agent/backup/freeze.ts';
 import type { BackupJob } from '#services/db-agent/backup/job.ts';
 import { proveSnapshot } from '#services/db-agent/backup/prove.ts';
 import { readBackup } from '#services/db-agent/backup/read-backup.ts';
@@ -208,6 +209,33 @@ describe('backups of a database group', function () {
     );
   });
 
+  it('of disks find a node that is held still, and let go in the end', async () => {
+    const [, secondary] = group.nodes;
+    assert.ok(secondary);
+    const as = { socketPath: secondary.mysqldSocket, user: 'root', password: group.passwords.root };
+    const there = async (): Promise<boolean> => {
+      const { rows } = await onLocal(as, 30_000, 'reading users', (on) =>
+        sql`select 1 from sallyport.users where name = 'dora'`.execute(on),
+      );
+      return rows.length > 0;
+    };
+    const end = new AbortController();
+    let frozen = false;
+    const freezing = freezeNode(as, {
+      ...{ ms: 60_000, clock: systemClock, signal: end.signal },
+      onFrozen: () => {
+        frozen = true;
+      },
+    });
+    await waitFor(() => frozen, { timeoutMs: 30_000, what: 'the node to hold still' });
+    await addUser('dora');
+    await systemClock.sleep(500);
+    assert.equal(await there(), false);
+    end.abort();
+    await freezing;
+    await waitFor(there, { timeoutMs: 30_000, what: 'the node to catch up' });
+  });
+
   it('go on at another node when the one that makes them dies, without a gap', async () => {
     const first = await maker();
     await first.node.killAgent();
@@ -220,7 +248,7 @@ describe('backups of a database group', function () {
     const manifest = await chooseSnapshot(source, {});
     assert.equal(manifest.log.stream.includes(first.node.pod), true);
     await restoreTo('after', manifest);
-    assert.deepEqual(await usersIn('after'), ['anna', 'bert', 'carl']);
+    assert.deepEqual(await usersIn('after'), ['anna', 'bert', 'carl', 'dora']);
     assert.deepEqual((await snapshotIds(source.store)).length, 1);
     const proof = await proveSnapshot(source, manifest, {
       ...{ tools: mysql, scratch: join(folder, 'proof'), clock: systemClock },

@@ -1,13 +1,14 @@
 import type { Command } from 'commander';
 import { wholeNumber, withCommon } from '../command.ts';
 import type { CliContext } from '../context.ts';
+import type { FreezeOptions } from './run-freeze.ts';
 import type { NowOptions } from './run-now.ts';
 import type { RestoreOptions } from './run-restore.ts';
 import type { ScheduleOptions } from './run-schedule.ts';
 import type { VerifyOptions } from './run-verify.ts';
 import { credentialsOption, hostKeyOption, type TargetOptions, withTarget } from './target.ts';
 
-/** `backup now`, `schedule`, `list`, `verify` and `restore`. */
+/** `backup now`, `schedule`, `list`, `verify`, `freeze` and `restore`. */
 export function addBackupCommands(program: Command, context: CliContext, end: { code: number }): void {
   const backup = program
     .command('backup')
@@ -104,6 +105,21 @@ Examples:
   withCommon<VerifyOptions>(verify, 'backup verify', context, end, async (options, command, [id]) => {
     const { runVerify } = await import('./run-verify.ts');
     return runVerify(options, command, id);
+  });
+
+  const freeze = backup
+    .command('freeze')
+    .argument('<pod>', 'a database node; a secondary, or logins wait')
+    .summary("hold a node's data still while its disk is copied")
+    .description(
+      'For the hooks of a hypervisor or a file system that makes snapshots: says `frozen` once nothing changes any more\n' +
+        'on that node, and lets it go after --seconds, or when it is told to end.',
+    )
+    .option('--seconds <n>', 'after which it is let go', wholeNumber(1, 300), 20)
+    .addHelpText('after', '\nExamples:\n  sallyport backup freeze db-1 --seconds 10');
+  withCommon<FreezeOptions>(freeze, 'backup freeze', context, end, async (options, command, [pod = '']) => {
+    const { runFreeze } = await import('./run-freeze.ts');
+    return runFreeze(pod, options, command);
   });
 
   const restore = withTarget(

@@ -53,7 +53,7 @@ export async function startBoard(): Promise<Board> {
   };
 }
 
-/** A gateways.yaml in that folder: group `hr` with so many gateways. */
+/** A gateways.yaml in that folder: group `hr` with so many gateways, and `far` with one that dials out. */
 export function writeGateways(folder: string, board: Pick<Board, 'port'>, pods: number): string {
   const file = join(folder, 'gateways.yaml');
   const target = {
@@ -66,7 +66,11 @@ export function writeGateways(folder: string, board: Pick<Board, 'port'>, pods: 
     ...{ name: 'greet', kind: 'command', argv: ['/bin/echo', 'hello', '{whom}'] },
     parameters: { whom: '[a-z]+' },
   };
-  const groups = [{ name: 'hr', forest: 'corp.example', pods, targets: [target, greet] }];
+  const far = { name: 'far-board', kind: 'http', url: target.url };
+  const groups = [
+    { name: 'hr', forest: 'corp.example', pods, targets: [target, greet] },
+    { name: 'far', forest: 'far.example', pods: 1, dial: 'out', targets: [far] },
+  ];
   writeFileSync(file, JSON.stringify({ groups }));
   return file;
 }
@@ -80,6 +84,10 @@ export const openBoard = (
     resources.push({
       ...{ name: 'board', backend: 'board', gatewayGroup: 'hr', hosts: ['board.example'], ...resource },
       rules: [{ name: 'staff reads the board', groups: ['staff'] }],
+    });
+    resources.push({
+      ...{ name: 'far-board', backend: 'far-board', gatewayGroup: 'far', hosts: ['far.example'] },
+      rules: [{ name: 'staff reads it', groups: ['staff'] }],
     });
   });
 

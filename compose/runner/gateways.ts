@@ -29,6 +29,12 @@ export const gatewaysFile = z.strictObject({
           .max(9)
           .default(2)
           .describe('Gateways in it; another takes over from one that is lost.'),
+        dial: z
+          .enum(['in', 'out'])
+          .default('in')
+          .describe(
+            'out: its gateways call the proxies, for networks that let nobody in; resources only, no tasks.',
+          ),
         targets: z.array(gatewayTarget).min(1).max(1000).describe('What it reaches; see below.'),
       }),
     )

@@ -180,6 +180,9 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
         leaving: ctx.leaving,
         site: pod.site ?? ctx.sites.master.name,
         sites: sitesIn(t, ctx.sites).map(({ name, edgeUrls, backends }) => ({ name, edgeUrls, backends })),
+        dialingGateways: ctx.gateways
+          .filter(({ dial }) => dial === 'out')
+          .flatMap(({ name }) => podsOfGroup(t, name).map((each) => each.name)),
         ...processTelemetry(ctx.telemetry),
       };
     case 'gateway': {
@@ -187,7 +190,8 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
       return {
         pod: pod.name,
         group: pod.gateway?.group,
-        sockets: { grpc: socket('grpc') },
+        sockets: { grpc: socket('grpc'), out: socket('out') },
+        proxies: group?.dial === 'out' ? podsOf(t, 'proxy').map((each) => each.name) : [],
         targets: group?.targets ?? [],
         ...processTelemetry(ctx.telemetry),
       };

@@ -156,7 +156,7 @@ export class RunningMesh {
 
   /** Writes the configuration of running processes anew; they look at it (kernel/config/watch-config.ts). */
   configureProcesses(): void {
-    for (const role of ['proxy', 'worker'] as const)
+    for (const role of ['proxy', 'worker', 'gateway'] as const)
       for (const pod of podsOf(this.topology, role)) writeProcessConfig(this.context, pod);
   }
 

@@ -90,13 +90,11 @@ export const tierCluster = (ctx: BuildContext, role: ServingRole): Cluster =>
 /** Whether endpoints and ways to the tiers are read from files that change while calls are in flight. */
 export const hasFilesOfItsOwn = ({ pod }: BuildContext): boolean => pod.role !== 'worker';
 
-/** Pods that this one may call by name: security pods for streams and peers, and gateways. */
-export const addressedPods = (ctx: BuildContext): readonly Pod[] => [
-  ...podsOf(ctx.topology, 'security'),
-  ...(mayCall(ctx, 'gateway') ? podsOf(ctx.topology, 'gateway') : []),
-];
-
-const mayCall = ({ pod }: BuildContext, role: ServingRole): boolean => access[role][pod.role] !== undefined;
+/** Pods that this one calls by name: security pods for streams and peers, gateways, and proxies by gateways. */
+export const addressedPods = ({ topology, pod }: BuildContext): readonly Pod[] =>
+  (['security', 'gateway', 'proxy'] as const)
+    .filter((role: ServingRole) => access[role][pod.role] !== undefined)
+    .flatMap((role) => podsOf(topology, role));
 
 /** Each of them alone; its one endpoint is tried whatever its health. */
 export const podClusters = (ctx: BuildContext): Cluster[] =>

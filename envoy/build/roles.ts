@@ -10,6 +10,7 @@ import {
   localHttp1,
   localHttp2,
   securityClusters,
+  windows,
 } from './clusters.ts';
 import type { BuildContext } from './context.ts';
 import {
@@ -88,7 +89,10 @@ const securityEgress: PartBuilder = (ctx) => ({
             inbound: false,
             routes: hasFilesOfItsOwn(ctx) ? 'file' : 'inline',
             filters: egressFilters(ctx),
-            fields: { local_reply_config: markUnprocessed },
+            fields: {
+              local_reply_config: markUnprocessed,
+              ...(ctx.pod.role === 'gateway' && findsHung(ctx)),
+            },
           }),
         ],
       },
@@ -97,6 +101,17 @@ const securityEgress: PartBuilder = (ctx) => ({
   clusters: securityClusters(ctx),
   endpoints: securityEndpoints(ctx),
   routes: [routeConfig('out', [virtualHost('security', ['*'], securityRoutes(ctx))])],
+});
+
+/** A gateway that dials out serves by what its process calls: if it hangs, its calls are ended by these pings. */
+const findsHung = ({ tuning: { connections } }: BuildContext): JsonObject => ({
+  http2_protocol_options: {
+    ...windows,
+    connection_keepalive: {
+      interval: connections.local_keepalive_interval,
+      timeout: connections.local_keepalive_timeout,
+    },
+  },
 });
 
 /** Out: HTTP to the backends, by `backends.sock`. */

@@ -180,6 +180,7 @@ const relay = service('sallyport.relay.v1.Relay', 'grpc', {
   Stream: 'stream',
 });
 const gateway = service('sallyport.gateway.v1.Gateway', 'grpc', { Invoke: 'once', InvokeStream: 'stream' });
+const link = service('sallyport.gateway.v1.GatewayLink', 'grpc', { Serve: 'stream' });
 const health = service('grpc.health.v1.Health', 'grpc', { Check: 'quick', Watch: 'stream' });
 const reflection = [
   service('grpc.reflection.v1.ServerReflection', 'grpc', { ServerReflectionInfo: 'stream' }),
@@ -290,6 +291,7 @@ export const access: Readonly<Record<ServingRole, CallerTable>> = {
   },
   proxy: {
     edge: [...publicMethods.proxy, ...alive],
+    gateway: Object.values(link),
     operator: [...alive, ...reflection],
   },
   gateway: {

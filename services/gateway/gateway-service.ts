@@ -23,23 +23,32 @@ const maxWholeEntries = 1000;
 
 type Entry = Extract<Answer, { case: 'entry' }>['value'];
 
+/** One call. `caller` is the role that asks. */
+export type Perform = (
+  start: InvokeStart,
+  body: AsyncIterable<Uint8Array>,
+  call: { readonly caller: string; readonly signal: AbortSignal },
+) => AsyncGenerator<Answer>;
+
 /** Every error says that it is this gateway's: one without that word means that the gateway has died. */
-export function gatewayService(deps: GatewayServiceDeps): Handlers<typeof Gateway> {
+export function performer(deps: GatewayServiceDeps): Perform {
   const { pod, targets } = deps;
-  async function* perform(
-    start: InvokeStart,
-    body: AsyncIterable<Uint8Array>,
-    call: CallContext,
-  ): AsyncGenerator<Answer> {
+  return async function* (start, body, { caller, signal }) {
     try {
-      admit(start, call, deps);
-      for await (const answer of targets.perform({ start, body, signal: call.signal })) {
+      admit(start, caller, deps);
+      for await (const answer of targets.perform({ start, body, signal })) {
         yield answer.case === 'head' ? { case: 'head', value: { ...answer.value, gateway: pod } } : answer;
       }
     } catch (thrown) {
       throw signed(thrown, pod);
     }
-  }
+  };
+}
+
+/** For those who dial in. */
+export function gatewayService(pod: string, performCall: Perform): Handlers<typeof Gateway> {
+  const perform = (start: InvokeStart, body: AsyncIterable<Uint8Array>, call: CallContext) =>
+    performCall(start, body, { caller: call.caller.role, signal: call.signal });
   return {
     invoke: async ({ start, body }, call) => {
       if (start === undefined) throw new SallyportError('MALFORMED');
@@ -65,8 +74,7 @@ export function gatewayService(deps: GatewayServiceDeps): Handlers<typeof Gatewa
 }
 
 /** @throws CALLER_NOT_ALLOWED; UNAVAILABLE when another gateway is to be asked */
-function admit(start: InvokeStart, call: CallContext, { leaving }: GatewayServiceDeps): void {
-  const { role } = call.caller;
+function admit(start: InvokeStart, role: string, { leaving }: GatewayServiceDeps): void {
   // A proxy acts for phones, to which a resource is HTTP.
   const allowed =
     role === 'security' || role === 'worker' || (role === 'proxy' && start.kind.case === 'http');
@@ -94,7 +102,7 @@ async function* once(body: Uint8Array): AsyncGenerator<Uint8Array> {
   if (body.length > 0) yield body;
 }
 
-async function* bodyOf(incoming: AsyncIterator<InvokeStreamRequest>): AsyncGenerator<Uint8Array> {
+export async function* bodyOf(incoming: AsyncIterator<InvokeStreamRequest>): AsyncGenerator<Uint8Array> {
   for (;;) {
     const next = await incoming.next();
     if (next.done) throw new SallyportError('CANCELLED', { message: 'the caller broke off before its end' });

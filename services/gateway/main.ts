@@ -1,6 +1,7 @@
 /** A gateway pod: `node services/gateway/main.ts --config FILE`. */
 import { parseArgs } from 'node:util';
 import { loadConfig } from '#kernel/config/load-config.ts';
+import { watchConfig } from '#kernel/config/watch-config.ts';
 import { runProcess } from '#kernel/lifecycle/run-process.ts';
 import { createLogger } from '#kernel/log/logger.ts';
 import { startTelemetry } from '#kernel/telemetry/start-telemetry.ts';
@@ -35,6 +36,15 @@ await runProcess(
       (running) => running.close(),
       { closeMs: drainTimeout + 5000 },
     );
+    if (values.config !== undefined) {
+      const watching = watchConfig(gatewayConfig, {
+        file: values.config,
+        clock: systemClock,
+        onChange: (next) => gateway.reconfigure(next),
+        onBad: (err) => log.warn({ err }, 'the configuration is not valid; going on with the one before'),
+      });
+      life.defer('configuration', () => watching.cancel());
+    }
     life.onDrain(
       'callers to go to another gateway',
       async () => {

@@ -35,6 +35,11 @@ export const proxyConfig = z.strictObject({
     .max(2)
     .default([])
     .describe('Where there are two.'),
+  dialingGateways: z
+    .array(podName())
+    .max(1000)
+    .default([])
+    .describe('Gateways that dial out: calls go to them by the streams that they open.'),
   limits: z
     .strictObject({
       maxAttachments: z

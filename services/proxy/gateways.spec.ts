@@ -12,6 +12,7 @@ import type { Handlers } from '#kernel/rpc/handlers.ts';
 import { implement } from '#kernel/rpc/implement.ts';
 import { ManualClock } from '#kernel/time/manual-clock.ts';
 import type { BackendRequest } from './backends.ts';
+import { GatewayLinks } from './gateway-links.ts';
 import { Gateways } from './gateways.ts';
 import { failing } from './test/stand.ts';
 import { WorkScope } from './work-scope.ts';
@@ -36,7 +37,7 @@ describe('requests through gateways', () => {
   let gateways: Gateways;
   beforeEach(() => {
     clock = new ManualClock();
-    gateways = new Gateways({ socketPath, connections: 1, clock });
+    gateways = new Gateways({ socketPath, connections: 1, clock, links: new GatewayLinks([], clock) });
   });
 
   /** What the sink has got; the request is a POST of that body. */

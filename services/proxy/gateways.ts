@@ -5,6 +5,7 @@ import { createGrpcClient, type GrpcClient } from '#kernel/rpc/grpc-client.ts';
 import type { RpcObserver } from '#kernel/rpc/observer.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import type { AnswerSink, BackendRequest } from './backends.ts';
+import type { GatewayCall, GatewayLinks } from './gateway-links.ts';
 
 /** Addresses one gateway. */
 const podHeader = 'x-sallyport-pod';
@@ -19,10 +20,10 @@ export interface GatewaysOptions {
   /** Requests under way through one gateway; more are refused. */
   readonly connections: number;
   readonly clock: Clock;
+  /** Of gateways that dial out. */
+  readonly links: Pick<GatewayLinks, 'dials' | 'call'>;
   readonly observer?: RpcObserver;
 }
-
-type InvokeStream = ReturnType<GrpcClient<typeof Gateway>['invokeStream']>;
 
 /**
  * HTTP to targets that only gateways reach, each request on a stream of its own through the sidecar. A gateway that
@@ -32,11 +33,12 @@ export class Gateways {
   readonly #client: GrpcClient<typeof Gateway>;
   readonly #connections: number;
   readonly #clock: Clock;
+  readonly #links: GatewaysOptions['links'];
   readonly #active = new Map<string, number>();
   /** By name: monotonic milliseconds when it was found dead. */
   readonly #failed = new Map<string, number>();
 
-  constructor({ socketPath, connections, clock, observer }: GatewaysOptions) {
+  constructor({ socketPath, connections, clock, links, observer }: GatewaysOptions) {
     this.#client = createGrpcClient(Gateway, {
       address: `unix:${socketPath}`,
       defaultDeadlineMs: 60_000,
@@ -44,6 +46,7 @@ export class Gateways {
     });
     this.#connections = connections;
     this.#clock = clock;
+    this.#links = links;
   }
 
   /** Requests under way, bodies of answers included. */
@@ -90,7 +93,11 @@ export class Gateways {
 
   async #ask(request: BackendRequest, gateway: string, sink: AnswerSink): Promise<void> {
     const { scope } = request;
-    const call = this.#client.invokeStream({ headers: { [podHeader]: gateway } });
+    const call = await this.#open(gateway, request.backend);
+    if (scope.givenUp) {
+      call.cancel();
+      throw scope.reason;
+    }
     const forget = scope.onGivenUp(() => call.cancel());
     /** What has gone wrong on this side. */
     let own: { readonly thrown: unknown } | undefined;
@@ -126,6 +133,15 @@ export class Gateways {
     }
   }
 
+  async #open(gateway: string, backend: string): Promise<GatewayCall> {
+    if (!this.#links.dials(gateway)) return this.#client.invokeStream({ headers: { [podHeader]: gateway } });
+    try {
+      return await this.#links.call(gateway);
+    } catch (thrown) {
+      throw this.#explained(SallyportError.from(thrown), gateway, backend);
+    }
+  }
+
   #explained(error: SallyportError, gateway: string, backend: string): SallyportError {
     const lost = lostGateway(error);
     if (lost === undefined) return error;
@@ -144,10 +160,10 @@ export class Gateways {
 class Unsent extends Error {}
 
 async function send(
-  call: InvokeStream,
+  call: GatewayCall,
   { backend, method, path, authority, headers, body }: BackendRequest,
 ): Promise<void> {
-  const say = async (kind: Parameters<InvokeStream['send']>[0]['kind'] & object): Promise<void> => {
+  const say = async (kind: Parameters<GatewayCall['send']>[0]['kind'] & object): Promise<void> => {
     try {
       await call.send({ kind });
     } catch (cause) {

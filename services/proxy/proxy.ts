@@ -1,5 +1,6 @@
 import { SallyportError } from '#core/errors/error.ts';
 import { AppDelivery } from '#gen/sallyport/catalog/v1/catalog_pb.js';
+import { GatewayLink } from '#gen/sallyport/gateway/v1/gateway_pb.js';
 import { Relay } from '#gen/sallyport/relay/v1/relay_pb.js';
 import type { DeepReadonly } from '#kernel/config/load-config.ts';
 import type { Logger } from '#kernel/log/logger.ts';
@@ -17,6 +18,7 @@ import { Backends } from './backends.ts';
 import type { ProxyConfig } from './config.ts';
 import { delivery } from './delivery/delivery-service.ts';
 import { Departures } from './departures.ts';
+import { GatewayLinks } from './gateway-links.ts';
 import { Gateways } from './gateways.ts';
 import { Openings } from './openings.ts';
 import { PolicyHolder } from './policy-holder.ts';
@@ -55,7 +57,9 @@ export interface Proxy {
 export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyDeps): Promise<Proxy> {
   const { clock, log, observer } = deps;
   const { limits, sockets, pod } = config;
+  const links = new GatewayLinks(config.dialingGateways, clock);
   const gateways = new Gateways({
+    links,
     socketPath: sockets.out,
     connections: config.backends.connections,
     clock,
@@ -127,7 +131,7 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     raw: { stream: (requests, call) => relayStream(service, requests, call) },
   });
   const server = createGrpcServer({
-    services: [relay, implement(AppDelivery, apps.handlers)],
+    services: [relay, implement(AppDelivery, apps.handlers), implement(GatewayLink, links.service)],
     log,
     pod,
     health,
@@ -203,6 +207,7 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
       draining.abort(
         new SallyportError('ATTACH_REQUIRED', { message: 'this proxy is draining; attach again elsewhere' }),
       );
+      links.close();
       await server.close({ graceMs: config.drainTimeout });
       await end();
     },

@@ -138,6 +138,19 @@ describe('gateways', function () {
     }
   });
 
+  it('that dial out are called by their own streams, and by others once they are started again', async () => {
+    const far = 'https://far.example';
+    const body = randomBytes(2 * 2 ** 20);
+    const echoed = await session(0).fetch(`${far}/echo`, { method: 'POST', body });
+    assert.ok(Buffer.from(await echoed.bytes()).equals(body));
+    // More at once than streams that wait.
+    const many = await Promise.all(Array.from({ length: 40 }, () => session(0).fetch(`${far}/`)));
+    assert.deepEqual([...new Set(many.map(({ headers }) => headers.get('x-gateway')))], ['gw-far-0']);
+    own.kill('gw-far-0', 'process', 'SIGKILL');
+    assert.equal((await session(0).fetch(`${far}/`)).headers.get('x-gateway'), 'gw-far-0');
+    await own.waitUp();
+  });
+
   it('are named by a policy as the mesh has them, or it is refused', async () => {
     await assert.rejects(openBoard(own, { gatewayGroup: 'crm' }), hasReason('POLICY_INVALID'));
     await assert.rejects(openBoard(own, { backend: 'greet' }), hasReason('POLICY_INVALID'));

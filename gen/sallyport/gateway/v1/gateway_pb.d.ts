@@ -601,6 +601,125 @@ export declare type InvokeEnd = Message<"sallyport.gateway.v1.InvokeEnd"> & {
 export declare const InvokeEndSchema: GenMessage<InvokeEnd>;
 
 /**
+ * What a gateway says on a link.
+ *
+ * @generated from message sallyport.gateway.v1.ServeRequest
+ */
+export declare type ServeRequest = Message<"sallyport.gateway.v1.ServeRequest"> & {
+  /**
+   * What it is.
+   *
+   * @generated from oneof sallyport.gateway.v1.ServeRequest.kind
+   */
+  kind: {
+    /**
+     * First, once: a call may come.
+     *
+     * @generated from field: sallyport.gateway.v1.LinkReady ready = 1;
+     */
+    value: LinkReady;
+    case: "ready";
+  } | {
+    /**
+     * A message of the answer.
+     *
+     * @generated from field: sallyport.gateway.v1.InvokeStreamResponse answer = 2;
+     */
+    value: InvokeStreamResponse;
+    case: "answer";
+  } | {
+    /**
+     * The call has failed; nothing comes after it.
+     *
+     * @generated from field: sallyport.gateway.v1.LinkFailure failure = 3;
+     */
+    value: LinkFailure;
+    case: "failure";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message sallyport.gateway.v1.ServeRequest.
+ * Use `create(ServeRequestSchema)` to create a new message.
+ */
+export declare const ServeRequestSchema: GenMessage<ServeRequest>;
+
+/**
+ * A call may come.
+ *
+ * @generated from message sallyport.gateway.v1.LinkReady
+ */
+export declare type LinkReady = Message<"sallyport.gateway.v1.LinkReady"> & {
+};
+
+/**
+ * Describes the message sallyport.gateway.v1.LinkReady.
+ * Use `create(LinkReadySchema)` to create a new message.
+ */
+export declare const LinkReadySchema: GenMessage<LinkReady>;
+
+/**
+ * Why a call has failed, as the error of InvokeStream would say.
+ *
+ * @generated from message sallyport.gateway.v1.LinkFailure
+ */
+export declare type LinkFailure = Message<"sallyport.gateway.v1.LinkFailure"> & {
+  /**
+   * Reason from the registry of error codes.
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+
+  /**
+   * For people.
+   *
+   * @generated from field: string message = 2;
+   */
+  message: string;
+
+  /**
+   * As of ErrorInfo.
+   *
+   * @generated from field: map<string, string> metadata = 3;
+   */
+  metadata: { [key: string]: string };
+
+  /**
+   * Milliseconds until a repetition makes sense; 0: not told.
+   *
+   * @generated from field: uint32 retry_after_ms = 4;
+   */
+  retryAfterMs: number;
+};
+
+/**
+ * Describes the message sallyport.gateway.v1.LinkFailure.
+ * Use `create(LinkFailureSchema)` to create a new message.
+ */
+export declare const LinkFailureSchema: GenMessage<LinkFailure>;
+
+/**
+ * What a proxy says on a link.
+ *
+ * @generated from message sallyport.gateway.v1.ServeResponse
+ */
+export declare type ServeResponse = Message<"sallyport.gateway.v1.ServeResponse"> & {
+  /**
+   * A message of the call.
+   *
+   * @generated from field: sallyport.gateway.v1.InvokeStreamRequest request = 1;
+   */
+  request?: InvokeStreamRequest | undefined;
+};
+
+/**
+ * Describes the message sallyport.gateway.v1.ServeResponse.
+ * Use `create(ServeResponseSchema)` to create a new message.
+ */
+export declare const ServeResponseSchema: GenMessage<ServeResponse>;
+
+/**
  * A whole call.
  *
  * @generated from message sallyport.gateway.v1.InvokeRequest
@@ -785,6 +904,26 @@ export declare const Gateway: GenService<{
     methodKind: "bidi_streaming";
     input: typeof InvokeStreamRequestSchema;
     output: typeof InvokeStreamResponseSchema;
+  },
+}>;
+
+/**
+ * GatewayLink is served by every proxy, for gateways that dial out because nobody can dial in.
+ *
+ * @generated from service sallyport.gateway.v1.GatewayLink
+ */
+export declare const GatewayLink: GenService<{
+  /**
+   * Serve offers to do one call: the same messages as InvokeStream, the other way round. The
+   * gateway says that it is ready, is given a call when there is one, and opens the next stream.
+   * Errors: CALLER_NOT_ALLOWED (this gateway is not known to dial out).
+   *
+   * @generated from rpc sallyport.gateway.v1.GatewayLink.Serve
+   */
+  serve: {
+    methodKind: "bidi_streaming";
+    input: typeof ServeRequestSchema;
+    output: typeof ServeResponseSchema;
   },
 }>;
 

@@ -37,12 +37,19 @@ export interface DrillDefinition {
   readonly failures: readonly Failure[];
   /** What its mesh has that others' have not; drills without share one. */
   readonly mesh?: Omit<OwnMeshOptions, 'stateDir' | 'progress' | 'hosts'>;
+  /** Instead of steps under load: does all of it by itself, on meshes of its own. */
+  readonly alone?: (context: AloneContext) => Promise<void>;
   /** Names of the hosts, network namespaces each, on which its mesh lives. The phones are outside of them. */
   readonly hosts?: readonly string[];
   /** Hosts of a slave site beside them, on which its mesh has one (`../site-world.ts`). */
   readonly slaveHosts?: readonly string[];
   /** Makes what its mesh stands on; it then has a mesh of its own. @throws when this machine does not let it */
   readonly prepare?: () => Promise<Ground>;
+}
+
+/** What a drill has that does all of it by itself. */
+export interface AloneContext extends Pick<StepContext, 'random' | 'signal' | 'note' | 'figure'> {
+  readonly progress: (line: string) => void;
 }
 
 /** What a mesh stands on that is not as usual. */

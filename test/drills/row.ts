@@ -113,3 +113,21 @@ export function rowOf(
     load: { cpu: report.cpu, lagMs: report.lagMs, skipped: report.skipped },
   };
 }
+
+/** The row of a drill without a load. */
+export function rowAlone(
+  { failure, ...about }: Pick<Row, 'drill' | 'seed' | 'seconds' | 'figures' | 'notes'> & { failure: Failure },
+  errors: readonly string[],
+): Row {
+  const none = { relay: 0, login: 0, write: 0 };
+  return {
+    ...about,
+    ...{ failure: failure.name, goals: failure.goals, victims: [], requests: 0, failed: 0, unknown: 0 },
+    ...{ inFlight: 0, refused: 0, lost: 0, wrong: 0, stalls: none, calm: none },
+    longest: { relay: '', login: '', write: '' },
+    held: errors.length === 0,
+    ok: errors.length === 0 && about.figures.every(isReached),
+    problems: errors,
+    load: { cpu: 0, lagMs: 0, skipped: 0 },
+  };
+}

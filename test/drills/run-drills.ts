@@ -2,6 +2,7 @@ import type { Drill, Failure } from './drill.ts';
 import type { KeptRows } from './kept-rows.ts';
 import type { DrillOptions } from './options.ts';
 import type { Row } from './row.ts';
+import { runAlone } from './run-alone.ts';
 import { runDrill } from './run-drill.ts';
 import { type Stand, startStand } from './stand.ts';
 import { rowLines } from './table.ts';
@@ -78,9 +79,13 @@ export async function runDrills(
             continue;
           }
           try {
-            if (stand !== undefined && stand.key !== key) await leave();
-            stand ??= { key, of: await startStand(drill, size, seed, o.progress) };
-            const row = await runDrill(stand.of, drill, failure, seed, o);
+            if (stand !== undefined && (stand.key !== key || drill.alone !== undefined)) await leave();
+            let row: Row;
+            if (drill.alone !== undefined) row = await runAlone(drill, drill.alone, failure, seed, o);
+            else {
+              stand ??= { key, of: await startStand(drill, size, seed, o.progress) };
+              row = await runDrill(stand.of, drill, failure, seed, o);
+            }
             rows.push(row);
             o.kept?.add(row);
             for (const line of rowLines(row)) o.progress(line);

@@ -51,10 +51,14 @@ export function writeResult(rows: readonly Row[], progress: (line: string) => vo
 export const commitHere = (): string =>
   execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim();
 
-const made = ({ date, commit, machine, seeds, rows }: Result): string =>
-  `${date}, commit ${commit}, ${machine}, seeds ${seeds.join(', ')}; ` +
-  `load of ${Math.round(rows.reduce((sum, row) => sum + row.requests / row.seconds, 0) / rows.length)} requests/s. ` +
-  '✗: beyond the goal that stands behind it.';
+const made = ({ date, commit, machine, seeds, rows: all }: Result): string => {
+  const rows = all.filter(({ requests }) => requests > 0);
+  return (
+    `${date}, commit ${commit}, ${machine}, seeds ${seeds.join(', ')}; ` +
+    `load of ${Math.round(rows.reduce((sum, row) => sum + row.requests / row.seconds, 0) / Math.max(1, rows.length))} requests/s. ` +
+    '✗: beyond the goal that stands behind it.'
+  );
+};
 
 /** The page with what is between the marks of that name replaced. @throws when it has no marks */
 export function withTable(page: string, table: string, name = 'drills'): string {

@@ -21,7 +21,7 @@ export interface Slowed {
 }
 
 const phones = 4;
-const rounds = 5;
+const rounds = 4;
 const calmMs = 5000;
 
 /**
@@ -60,7 +60,8 @@ export async function compareLogins(mesh: OwnMesh, backups: Backups): Promise<Sl
     snapshot.catch(() => undefined);
     while (!done) await logIn(times.busy);
     seconds += await snapshot;
-    await backups.off();
+    // After the last one they go on, for whoever looks at what they are worth.
+    if (round < rounds) await backups.off();
   }
   for (const phone of all) await phone.close();
   const median = (of: number[]): number => nearestRank(of, 0.5);

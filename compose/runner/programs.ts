@@ -204,6 +204,10 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
         securityPods: podsOf(t, 'security').map((each) => each.name),
         modules: ctx.taskModules,
         targets: ctx.targets,
+        // Who dials out dials proxies.
+        gateways: ctx.gateways
+          .filter(({ dial }) => dial === 'in')
+          .map(({ name }) => ({ name, pods: podsOfGroup(t, name).map((each) => each.name) })),
         ...processTelemetry(ctx.telemetry),
       };
     case 'backend':

@@ -41,6 +41,16 @@ export const workerConfig = z.strictObject({
     .optional()
     .describe("The machine that this pod is on, where tasks are bound to one; the machine's name."),
   targets: targetsConfig,
+  gateways: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1).max(63).describe('Its name.'),
+        pods: z.array(podName()).max(100).describe('Gateways in it, which are asked in this order.'),
+      }),
+    )
+    .max(100)
+    .default([])
+    .describe('Groups of gateways that do what tasks ask for.'),
   parallel: z.int().min(1).max(1000).default(64).describe('Tasks that it runs at a time.'),
   claim: duration({ min: 1000, max: 60_000 })
     .default(3000)

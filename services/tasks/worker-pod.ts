@@ -65,7 +65,11 @@ export async function startWorkerPod(
   const security = { address: `unix:${sockets.out}`, defaultDeadlineMs: securityMs, observer };
   const connectors = await life.start(
     'connectors',
-    () => openConnectors({ targets: config.targets, security, rows: mysqlOwnRows(db), clock }),
+    () =>
+      openConnectors({
+        ...{ targets: config.targets, gateways: config.gateways },
+        ...{ security, rows: mysqlOwnRows(db), clock },
+      }),
     (open) => open.close(),
   );
   const registry = taskRegistry([...definitions(() => connectors), ...(await definitionsIn(config.modules))]);

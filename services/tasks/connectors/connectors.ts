@@ -5,6 +5,7 @@ import { Hosts } from '#kernel/ldap/hosts.ts';
 import type { GrpcClientOptions } from '#kernel/rpc/grpc-client.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import type { OwnRows } from '../routine/own-rows.ts';
+import { gatewayCalls } from './gateway.ts';
 import { httpHook } from './http-hook.ts';
 import { type LdapGroups, ldapGroups } from './ldap-group.ts';
 import { mail } from './mail.ts';
@@ -17,6 +18,8 @@ export interface Connectors {
   readonly ldap: LdapGroups;
   readonly hook: ReturnType<typeof httpHook>;
   readonly mail: ReturnType<typeof mail>;
+  /** What only gateways reach. */
+  readonly gateway: ReturnType<typeof gatewayCalls>;
   readonly tier: Tier;
   readonly clients: TierClients;
   readonly rows: OwnRows;
@@ -28,6 +31,8 @@ export interface ConnectorOptions {
   /** The security tier. */
   readonly security: GrpcClientOptions;
   readonly rows: OwnRows;
+  /** Groups of gateways, through the same sidecar as the security tier; default none. */
+  readonly gateways?: readonly { readonly name: string; readonly pods: readonly string[] }[];
   readonly clock: Clock;
 }
 
@@ -39,6 +44,7 @@ export async function openConnectors({
   targets,
   security,
   rows,
+  gateways = [],
   clock,
 }: ConnectorOptions): Promise<Connectors> {
   const opened = new Map(
@@ -76,12 +82,16 @@ export async function openConnectors({
     const { target, ca, secret: password, run } = find(name, 'mail');
     return { ...target, user: target.user, ca, password, run };
   });
+  const gateway = gatewayCalls({
+    out: security,
+    gatewaysOf: (group) => gateways.find(({ name }) => name === group)?.pods ?? [],
+  });
   const clients = openTierClients(security);
   const close = async (): Promise<void> => {
     clients.close();
-    await Promise.all([hook.close(), post.close()]);
+    await Promise.all([hook.close(), post.close(), gateway.close()]);
   };
-  return { ldap, hook, mail: post, tier: tier(clients), clients, rows, close };
+  return { ldap, hook, mail: post, gateway, tier: tier(clients), clients, rows, close };
 }
 
 interface Opened {

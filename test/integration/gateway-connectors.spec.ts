@@ -20,6 +20,7 @@ import { systemClock } from '#kernel/time/system-clock.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { gatewayConfig } from '#services/gateway/config.ts';
 import { type RunningGateway, startGateway } from '#services/gateway/gateway.ts';
+import { type GatewayAct, type GatewayCall, gatewayCalls } from '#services/tasks/connectors/gateway.ts';
 import { type SlapdServer, startSlapd } from '../directory/slapd.ts';
 import { type Board, startBoard } from '../gateway-world.ts';
 
@@ -220,6 +221,58 @@ describe('connectors of gateways', function () {
     await assert.rejects(invoke(run('absent')), fails('BACKEND_UNAVAILABLE', false));
     await assert.rejects(invoke(run('sleep')), fails('DEADLINE', true));
     await idle();
+  });
+
+  it('do what steps of tasks ask for, through whichever gateway of the group lives', async () => {
+    const caller = { 'x-forwarded-client-cert': 'URI=spiffe://sallyport.internal/worker/worker-0' };
+    const out = (file: string) => ({
+      address: `unix:${join(folder, file)}`,
+      metadata: caller,
+      defaultDeadlineMs: 20_000,
+    });
+    const calls = gatewayCalls({
+      out: out('grpc'),
+      gatewaysOf: (group) => (group === 'hr' ? ['gw-hr-0'] : []),
+    });
+    const none = gatewayCalls({
+      out: { ...out('nobody'), defaultDeadlineMs: 300 },
+      gatewaysOf: () => ['gw-hr-0', 'gw-hr-1'],
+    });
+    const run = { taskId: 'task-1', token: 'token-1', attempt: 1, signal: new AbortController().signal };
+    const act = (target: string, what: GatewayAct, more: Partial<GatewayCall> = {}) =>
+      calls.act({ group: 'hr', target, act: what, ...more }, run);
+    const post = { http: { method: 'POST', path: '/echo' } };
+    try {
+      const posted = await act('board', post, { input: 'hello', repeatable: 'key' });
+      assert.deepEqual([posted.status, posted.output, posted.gateway], [200, 'hello', 'gw-hr-0']);
+      const ran = await act('shell', { command: {} }, { input: 'in' });
+      assert.deepEqual([ran.output, ran.errorOutput, ran.exitCode], ['in', 'oops\n', 3]);
+      assert.equal((await act('echo', { tcp: true }, { input: 'ping' })).output, 'ping');
+      const dn = `uid=u1,${slapd.base}`;
+      await act('directory', { replace: { dn, attribute: 'sn', values: ['Hopper'] } });
+      const { entries } = await act('directory', { search: { base: dn, attributes: ['sn'] } });
+      assert.deepEqual(entries, [{ dn, attributes: { sn: ['Hopper'] } }]);
+      assert.equal((await act('directory', { compare: { dn, attribute: 'sn', value: 'x' } })).matched, false);
+      const reason = (wanted: string) => (error: unknown) => SallyportError.from(error).reason === wanted;
+      await assert.rejects(act('nowhere', post), reason('TARGET_UNREACHABLE'));
+      await assert.rejects(act('slow', { http: { method: 'POST', path: '/held' } }), reason('TARGET_SILENT'));
+      await assert.rejects(act('other', post), reason('TARGET_UNKNOWN'));
+      await assert.rejects(
+        calls.act({ group: 'crm', target: 'x', act: post }, run),
+        reason('TARGET_UNREACHABLE'),
+      );
+      // Nobody tells whether it was done: what may not be done twice is not tried at the next one.
+      const lost = { group: 'hr', target: 'board', act: post };
+      await assert.rejects(none.act(lost, run), reason('TARGET_SILENT'));
+      assert.deepEqual(
+        [post, { command: {} }, { http: { method: 'PUT', path: '/' } }, { search: { base: '' } }].map(
+          (each) => calls.deduplicates({ ...lost, act: each }),
+        ),
+        ['once', 'once', 'idempotent', 'idempotent'],
+      );
+    } finally {
+      await Promise.all([calls.close(), none.close()]);
+    }
   });
 
   it('are for workers and security pods; for a proxy HTTP only; and not once the gateway leaves', async () => {

@@ -26,9 +26,9 @@ export interface Hook {
 const maxBodyBytes = 262_144;
 const maxAnswerBytes = 65_536;
 /** Not handled, and said so: RFC 9110 section 15.5 and 15.6, RFC 6585. */
-const notHandled: readonly number[] = [425, 429, 503];
+export const notHandled: readonly number[] = [425, 429, 503];
 /** It may have been handled, or is just being: 409 of a key that is in use (draft-ietf-httpapi-idempotency-key-header). */
-const perhapsHandled: readonly number[] = [408, 409, 500, 502, 504];
+export const perhapsHandled: readonly number[] = [408, 409, 500, 502, 504];
 
 /** A POST of JSON with the step's token as Idempotency-Key. Redirects are not followed. */
 export function httpHook(

@@ -249,6 +249,15 @@ describe('admitting a request', () => {
     });
   });
 
+  it('does not take the denial of a pod that has not learnt of the policy here', async () => {
+    const { authorizer, attachment, policies, tier } = given();
+    policies.offer(2, documentFor('staff'));
+    tier.grant = { policyVersion: 1n, allow: false, assertion: '', reason: 'NO_RULE' };
+    await assert.rejects(authorizer.admit(attachment, page), { reason: 'UNAVAILABLE', retryAfterMs: 500 });
+    tier.grant = { policyVersion: 2n, allow: false, assertion: '', reason: 'NO_RULE' };
+    await assert.rejects(authorizer.admit(attachment, page), { reason: 'POLICY_DENIED' });
+  });
+
   it('never decides by an older policy than a lease was given under', async () => {
     const { authorizer, attachment, policies, clock, tier } = given({ policyVersion: 2 });
     const waiting = authorizer.admit(attachment, page);

@@ -37,7 +37,7 @@ export interface Admitted {
 
 export interface AuthorizerDeps {
   readonly tier: Pick<SecurityTier, 'authorize'>;
-  readonly policies: Pick<PolicyHolder, 'atLeast'>;
+  readonly policies: Pick<PolicyHolder, 'atLeast' | 'version'>;
   readonly revocations: Pick<Revocations, 'assertCurrent'>;
   readonly clock: Clock;
   /** Gateways that were found dead lately: the tier names another. */
@@ -116,9 +116,14 @@ export class Authorizer {
       const brought = await broughtBy(other, attachment, resource);
       if (brought !== undefined) return this.#again(attachment, request, resource, brought);
     }
+    const { policies } = this.#deps;
     const asking = this.#ask(attachment, request);
     const grant = await (resource ? noted(attachment, keyOf(resource), asking) : asking);
-    if (!grant.allow) throw denied(grant.reason, grant.explanation, grant.rule || undefined);
+    if (!grant.allow) {
+      // A pod learns of a new policy by itself, a moment after proxies have it of another: its denial is out of date.
+      if (resource !== undefined && Number(grant.policyVersion) < policies.version) throw unanswered();
+      throw denied(grant.reason, grant.explanation, grant.rule || undefined);
+    }
     if (grant.assertion === '') throw unanswered();
     return this.#again(attachment, request, resource, grant.assertion, grant);
   }

@@ -6,7 +6,7 @@
  * `npm run test:long` runs the suites that take minutes each.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readdirSync, rmSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,13 +32,16 @@ interface Report {
 const namespaceSuites = ['hosts', 'netns'];
 const asRoot = ['unshare', '-Urnm', '--', 'sh', '-c', 'ip link set lo up && exec "$0" "$@"'];
 
-let running: ChildProcess | undefined;
+/** Suites that wait more than they work: each runs beside the others, and is printed when it has ended. */
+const patientSuites = ['db-group'];
+
+const running = new Set<ChildProcess>();
 let interrupted = false;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
     interrupted = true;
     // The suite cleans up behind itself; a second signal would not let it.
-    running?.kill('SIGTERM');
+    for (const child of running) child.kill('SIGTERM');
   });
 }
 
@@ -74,16 +77,19 @@ process.exitCode = interrupted ? 130 : total.failed > 0 ? 1 : 0;
 
 /** Runs all suites of a folder, or those that were asked for; returns how many. */
 async function suites(folder: string): Promise<number> {
-  let ran = 0;
-  const files = readdirSync(folder).filter((file) => file.endsWith('.spec.ts'));
-  for (const file of files.sort()) {
-    const name = file.replace('.spec.ts', '');
-    if (words.length > 0 && !words.some((word) => name.includes(word))) continue;
-    // Without the configuration, whose specs would run too.
-    await mocha(name, ['--no-config', '--timeout', '180000', join(folder, file)]);
-    ran += 1;
-  }
-  return ran;
+  const names = readdirSync(folder)
+    .filter((file) => file.endsWith('.spec.ts'))
+    .map((file) => file.replace('.spec.ts', ''))
+    .filter((name) => words.length === 0 || words.some((word) => name.includes(word)))
+    .sort();
+  // Without the configuration, whose specs would run too.
+  const suite = (name: string, beside?: 'beside'): Promise<void> =>
+    mocha(name, ['--no-config', '--timeout', '180000', join(folder, `${name}.spec.ts`)], beside);
+  const isPatient = (name: string): boolean => patientSuites.includes(name);
+  const patient = Promise.all(names.filter(isPatient).map((name) => suite(name, 'beside')));
+  for (const name of names) if (!isPatient(name)) await suite(name);
+  await patient;
+  return names.length;
 }
 
 async function oneCheck(code: number | null): Promise<Outcome> {
@@ -91,7 +97,7 @@ async function oneCheck(code: number | null): Promise<Outcome> {
 }
 
 /** Mocha's own counts come from its JSON report: what a suite prints is for people. */
-async function mocha(name: string, args: readonly string[]): Promise<void> {
+async function mocha(name: string, args: readonly string[], beside?: 'beside'): Promise<void> {
   const report = join(temp, `${name}.json`);
   const command = [
     ...(namespaceSuites.includes(name) && process.getuid?.() !== 0 ? asRoot : []),
@@ -102,7 +108,7 @@ async function mocha(name: string, args: readonly string[]): Promise<void> {
     '--reporter-option',
     `output=${report}`,
   ];
-  await run(name, command, async (code) => {
+  const judge = async (code: number | null): Promise<Outcome> => {
     try {
       const { passes, failures, failed } = JSON.parse(await readFile(report, 'utf8')) as Report;
       // A suite that ran nothing, or died after its tests, has failed.
@@ -112,19 +118,23 @@ async function mocha(name: string, args: readonly string[]): Promise<void> {
       process.stderr.write(`${name} left no report: ${String(error)}\n`);
       return { passed: 0, failed: 1 };
     }
-  });
+  };
+  await run(name, command, judge, beside);
 }
 
 async function run(
   name: string,
   [program = '', ...args]: readonly string[],
   judge: (code: number | null) => Promise<Outcome>,
+  beside?: 'beside',
 ): Promise<void> {
   if (interrupted) return;
-  process.stdout.write(`\n── ${name}\n`);
+  process.stdout.write(`\n── ${name}${beside ? ' (beside the others)' : ''}\n`);
   const start = performance.now();
-  const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'] });
-  running = child;
+  const said = beside && join(temp, `${name}.txt`);
+  const output = said === undefined ? 'inherit' : openSync(said, 'w');
+  const child = spawn(program, args, { stdio: ['ignore', output, output] });
+  running.add(child);
   const bound = setTimeout(() => {
     process.stderr.write(`${name} has run for ${suiteBoundMs / 60_000} minutes and is stopped\n`);
     child.kill('SIGTERM');
@@ -137,7 +147,9 @@ async function run(
     });
   });
   clearTimeout(bound);
-  running = undefined;
+  running.delete(child);
+  if (typeof output === 'number') closeSync(output);
+  if (said !== undefined) process.stdout.write(readFileSync(said));
   const { passed, failed, told = [] } = await judge(code);
   total.passed += passed;
   total.failed += failed;

@@ -19,7 +19,8 @@ else await drills(parsed());
 
 async function drills(options: DrillOptions): Promise<void> {
   const progress = (line: string): void => void process.stderr.write(`${line}\n`);
-  const selected = select(await discoverDrills(), options);
+  const all = await discoverDrills();
+  const selected = select(all, options);
   if (selected.length === 0) fail(`there is no drill and no failure named like ${options.words.join(', ')}`);
   if (options.list) {
     for (const { drill, failures } of selected) {
@@ -50,7 +51,10 @@ async function drills(options: DrillOptions): Promise<void> {
       const tables = `${shortTable(rows)}\n\n${figuresTable(rows)}`.trimEnd();
       (options.json ? process.stderr : process.stdout).write(`${tables}\n`);
     }
-    if (options.write && rows.length > 0 && !interrupt.signal.aborted) writeResult(rows, progress);
+    if (options.write && rows.length > 0 && !interrupt.signal.aborted) {
+      const known = all.flatMap(({ failures }) => failures.map(({ name }) => name));
+      writeResult(rows, known, progress);
+    }
     if (options.json)
       process.stdout.write(`${JSON.stringify({ name: 'drills', ok, figures, rows, errors })}\n`);
     process.exitCode = interrupt.signal.aborted ? 130 : ok ? 0 : 1;

@@ -39,23 +39,31 @@ const cells = (row: Omit<Row, 'stalls'> & { stalls: Row['stalls'] }): string[] =
 ];
 
 /** Failure by seed: everything that was measured. */
-export function fullTable(rows: readonly Row[]): string {
+export function fullTable(rows: readonly MaybeWritten[]): string {
   const [first = '', ...rest] = head;
   return markdown(
-    [first, 'seed', ...rest],
-    rows.map((row) => [row.failure, String(row.seed), ...cells(row)]),
+    [first, 'seed', ...rest, ...commitHead(rows)],
+    rows.map((row) => [row.failure, String(row.seed), ...cells(row), ...commitCell(rows, row)]),
   );
 }
 
+/** Where rows are of several commits a column says of which. */
+type MaybeWritten = Row & { readonly commit?: string };
+const isOfSeveral = (rows: readonly MaybeWritten[]): boolean =>
+  rows.some(({ commit }) => commit !== rows[0]?.commit);
+const commitHead = (rows: readonly MaybeWritten[]): string[] => (isOfSeveral(rows) ? ['commit'] : []);
+const commitCell = (rows: readonly MaybeWritten[], { commit = '' }: MaybeWritten): string[] =>
+  isOfSeveral(rows) ? [commit] : [];
+
 /** One line a failure: sums of all seeds, and the longest stall of any. */
-export function shortTable(rows: readonly Row[]): string {
+export function shortTable(rows: readonly MaybeWritten[]): string {
   const [first = '', ...rest] = head;
   return markdown(
-    [first, 'seeds', ...rest],
+    [first, 'seeds', ...rest, ...commitHead(rows)],
     failuresOf(rows).map((same) => {
       const [one] = same;
       if (one === undefined) throw new RangeError('a failure without rows');
-      return [one.failure, String(same.length), ...cells(together(one, same))];
+      return [one.failure, String(same.length), ...cells(together(one, same)), ...commitCell(rows, one)];
     }),
   );
 }

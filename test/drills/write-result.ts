@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '#kernel/time/system-clock.ts';
@@ -8,30 +8,59 @@ import { figuresTable, fullTable, shortTable } from './table.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 
-/** What docs/drills/latest.json holds: one run, whole. */
-interface Result {
+/** What docs/drills/latest.json holds: the latest run of each failure. */
+export interface Result {
   readonly date: string;
   readonly commit: string;
   readonly machine: string;
   readonly seeds: readonly number[];
-  readonly rows: readonly Row[];
+  readonly rows: readonly WrittenRow[];
 }
 
-/** Keeps a run in docs/drills/, and its table in the README. */
-export function writeResult(rows: readonly Row[], progress: (line: string) => void): void {
+/** A row with the commit that it was taken at. */
+export type WrittenRow = Row & { readonly commit: string };
+
+/**
+ * The rows of a run, and from the result before those of failures that it has not taken and that there still are.
+ * In the order of `known`, the names of all failures.
+ */
+export function joinRows(
+  before: Omit<Result, 'rows'> & { readonly rows: readonly (Row & { readonly commit?: string })[] },
+  now: { readonly commit: string; readonly rows: readonly Row[] },
+  known: readonly string[],
+): WrittenRow[] {
+  const taken = new Set(now.rows.map(({ failure }) => failure));
+  const kept = before.rows.filter(({ failure }) => !taken.has(failure) && known.includes(failure));
+  return [
+    ...now.rows.map((row) => ({ ...row, commit: now.commit })),
+    ...kept.map((row) => ({ ...row, commit: row.commit ?? before.commit })),
+  ].sort((a, b) => known.indexOf(a.failure) - known.indexOf(b.failure));
+}
+
+/** Keeps a run in docs/drills/, and its table in the README. `known` are the names of all failures. */
+export function writeResult(
+  taken: readonly Row[],
+  known: readonly string[],
+  progress: (line: string) => void,
+): void {
+  const dir = join(root, 'docs', 'drills');
+  const file = join(dir, 'latest.json');
+  const commit = commitHere();
+  const fresh = { date: '', commit, machine: '', seeds: [], rows: [] };
+  const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Result) : fresh;
+  const rows = joinRows(before, { commit, rows: taken }, known);
   const result: Result = {
     date: new Date(systemClock.now()).toISOString().slice(0, 10),
-    commit: commitHere(),
+    commit,
     machine: `${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB`,
     seeds: [...new Set(rows.map(({ seed }) => seed))],
     rows,
   };
-  const dir = join(root, 'docs', 'drills');
   mkdirSync(dir, { recursive: true });
-  writeFileSync(join(dir, 'latest.json'), `${JSON.stringify(result, null, 1)}\n`);
+  writeFileSync(file, `${JSON.stringify(result, null, 1)}\n`);
   writeFileSync(
     join(dir, 'README.md'),
-    `# Drills: all rows of the latest run\n${made(result)}\nHow they are run and what the columns mean: ` +
+    `# Drills: all rows of the latest run of each failure\n${made(result)}\nHow they are run and what the columns mean: ` +
       `[test/drills/README.md](../../test/drills/README.md).\n\n${fullTable(rows)}\n\n${figuresTable(rows)}`
         .trimEnd()
         .concat('\n'),
@@ -51,10 +80,11 @@ export function writeResult(rows: readonly Row[], progress: (line: string) => vo
 export const commitHere = (): string =>
   execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim();
 
-const made = ({ date, commit, machine, seeds, rows: all }: Result): string => {
+const made = ({ date, machine, seeds, rows: all }: Result): string => {
+  const commits = [...new Set(all.map(({ commit }) => commit))];
   const rows = all.filter(({ requests }) => requests > 0);
   return (
-    `${date}, commit ${commit}, ${machine}, seeds ${seeds.join(', ')}; ` +
+    `${date}, ${commits.length > 1 ? 'commits' : 'commit'} ${commits.join(', ')}, ${machine}, seeds ${seeds.join(', ')}; ` +
     `load of ${Math.round(rows.reduce((sum, row) => sum + row.requests / row.seconds, 0) / Math.max(1, rows.length))} requests/s. ` +
     '✗: beyond the goal that stands behind it.'
   );

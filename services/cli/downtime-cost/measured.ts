@@ -14,6 +14,8 @@ const resultSchema = z.object({
     z.object({
       failure: z.string(),
       seed: z.number(),
+      /** Of the row; without it that of the result. */
+      commit: z.string().optional(),
       /** Milliseconds. */
       stalls: z.object({ relay: z.number(), login: z.number(), write: z.number() }),
     }),
@@ -39,7 +41,7 @@ export function measuredIn(file: string): MeasuredStalls {
     if (worst === undefined) return undefined;
     return {
       value: worst.stalls[group] / 1000,
-      source: `drill "${worst.failure}" of ${result.date}, commit ${result.commit}, longest ${group} stall of ${rows.length} seeds (seed ${worst.seed})`,
+      source: `drill "${worst.failure}" of ${result.date}, commit ${worst.commit ?? result.commit}, longest ${group} stall of ${rows.length} seeds (seed ${worst.seed})`,
       kind: 'measured',
     };
   };

@@ -1,5 +1,6 @@
 import type { RequestHead } from '../core/channel/multiplex/messages.ts';
 import { SallyportError } from '../core/errors/error.ts';
+import { idempotentMethods } from '../core/http/idempotent-methods.ts';
 import { type IdRandom, newRequestId } from '../core/ids/ids.ts';
 import { type BodyInit, BodySource } from './body-source.ts';
 import { traceHeader } from './trace.ts';
@@ -36,8 +37,6 @@ export interface PreparedRequest {
   readonly idempotent: boolean;
 }
 
-/** RFC 9110 section 9.2.2. */
-const idempotentMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS']);
 /** Methods whose requests say how long their body is even when there is none (RFC 9110 section 8.6). */
 const bodyExpected: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
 

@@ -56,6 +56,26 @@ export function withCommon<O extends CommonOptions>(
     });
 }
 
+/** What adds verbs to a group of commands; `run` gets a verb's arguments and options, and loads the code that it needs. */
+export const verbsOf =
+  (group: Command, context: CliContext, end: { code: number }) =>
+  <O extends CommonOptions>(
+    verb: string,
+    summary: string,
+    description: string,
+    examples: string,
+    shape: (command: Command) => Command,
+    run: (args: readonly string[], options: O) => (options: O, command: CommandContext) => Promise<Outcome>,
+  ): void => {
+    const command = shape(group.command(verb).summary(summary).description(description)).addHelpText(
+      'after',
+      `\nExamples:\n${examples}`,
+    );
+    withCommon<O>(command, `${group.name()} ${verb}`, context, end, (options, given, args) =>
+      run(args, options)(options, given),
+    );
+  };
+
 /** An option's value that is a whole number in a range. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {

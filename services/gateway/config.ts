@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { logField, telemetryField } from '#kernel/config/pod-fields.ts';
 import { duration, podName, socketPath } from '#kernel/config/primitives.ts';
-import { logLevels } from '#kernel/log/logger.ts';
 import { gatewayTarget } from './target-schema.ts';
 
 /** Configuration of a gateway pod. */
@@ -31,15 +31,7 @@ export const gatewayConfig = z.strictObject({
   drainTimeout: duration({ min: 0 })
     .default(10_000)
     .describe('For calls that are under way when the pod stops.'),
-  log: z
-    .strictObject({ level: z.enum(logLevels).default('info').describe('Lines below it are not written.') })
-    .prefault({}),
-  telemetry: z
-    .strictObject({
-      endpoint: z.url().optional().describe('OTLP/HTTP endpoint; none: no traces and metrics are sent.'),
-      sampleRatio: z.number().min(0).max(1).optional().describe('Share of new traces that are kept.'),
-      prometheusSocket: socketPath().optional().describe('Serves metrics at /metrics of this Unix socket.'),
-    })
-    .prefault({}),
+  log: logField(),
+  telemetry: telemetryField(),
 });
 export type GatewayConfig = z.output<typeof gatewayConfig>;

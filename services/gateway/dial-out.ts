@@ -2,12 +2,10 @@ import { SallyportError } from '#core/errors/error.ts';
 import type { GatewayLink, InvokeStreamRequest } from '#gen/sallyport/gateway/v1/gateway_pb.js';
 import type { Logger } from '#kernel/log/logger.ts';
 import type { GrpcClient } from '#kernel/rpc/grpc-client.ts';
+import { podHeader } from '#kernel/rpc/pod-header.ts';
 import { backoff } from '#kernel/time/backoff.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { bodyOf, type Perform } from './gateway-service.ts';
-
-/** Addresses one proxy. */
-const podHeader = 'x-sallyport-pod';
 
 export interface DialOutDeps {
   readonly client: GrpcClient<typeof GatewayLink>;

@@ -1,7 +1,6 @@
 import { SallyportError } from '#core/errors/error.ts';
+import { idempotentMethods } from '#core/http/idempotent-methods.ts';
 
-/** Idempotent by RFC 9110 section 9.2.2. */
-const idempotentMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS']);
 /** Gateways that one request is tried at. */
 const most = 3;
 

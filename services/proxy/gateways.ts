@@ -3,12 +3,11 @@ import { Gateway } from '#gen/sallyport/gateway/v1/gateway_pb.js';
 import { lostGateway } from '#kernel/gateway/lost-gateway.ts';
 import { createGrpcClient, type GrpcClient } from '#kernel/rpc/grpc-client.ts';
 import type { RpcObserver } from '#kernel/rpc/observer.ts';
+import { podHeader } from '#kernel/rpc/pod-header.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import type { AnswerSink, BackendRequest } from './backends.ts';
 import type { GatewayCall, GatewayLinks } from './gateway-links.ts';
 
-/** Addresses one gateway. */
-const podHeader = 'x-sallyport-pod';
 /** Milliseconds for which a gateway that was found dead is left alone, while there is another. */
 const failedMs = 5000;
 /** Bytes in one message. */

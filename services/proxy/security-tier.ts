@@ -12,6 +12,7 @@ import type { AttachRequest, AttachResponse } from '#gen/sallyport/relay/v1/rela
 import type { Logger } from '#kernel/log/logger.ts';
 import { type CallOptions, createGrpcClient } from '#kernel/rpc/grpc-client.ts';
 import type { RpcObserver } from '#kernel/rpc/observer.ts';
+import { podHeader } from '#kernel/rpc/pod-header.ts';
 import { type Clock, elapsed, type Instant, instant } from '#kernel/time/clock.ts';
 import { Attachment } from './attachment.ts';
 import { AuthorizeStreams } from './authorize-streams.ts';
@@ -20,8 +21,6 @@ import { counts } from './metrics.ts';
 
 /** What Envoy hashes to find the owner. */
 const routeHeader = 'x-sallyport-route';
-/** Addresses one security pod. */
-const podHeader = 'x-sallyport-pod';
 /** Milliseconds for an answer on a stream, which a pod has in memory; after that the owner is asked by route. */
 const streamedMs = 1000;
 /** Told with a question. */

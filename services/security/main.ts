@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util';
 import { loadConfig } from '#kernel/config/load-config.ts';
+import { startFigures, startObserving } from '#kernel/lifecycle/pod-process.ts';
 import { runProcess } from '#kernel/lifecycle/run-process.ts';
 import { createLogger } from '#kernel/log/logger.ts';
 import { securityConfig } from './config.ts';
-import { observe } from './observe.ts';
 import { startCore } from './start-core.ts';
 import { startServers } from './start-servers.ts';
 import { startStorage } from './start-storage.ts';
@@ -19,7 +19,9 @@ const log = createLogger({ pod: config.pod, level: config.logLevel });
 
 await runProcess(
   async (life) => {
-    const observer = await observe(life, config, log);
+    const { pod, telemetry } = config;
+    const observer = await startObserving(life, { pod, role: 'security', log, telemetry });
+    await startFigures(life, config.sockets.figures);
     const storage = await startStorage(life, config, log);
     const core = await startCore(life, config, log, storage, observer);
     await startServers(life, config, log, storage, core, observer);

@@ -2,11 +2,10 @@ import { SallyportError } from '#core/errors/error.ts';
 import type { TaskService } from '#gen/sallyport/task/v1/task_pb.js';
 import type { Logger } from '#kernel/log/logger.ts';
 import type { GrpcClient } from '#kernel/rpc/grpc-client.ts';
+import { podHeader } from '#kernel/rpc/pod-header.ts';
 import { backoff } from '#kernel/time/backoff.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 
-/** Addresses one security pod. */
-const podHeader = 'x-sallyport-pod';
 /** Milliseconds: a stream tells every 5 s that it lives. */
 const silenceMs = 15_000;
 

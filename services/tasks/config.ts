@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { DeepReadonly } from '#kernel/config/load-config.ts';
+import { logField, telemetryField } from '#kernel/config/pod-fields.ts';
 import { duration, path, podName, socketPath } from '#kernel/config/primitives.ts';
-import { logLevels } from '#kernel/log/logger.ts';
 import { targetsConfig } from './connectors/targets.ts';
 
 /** Configuration of a worker pod. */
@@ -58,15 +58,7 @@ export const workerConfig = z.strictObject({
   poll: duration({ min: 50, max: 60_000 })
     .default(500)
     .describe('Between two looks for what nobody has told of: times that have come, claims that ran out.'),
-  log: z
-    .strictObject({ level: z.enum(logLevels).default('info').describe('Lines below it are not written.') })
-    .prefault({}),
-  telemetry: z
-    .strictObject({
-      endpoint: z.url().optional().describe('OTLP/HTTP endpoint; none: no traces and metrics are sent.'),
-      sampleRatio: z.number().min(0).max(1).optional().describe('Share of new traces that are kept.'),
-      prometheusSocket: socketPath().optional().describe('Serves metrics at /metrics of this Unix socket.'),
-    })
-    .prefault({}),
+  log: logField(),
+  telemetry: telemetryField(),
 });
 export type WorkerConfig = DeepReadonly<z.output<typeof workerConfig>>;

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { type CommonOptions, wholeNumber, withCommon } from '../command.ts';
+import { verbsOf, wholeNumber } from '../command.ts';
 import type { CliContext } from '../context.ts';
 import type { AddOptions, ReportOptions } from './run-schedules.ts';
 
@@ -21,22 +21,7 @@ Examples:
     --input '{"source":"hq"}' --jitter 600
   sallyport schedules run nightly-sync`,
     );
-  const add = <O extends CommonOptions>(
-    verb: string,
-    summary: string,
-    description: string,
-    examples: string,
-    shape: (command: Command) => Command,
-    run: (options: O, args: readonly string[]) => Parameters<typeof withCommon<O>>[4],
-  ): void => {
-    const command = shape(schedules.command(verb).summary(summary).description(description)).addHelpText(
-      'after',
-      `\nExamples:\n${examples}`,
-    );
-    withCommon<O>(command, `schedules ${verb}`, context, end, (options, given, args) =>
-      run(options, args)(options, given, args),
-    );
-  };
+  const add = verbsOf(schedules, context, end);
   const named = (command: Command): Command => command.argument('<name>', 'its name');
   const withSpec = (command: Command): Command =>
     named(command)
@@ -74,7 +59,7 @@ Examples:
       `  sallyport schedules add keys --kind rotate-keys --cron '0 3 1 * *' --input '{"keptDays":365}' --missed once\n` +
       `  sallyport schedules add hq --kind source-sync --cron @hourly --input '{"source":"hq"}' --hosts worker-0,worker-1`,
     (command) => withSpec(command).requiredOption('--kind <kind>', 'the task'),
-    (options, [name = '']) =>
+    ([name = ''], options) =>
       async (_, command) =>
         (await import('./run-schedules.ts')).runScheduleAdd(name, options, command),
   );
@@ -84,7 +69,7 @@ Examples:
     'Changes what is given and leaves the rest.',
     `  sallyport schedules set nightly-sync --cron '45 1 * * *'`,
     (command) => withSpec(command).option('--kind <kind>', 'the task'),
-    (options, [name = '']) =>
+    ([name = ''], options) =>
       async (_, command) =>
         (await import('./run-schedules.ts')).runScheduleSet(name, options, command),
   );
@@ -94,7 +79,7 @@ Examples:
     'Has a schedule begin nothing until it is resumed. What is missed meanwhile is left out.',
     '  sallyport schedules pause nightly-sync',
     named,
-    (_options, [name = '']) =>
+    ([name = '']) =>
       async (_, command) =>
         (await import('./run-schedules.ts')).runSchedulePause(name, true, command),
   );
@@ -104,7 +89,7 @@ Examples:
     'Lets a schedule go on, with the next time after now.',
     '  sallyport schedules resume nightly-sync',
     named,
-    (_options, [name = '']) =>
+    ([name = '']) =>
       async (_, command) =>
         (await import('./run-schedules.ts')).runSchedulePause(name, false, command),
   );
@@ -114,7 +99,7 @@ Examples:
     'Begins the task of a schedule now, beside its times; not while its last one goes on.',
     '  sallyport schedules run nightly-sync',
     named,
-    (_options, [name = '']) =>
+    ([name = '']) =>
       async (_, command) =>
         (await import('./run-schedules.ts')).runScheduleRun(name, command),
   );
@@ -124,7 +109,7 @@ Examples:
     'Removes a schedule. What it has begun goes on.',
     '  sallyport schedules remove nightly-sync',
     named,
-    (_options, [name = '']) =>
+    ([name = '']) =>
       async (_, command) =>
         (await import('./run-schedules.ts')).runScheduleRemove(name, command),
   );
@@ -137,7 +122,7 @@ Examples:
       command
         .argument('<task>', 'the task')
         .requiredOption('--out <file>', 'where to; must not be there yet'),
-    (options, [task = '']) =>
+    ([task = ''], options) =>
       async (_, command) =>
         (await import('./run-schedules.ts')).runReport(task, options, command),
   );

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { type CommonOptions, withCommon } from '../command.ts';
+import { verbsOf } from '../command.ts';
 import type { CliContext } from '../context.ts';
 import { withPages } from '../list.ts';
 import type { SkipOptions, SubmitOptions } from './change-tasks.ts';
@@ -23,22 +23,7 @@ Examples:
   sallyport tasks list --status dead
   sallyport tasks watch 4zT1Q0x2sV9mKf8aPq3LrA`,
     );
-  const add = <O extends CommonOptions>(
-    verb: string,
-    summary: string,
-    description: string,
-    examples: string,
-    shape: (command: Command) => Command,
-    run: (args: readonly string[], options: O) => Parameters<typeof withCommon<O>>[4],
-  ): void => {
-    const command = shape(tasks.command(verb).summary(summary).description(description)).addHelpText(
-      'after',
-      `\nExamples:\n${examples}`,
-    );
-    withCommon<O>(command, `tasks ${verb}`, context, end, (options, given, args) =>
-      run(args, options)(options, given, args),
-    );
-  };
+  const add = verbsOf(tasks, context, end);
   const ofTask = (command: Command): Command => command.argument('<id>', 'the task');
 
   add(

@@ -2,11 +2,9 @@ import { SallyportError } from '#core/errors/error.ts';
 import { PeerService } from '#gen/sallyport/peer/v1/peer_pb.js';
 import { createGrpcClient } from '#kernel/rpc/grpc-client.ts';
 import type { RpcObserver } from '#kernel/rpc/observer.ts';
+import { podHeader } from '#kernel/rpc/pod-header.ts';
 import { wireEntry } from '../feed/wire-entry.ts';
 import type { Peers } from './peers.ts';
-
-/** Addresses one security pod; the sidecar routes by it. */
-export const podHeader = 'x-sallyport-pod';
 
 /** Sessions in one push: the contract allows 1,000, and a message has 4 MiB. */
 const maxSessions = 500;

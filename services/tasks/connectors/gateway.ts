@@ -1,5 +1,6 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { SallyportError } from '#core/errors/error.ts';
+import { idempotentMethods } from '#core/http/idempotent-methods.ts';
 import {
   Gateway,
   type InvokeResponse,
@@ -9,14 +10,10 @@ import {
 } from '#gen/sallyport/gateway/v1/gateway_pb.js';
 import { lostGateway } from '#kernel/gateway/lost-gateway.ts';
 import { createGrpcClient, type GrpcClientOptions } from '#kernel/rpc/grpc-client.ts';
+import { podHeader } from '#kernel/rpc/pod-header.ts';
 import type { Connector, Deduplication } from './connector.ts';
 import { notHandled, perhapsHandled } from './http-hook.ts';
 import { refused, silent, unreachable } from './target-errors.ts';
-
-/** Addresses one gateway. */
-const podHeader = 'x-sallyport-pod';
-/** Idempotent by RFC 9110 section 9.2.2. */
-const idempotentMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS']);
 
 /** What is to be done at a target, by its kind. */
 export type GatewayAct =

@@ -37,6 +37,8 @@ export interface ResourceDiff {
   /** Users, sorted, each once. One may gain and lose, with different requests. */
   readonly gain: readonly string[];
   readonly lose: readonly string[];
+  /** One of the requests that are decided otherwise. */
+  readonly example: RequestFacts;
 }
 
 /** What a change of policy would have done to recorded decisions, each at the time it was asked for. */
@@ -48,7 +50,7 @@ export function diffPolicies(
 ): PolicyDiff {
   const gains: PolicyChange[] = [];
   const losses: PolicyChange[] = [];
-  const users = new Map<string, { gain: Set<string>; lose: Set<string> }>();
+  const users = new Map<string, { gain: Set<string>; lose: Set<string>; example: RequestFacts }>();
   let compared = 0;
   let skipped = 0;
   for (const one of cases) {
@@ -63,12 +65,17 @@ export function diffPolicies(
     const list = gained ? gains : losses;
     if (list.length < limit) list.push(change);
     const resource = (gained ? change.after : change.before).resource ?? '';
-    const concerned = users.get(resource) ?? { gain: new Set(), lose: new Set() };
+    const concerned = users.get(resource) ?? { gain: new Set(), lose: new Set(), example: one.request };
     (gained ? concerned.gain : concerned.lose).add(one.session.user);
     users.set(resource, concerned);
   }
   const byResource = [...users]
-    .map(([resource, { gain, lose }]) => ({ resource, gain: [...gain].sort(), lose: [...lose].sort() }))
+    .map(([resource, { gain, lose, example }]) => ({
+      resource,
+      gain: [...gain].sort(),
+      lose: [...lose].sort(),
+      example,
+    }))
     .sort((a, b) => (a.resource < b.resource ? -1 : 1));
   return { compared, skipped, gains, losses, byResource };
 }

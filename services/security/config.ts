@@ -58,9 +58,15 @@ export const securityConfig = z.strictObject({
         .describe(
           'on: nobody changes the policy alone; what one proposes another one signs. The same at all pods.',
         ),
+      record: z
+        .enum(['on', 'off'])
+        .default('on')
+        .describe(
+          'on: a sample of decisions (user, groups, app, method, host, path, address) is kept for two weeks, and `policy diff` decides them again.',
+        ),
     })
     .prefault({})
-    .describe('Changes of the policy.'),
+    .describe('Changes of the policy, and trying them.'),
   seedFile: path().optional().describe('Users and policy of a new, empty database.'),
   sessions: z
     .strictObject({

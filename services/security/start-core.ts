@@ -20,6 +20,8 @@ import { Membership } from './members/membership.ts';
 import { type Joined, mysqlMembershipStore } from './members/membership-store.ts';
 import { peerClient } from './peer/peer-client.ts';
 import type { Peers } from './peer/peers.ts';
+import { DecisionSample } from './policy/decision-sample.ts';
+import { writeCases } from './policy/recorded-cases.ts';
 import { Forwarding } from './session/forwarding.ts';
 import { giveAway } from './session/give-away.ts';
 import { HeldSessions } from './session/held-sessions.ts';
@@ -49,6 +51,8 @@ export interface Core {
   readonly list: Pick<SessionStore, 'list' | 'info'>;
   readonly syncRunner: SyncRunner;
   readonly gateways: GatewayAssignments;
+  /** Undefined: no decision is kept. */
+  readonly sample: DecisionSample | undefined;
   /** Sessions that are in no database go to a pod that goes on. */
   readonly giveSessionsAway: () => Promise<number>;
 }
@@ -143,6 +147,14 @@ export async function startCore(
   });
   life.defer('app versions', () => looking.cancel());
 
+  const sample =
+    config.policy.record === 'on'
+      ? await life.start(
+          'sample of decisions',
+          () => new DecisionSample({ write: writeCases(db), clock, random: Math.random, log }),
+          (each) => each.close(),
+        )
+      : undefined;
   const gateways = new GatewayAssignments(config.gateways, clock, config.sessions.maxHeld);
   const parts = startSessions(life, config, log, storage, { joined, feed, peers, gateways });
   const syncRunner = await life.start(
@@ -161,6 +173,7 @@ export async function startCore(
     appVersions,
     syncRunner,
     gateways,
+    sample,
     ...parts,
   };
 }

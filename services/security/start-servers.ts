@@ -144,7 +144,8 @@ function hotServices(
   const now = (): number => time.now();
   const lease = leases({ pod, feed, book: leaseBook, policies, now, lengths: core.lengths });
   const assertions = new Assertions({ signer: () => keyring.assertionSigner(), now });
-  const grant = grants({ policies, assertions, now, end: endsSessions({ sessions, log }) });
+  const { sample } = core;
+  const grant = grants({ policies, assertions, sample, now, end: endsSessions({ sessions, log }) });
   const look = lastLook(feed);
   const shown = subjects({ sessions, jwks: () => keyring.jwks(), now });
   const nextEpoch = epochs(joined.era, joined.incarnation);
@@ -234,7 +235,7 @@ function rareServices(
     implement(
       Policy,
       policyService({
-        ...{ db, policies, admins, list, feed, clock, log },
+        ...{ db, policies, admins, list, feed, clock, log, sample: core.sample },
         gateways: config.gateways,
         sites,
         signOff: config.policy.signOff,

@@ -117,4 +117,28 @@ describe('the app context of a session', function () {
     await apply(undefined);
     await assert.rejects(decide(0, old.id), failsAs('SESSION_REVOKED'));
   });
+
+  it('is kept of a sample of decisions, on which another policy is tried', async () => {
+    await apply(undefined);
+    const [plain, managed] = [await open({ version: '5.1' }), await open({ posture: { managed: 'yes' } })];
+    for (const { id } of [plain, managed]) assert.equal((await decide(0, id)).grant?.allow, true);
+    const [intranet] = resources;
+    const rules = [{ name: 'managed', users: ['ada'], posture: { managed: 'yes' } }];
+    const request = { documentJson: JSON.stringify({ resources: [{ ...intranet, rules }] }), dryRun: true };
+    const told = await policies.applyPolicy({ ...request, requestKey: randomUUID() }, operator);
+    // Both requests count: ada's devices differ.
+    assert.deepEqual(
+      told.recordedEffects.map(({ resource, gain, lose, example }) => ({ resource, gain, lose, example })),
+      [{ resource: 'intranet', gain: [], lose: ['ada'], example: 'GET intranet.example/news' }],
+    );
+    assert.ok(told.decisions >= 2 && told.decisionsSince);
+    const rows = await bench.db.read((db) =>
+      db.selectFrom('recorded_decisions').select(['facts', 'reason']).execute(),
+    );
+    const kept = rows.map(({ facts, reason }) => ({ reason, app: JSON.parse(facts).session.app }));
+    assert.ok(kept.some(({ reason, app }) => reason === 'ALLOWED' && app.version === '5.1'));
+    assert.ok(kept.some(({ reason, app }) => reason === 'ALLOWED' && app.posture.managed === 'yes'));
+    // What ended a session above, too.
+    assert.ok(kept.some(({ reason }) => reason === 'APP_TOO_OLD'));
+  });
 });

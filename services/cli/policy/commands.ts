@@ -41,7 +41,10 @@ Examples:
     .argument('<file>', 'the document; - is standard input')
     .summary('make a document the policy')
     .description('Every pod and proxy decides by it within seconds; requests that are under way go on.')
-    .option('--dry-run', 'only tell what would change for those who are logged in')
+    .option(
+      '--dry-run',
+      'only tell what would change for those who are logged in, and about recorded decisions',
+    )
     .option('--expect <version>', 'only if this version is in force', version)
     .addHelpText(
       'after',
@@ -66,7 +69,7 @@ Examples:
     .argument('[file]', 'the document; - is standard input')
     .summary('what a document would change')
     .description(
-      'Names the resources that differ from the policy in force, what differs about each, and who would gain or lose them.',
+      'Names the resources that differ from the policy in force, what differs about each, and who would gain or lose them: of those who are logged in, and by recorded decisions, of which each security pod keeps a sample for two weeks.',
     )
     .option('--proposal <id>', 'what a proposal would change', wholeNumber(1, 999_999_999))
     .addHelpText(

@@ -149,7 +149,10 @@ export async function runPolicyVersions(o: ListOptions, command: CommandContext)
   });
 }
 
-type Effects = Pick<ApplyPolicyResponse, 'effects' | 'sessions'>;
+type Effects = Pick<
+  ApplyPolicyResponse,
+  'effects' | 'sessions' | 'recordedEffects' | 'decisions' | 'decisionsSince'
+>;
 
 async function readPolicy(command: CommandContext, version: number) {
   const found = await askTier(command, Policy, (policy) =>
@@ -175,19 +178,35 @@ function apply(
   );
 }
 
-export function tellEffects({ effects, sessions }: Effects, { report }: CommandContext): void {
+export function tellEffects(told: Effects, { report }: CommandContext): void {
   const users = (names: readonly string[]): string =>
     `${names.length} ${names.length === 1 ? 'user' : 'users'} (${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''})`;
-  for (const { resource, gain, lose } of effects) {
-    if (lose.length > 0) report.say(`${users(lose)} would lose ${resource}`);
-    if (gain.length > 0) report.say(`${users(gain)} would gain ${resource}`);
-  }
+  const tell = (effects: readonly PolicyEffect[], like: (effect: PolicyEffect) => string): void => {
+    for (const effect of effects) {
+      const { resource, gain, lose } = effect;
+      if (lose.length > 0) report.say(`${users(lose)} would lose ${resource}${like(effect)}`);
+      if (gain.length > 0) report.say(`${users(gain)} would gain ${resource}${like(effect)}`);
+    }
+  };
+  const { effects, sessions, recordedEffects, decisions, decisionsSince } = told;
+  tell(effects, () => '');
   report.say(`${sessions} sessions were looked at, ${effects.length === 0 ? 'none concerned' : 'as above'}.`);
+  tell(recordedEffects, ({ example }) => `, as by ${example}`);
+  const since = decisions === 0 ? '' : ` since ${timeText(decisionsSince)}`;
+  const end = recordedEffects.length === 0 ? 'none otherwise now' : 'as above';
+  report.say(`${decisions} recorded decisions${since} were made again, ${end}.`);
 }
 
-export const effectsJson = ({ effects, sessions }: Effects) => ({
-  sessions,
-  effects: effects.map(({ resource, gain, lose }: PolicyEffect) => ({ resource, gain, lose })),
+export const effectsJson = (told: Effects) => ({
+  sessions: told.sessions,
+  effects: told.effects.map(({ resource, gain, lose }) => ({ resource, gain, lose })),
+  recorded: {
+    decisions: told.decisions,
+    ...(told.decisionsSince && { since: timeText(told.decisionsSince) }),
+    effects: told.recordedEffects.map(({ resource, gain, lose, example }) => ({
+      ...{ resource, gain, lose, example },
+    })),
+  },
 });
 
 /** Resources by name, with defaults filled in, so that only what means something else differs. @throws POLICY_INVALID */

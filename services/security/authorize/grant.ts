@@ -7,6 +7,7 @@ import type { Resource } from '#core/policy/policy.ts';
 import { resolveResource } from '#core/policy/resolve-resource.ts';
 import type { Grant as WireMessage } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
 import { counts } from '../metrics.ts';
+import type { DecisionSample } from '../policy/decision-sample.ts';
 import type { SessionRecord } from '../session/record.ts';
 import type { Assertion, Assertions } from './assertions.ts';
 import { sessionFacts } from './facts.ts';
@@ -15,6 +16,8 @@ import type { PolicyStore } from './policy-store.ts';
 export interface GrantDeps {
   readonly policies: Pick<PolicyStore, 'current'>;
   readonly assertions: Pick<Assertions, 'of' | 'known'>;
+  /** Keeps some decisions, for dry runs of another policy. */
+  readonly sample: Pick<DecisionSample, 'note'> | undefined;
   /** The session's app is none that the policy takes: ends it, soon, for that reason. */
   readonly end: (record: SessionRecord, reason: string) => void;
   /** Database time. */
@@ -47,7 +50,7 @@ export type MakeGrant = (
 ) => Decided | Promise<Decided>;
 
 export function grants(deps: GrantDeps): MakeGrant {
-  const { policies, assertions, end, now } = deps;
+  const { policies, assertions, sample, end, now } = deps;
   // Frozen facts of a record: what they may do is remembered with them (core/policy/facts.ts).
   const facts = new WeakMap<SessionRecord, SessionFacts>();
   return (record, request, nowMs = now(), leaseMs) => {
@@ -60,6 +63,7 @@ export function grants(deps: GrantDeps): MakeGrant {
     const resource = resolveResource(policy, request);
     const grant = decide(session, session.app, resource, request, policy, nowMs);
     counts.decisions.add(1, attributesOf(grant.reason));
+    sample?.note(session, request, grant, nowMs);
     if (grant.endsSession) {
       const refused = appRefused(grant);
       end(record, `${refused.reason} ${refused.message}`);

@@ -1,4 +1,5 @@
 import { diffPolicies, type RecordedCase } from '#core/policy/diff.ts';
+import type { RequestFacts } from '#core/policy/facts.ts';
 import type { Policy } from '#core/policy/policy.ts';
 import type { SessionInfoRow } from '../session/session-info.ts';
 
@@ -11,37 +12,77 @@ export interface Effect {
   readonly resource: string;
   readonly gain: string[];
   readonly lose: string[];
+  /** `GET intranet.example/payroll` */
+  readonly example: string;
 }
 
-/** What another policy would change for those who are logged in. */
+export interface Effects {
+  readonly effects: Effect[];
+  /** Cases that were looked at. */
+  readonly looked: number;
+  /** The oldest of them, Unix milliseconds; undefined if there is none. */
+  readonly sinceMs: number | undefined;
+}
+
+/** What another policy would change about these, which come in batches. */
 export async function effectsOf(
   before: Policy,
   after: Policy,
-  sessions: readonly SessionInfoRow[],
-  nowMs: number,
-): Promise<Effect[]> {
-  const requests = requestsOf(before, after);
-  const gain = new Map<string, Set<string>>();
-  const lose = new Map<string, Set<string>>();
-  const step = Math.max(1, Math.floor(maxCases / Math.max(1, requests.length)));
-  for (let at = 0; at < sessions.length; at += step) {
-    const cases = sessions
-      .slice(at, at + step)
-      .flatMap((session) => requests.map((request) => caseOf(session, request, nowMs)));
-    for (const { resource, ...users } of diffPolicies(before, after, cases, { limit: 0 }).byResource) {
-      for (const user of users.gain) add(gain, resource, user);
-      for (const user of users.lose) add(lose, resource, user);
+  batches: Iterable<readonly RecordedCase[]> | AsyncIterable<readonly RecordedCase[]>,
+): Promise<Effects> {
+  const byResource = new Map<string, { gain: Set<string>; lose: Set<string>; example: RequestFacts }>();
+  let looked = 0;
+  let sinceMs: number | undefined;
+  for await (const cases of batches) {
+    for (const each of diffPolicies(before, after, cases, { limit: 0 }).byResource) {
+      const { resource, example } = each;
+      const known = byResource.get(resource) ?? { gain: new Set(), lose: new Set(), example };
+      for (const user of each.gain) known.gain.add(user);
+      for (const user of each.lose) known.lose.add(user);
+      byResource.set(resource, known);
     }
+    looked += cases.length;
+    for (const { at } of cases) sinceMs = Math.min(sinceMs ?? at, at);
     await new Promise(setImmediate);
   }
-  const named = (users: Set<string> | undefined): string[] => [...(users ?? [])].sort().slice(0, maxUsers);
-  return [...new Set([...gain.keys(), ...lose.keys()])]
-    .sort()
-    .map((resource) => ({ resource, gain: named(gain.get(resource)), lose: named(lose.get(resource)) }));
+  const named = (users: Set<string>): string[] => [...users].sort().slice(0, maxUsers);
+  const effects = [...byResource.entries()]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(
+      ([
+        resource,
+        {
+          gain,
+          lose,
+          example: { method, authority, path },
+        },
+      ]) => ({
+        resource,
+        gain: named(gain),
+        lose: named(lose),
+        example: `${method} ${authority}${path}`,
+      }),
+    );
+  return { effects, looked, sinceMs };
 }
 
-/** The plainest request for each resource that one of the two has. */
-function requestsOf(...policies: readonly Policy[]): RecordedCase['request'][] {
+/** What those who are logged in would ask now: of each resource the plainest request. */
+export function* casesOfSessions(
+  policies: readonly Policy[],
+  sessions: readonly SessionInfoRow[],
+  nowMs: number,
+): Generator<readonly RecordedCase[]> {
+  const requests = requestsOf(policies);
+  const step = Math.max(1, Math.floor(maxCases / Math.max(1, requests.length)));
+  for (let at = 0; at < sessions.length; at += step) {
+    yield sessions
+      .slice(at, at + step)
+      .flatMap((session) => requests.map((request) => caseOf(session, request, nowMs)));
+  }
+}
+
+/** The plainest request for each resource that one of them has. */
+function requestsOf(policies: readonly Policy[]): RecordedCase['request'][] {
   const all = new Map<string, RecordedCase['request']>();
   for (const { resources } of policies) {
     for (const { name, methods, pathPrefix } of resources) {
@@ -67,10 +108,4 @@ function caseOf(session: SessionInfoRow, request: RecordedCase['request'], at: n
     request,
     at,
   };
-}
-
-function add(to: Map<string, Set<string>>, resource: string, user: string): void {
-  const users = to.get(resource) ?? new Set();
-  users.add(user);
-  to.set(resource, users);
 }

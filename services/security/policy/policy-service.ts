@@ -2,7 +2,6 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { SallyportError } from '#core/errors/error.ts';
 import { loadPolicy } from '#core/policy/compile.ts';
 import { explain } from '#core/policy/explain.ts';
-import type { Policy as CompiledPolicy } from '#core/policy/policy.ts';
 import type { ExplainRequest, Policy } from '#gen/sallyport/policy/v1/policy_pb.js';
 import type { Db } from '#kernel/db/db.ts';
 import type { Logger } from '#kernel/log/logger.ts';
@@ -17,7 +16,8 @@ import type { SessionStore } from '../session/session-store.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import { applyPolicy, expectVersion, type PolicyRecord, readPolicy } from './apply-policy.ts';
 import { assertReachable, type Reachable } from './assert-reachable.ts';
-import { effectsOf } from './effects.ts';
+import type { DecisionSample } from './decision-sample.ts';
+import { dryRun } from './dry-run.ts';
 import { proposalHandlers } from './proposals-service.ts';
 import { pageOf, readJson } from './wire.ts';
 
@@ -27,6 +27,7 @@ export interface PolicyDeps extends Reachable {
   readonly admins: Administrators;
   readonly list: Pick<SessionStore, 'list'>;
   readonly feed: Pick<Feed, 'isRevoked'>;
+  readonly sample: Pick<DecisionSample, 'flush'> | undefined;
   /** Database time. */
   readonly clock: Clock;
   /** on: what one proposes another one signs. */
@@ -34,20 +35,11 @@ export interface PolicyDeps extends Reachable {
   readonly log: Logger;
 }
 
-const maxSessions = 5000;
-
 /** The policy, for administrators. Envoy says who may call what; this looks again. */
 export function policyService(deps: PolicyDeps): Handlers<typeof Policy> {
   const { db, policies, clock } = deps;
-  const effectsNow = async (after: CompiledPolicy) => {
-    const listed = await deps.list.list({ liveOnly: true, limit: maxSessions });
-    // What the feed has ended is not marked in its row.
-    const sessions = listed.filter((row) => !deps.feed.isRevoked({ ...row, id: `${row.handle}.` }));
-    const effects = await effectsOf(policies.current.policy, after, sessions, clock.now());
-    return { effects, sessions: sessions.length };
-  };
   return {
-    ...proposalHandlers(deps, effectsNow),
+    ...proposalHandlers(deps),
 
     getPolicy: async ({ version }, call) => {
       await deps.admins.admit(call);
@@ -58,14 +50,14 @@ export function policyService(deps: PolicyDeps): Handlers<typeof Policy> {
       return { version: toWire(found), documentJson: JSON.stringify(found.document) };
     },
 
-    applyPolicy: async ({ requestKey, documentJson, dryRun, expectedVersion }, call) => {
+    applyPolicy: async ({ requestKey, documentJson, dryRun: only, expectedVersion }, call) => {
       const by = await deps.admins.admit(call);
       const document = readJson(documentJson);
       const after = loadPolicy(document, 0);
       assertReachable(after, deps);
-      if (!dryRun && deps.signOff === 'on') throw new SallyportError('POLICY_UNSIGNED');
-      const told = await effectsNow(after);
-      if (dryRun) {
+      if (!only && deps.signOff === 'on') throw new SallyportError('POLICY_UNSIGNED');
+      const told = await dryRun(deps, after);
+      if (only) {
         const before = policies.current.policy;
         expectVersion(before.version, Number(expectedVersion));
         return { ...told, version: BigInt(before.version) };

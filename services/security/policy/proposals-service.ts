@@ -6,7 +6,7 @@ import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
 import { type Administrator, changeKey, requireRank } from '../authorize/administrators.ts';
 import { assertReachable } from './assert-reachable.ts';
-import type { Effect } from './effects.ts';
+import { dryRun } from './dry-run.ts';
 import type { PolicyDeps } from './policy-service.ts';
 import { listProposals, type Proposal, propose, readProposal, reject, sign } from './proposals.ts';
 import { pageOf, readJson } from './wire.ts';
@@ -14,10 +14,7 @@ import { pageOf, readJson } from './wire.ts';
 type Methods = 'proposePolicy' | 'signProposal' | 'rejectProposal' | 'getProposal' | 'listProposals';
 
 /** Policies that one proposes and another one signs: nobody signs his own. */
-export function proposalHandlers(
-  deps: PolicyDeps,
-  effectsNow: (after: Policy) => Promise<{ readonly effects: Effect[]; readonly sessions: number }>,
-): Pick<Handlers<typeof PolicyApi>, Methods> {
+export function proposalHandlers(deps: PolicyDeps): Pick<Handlers<typeof PolicyApi>, Methods> {
   const { db, policies, clock, log } = deps;
   /** In one transaction, once for each request key; gives the proposal as it is then. */
   const change = async <T>(
@@ -38,7 +35,7 @@ export function proposalHandlers(
     proposePolicy: async ({ requestKey, documentJson, note }, call) => {
       const by = await deps.admins.admit(call);
       const document = readJson(documentJson);
-      const told = await effectsNow(checked(document));
+      const told = await dryRun(deps, checked(document));
       const proposal = { document, author: by.name, note, nowMs: clock.now() };
       const id = await change(call, by, requestKey, (trx) => propose(trx, proposal));
       log.info({ proposal: id, by: by.name }, 'a policy was proposed');

@@ -26,4 +26,16 @@ export const policyMigrations: readonly Migration[] = [
     name: 'security-0902-policy-signers',
     up: `alter table policies add column signed_by ${text(160)} null`,
   },
+  {
+    // Text, not JSON: nothing looks into it there.
+    name: 'security-0903-recorded-decisions',
+    up: `create table recorded_decisions (
+      id binary(16) not null primary key,
+      facts text character set utf8mb4 collate utf8mb4_bin not null,
+      allow tinyint not null,
+      reason ${ascii(32)} not null,
+      at_ms bigint not null,
+      key by_time (at_ms, id)
+    )`,
+  },
 ];

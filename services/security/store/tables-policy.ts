@@ -3,6 +3,7 @@ import type { Generated } from 'kysely';
 /** Rows of migrations-policy.ts. Times are Unix milliseconds, database time. */
 export interface PolicyTables {
   policy_proposals: ProposalRow;
+  recorded_decisions: RecordedDecisionRow;
 }
 
 export interface ProposalRow {
@@ -20,4 +21,18 @@ export interface ProposalRow {
   decided_ms: number | null;
   /** Signed: what it became. */
   version: number | null;
+}
+
+/** A decision of late, for dry runs; the same one again is the same row. */
+export interface RecordedDecisionRow {
+  /** 16 bytes of the SHA-256 of `facts`. */
+  id: Buffer;
+  /** What decides, as JSON: recorded-cases.ts. */
+  facts: string;
+  /** 1: allowed. */
+  allow: number;
+  /** As in a grant. */
+  reason: string;
+  /** When last. */
+  at_ms: number;
 }

@@ -176,6 +176,29 @@ export declare type ApplyPolicyResponse = Message<"sallyport.policy.v1.ApplyPoli
    * @generated from field: uint32 sessions = 4;
    */
   sessions: number;
+
+  /**
+   * What changes about requests that were decided in the last two weeks, by the name of the
+   * resource. Of its decisions each security pod keeps a sample: of those in ten seconds at most
+   * 50, each with the same chance. What a proxy decides by a lease is none of them.
+   *
+   * @generated from field: repeated sallyport.policy.v1.PolicyEffect recorded_effects = 5;
+   */
+  recordedEffects: PolicyEffect[];
+
+  /**
+   * Recorded decisions that were decided again: the newest, up to 20,000; equal ones count once.
+   *
+   * @generated from field: uint32 decisions = 6;
+   */
+  decisions: number;
+
+  /**
+   * When the oldest of them was made last; absent: there is none.
+   *
+   * @generated from field: google.protobuf.Timestamp decisions_since = 7;
+   */
+  decisionsSince?: Timestamp | undefined;
 };
 
 /**
@@ -210,6 +233,13 @@ export declare type PolicyEffect = Message<"sallyport.policy.v1.PolicyEffect"> &
    * @generated from field: repeated string lose = 3;
    */
   lose: string[];
+
+  /**
+   * One of the requests concerned, for example `GET intranet.example/payroll`.
+   *
+   * @generated from field: string example = 4;
+   */
+  example: string;
 };
 
 /**
@@ -361,6 +391,27 @@ export declare type ProposePolicyResponse = Message<"sallyport.policy.v1.Propose
    * @generated from field: uint32 sessions = 3;
    */
   sessions: number;
+
+  /**
+   * As in ApplyPolicyResponse.
+   *
+   * @generated from field: repeated sallyport.policy.v1.PolicyEffect recorded_effects = 4;
+   */
+  recordedEffects: PolicyEffect[];
+
+  /**
+   * As in ApplyPolicyResponse.
+   *
+   * @generated from field: uint32 decisions = 5;
+   */
+  decisions: number;
+
+  /**
+   * As in ApplyPolicyResponse.
+   *
+   * @generated from field: google.protobuf.Timestamp decisions_since = 6;
+   */
+  decisionsSince?: Timestamp | undefined;
 };
 
 /**

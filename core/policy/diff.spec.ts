@@ -38,7 +38,10 @@ describe('a dry run', () => {
   it('says who would gain and lose what', () => {
     const diff = diffPolicies(policy('hr'), policy('finance'), cases);
     assert.deepEqual([diff.compared, diff.skipped, diff.gains.length, diff.losses.length], [5, 1, 1, 3]);
-    assert.deepEqual(diff.byResource, [{ resource: 'payroll', gain: ['eve'], lose: ['ada', 'bob'] }]);
+    const example = { method: 'GET', authority: 'h', path: '/payroll' };
+    assert.deepEqual(diff.byResource, [
+      { resource: 'payroll', gain: ['eve'], lose: ['ada', 'bob'], example },
+    ]);
     assert.deepEqual(summarizeDiff(diff), ['2 users would lose payroll', '1 user would gain payroll']);
     assert.equal(diff.losses[0]?.after.reason, 'NO_RULE');
   });

@@ -23,6 +23,8 @@ import { askAgent, startRelay } from './db-relay.ts';
 export interface DbGroupOptions {
   /** Default 3. */
   readonly pods?: number;
+  /** Another node, which follows the group from another site. */
+  readonly replica?: boolean;
   /** Default `relaxed`: tests kill processes, not the machine. */
   readonly durability?: 'full' | 'relaxed';
   /** More of the agents' configuration. */
@@ -54,6 +56,8 @@ export interface DbNode {
 export interface DbGroup {
   readonly dir: string;
   readonly nodes: readonly DbNode[];
+  /** The one that follows, if there is one. */
+  readonly replica: DbNode | undefined;
   readonly pki: Pki;
   /** Stand for db-rw.sock and db-ro.sock of a sidecar. */
   readonly rwSocket: string;
@@ -86,15 +90,16 @@ export async function startDbGroup(options: DbGroupOptions = {}): Promise<DbGrou
   writeFileSync(secretsFile, JSON.stringify(passwords), { mode: 0o600 });
   const groupName = randomUUID();
   const pods = Array.from({ length: options.pods ?? 3 }, (_, n) => `db-${n}`);
-  const ports = await freePorts(pods.length);
-  const places = pods.map((pod, n) => ({
+  const replicaPod = 'db-far-0';
+  const ports = await freePorts(pods.length + 1);
+  const places = [...pods, ...(options.replica === true ? [replicaPod] : [])].map((pod, n) => ({
     pod,
     address: '127.0.0.1',
     groupPort: ports[n] ?? 0,
     run: join(dir, 'run', pod),
     agent: { socketPath: join(dir, 'run', pod, 'agent.sock'), host: `${pod}.agent` },
   }));
-  const nodes: DbNode[] = [];
+  const all: DbNode[] = [];
   for (const { pod, address, groupPort, run, agent } of places) {
     await pki.ensurePod(pod, 'db', { ips: [address] });
     const podDir = join(dir, 'pods', pod);
@@ -109,7 +114,8 @@ export async function startDbGroup(options: DbGroupOptions = {}): Promise<DbGrou
       address,
       groupPort,
       tlsDir: join(podDir, 'tls'),
-      peers: places.filter((p) => p.pod !== pod).map(({ run: _, ...peer }) => peer),
+      peers: places.filter((p) => p.pod !== pod && p.pod !== replicaPod).map(({ run: _, ...peer }) => peer),
+      follows: pod === replicaPod,
       groupName,
       secretsFile,
       logFile: join(podDir, 'mysqld.log'),
@@ -121,8 +127,9 @@ export async function startDbGroup(options: DbGroupOptions = {}): Promise<DbGrou
     writeFileSync(configFile, JSON.stringify(config));
     const node = dbNode(pod, podDir, configFile, config);
     node.startAgent();
-    nodes.push(node);
+    all.push(node);
   }
+  const nodes = all.filter(({ pod }) => pod !== replicaPod);
   const rwSocket = join(dir, 'rw.sock');
   const roSocket = join(dir, 'ro.sock');
   const targets = nodes.map((n) => ({ agent: n.agentSocket, mysqld: n.mysqldSocket }));
@@ -135,8 +142,8 @@ export async function startDbGroup(options: DbGroupOptions = {}): Promise<DbGrou
     process.off('SIGTERM', onTerm);
     for (const relay of relays) relay.close();
     // Agents first: they would start their mysqlds again.
-    await Promise.all(nodes.map((node) => node.killAgent()));
-    await Promise.all(nodes.map((node) => node.killMysqld()));
+    await Promise.all(all.map((node) => node.killAgent()));
+    await Promise.all(all.map((node) => node.killMysqld()));
     rmSync(dir, { recursive: true, force: true });
   };
   // Told to end, mocha runs no `after`: the group would stay.
@@ -153,6 +160,7 @@ export async function startDbGroup(options: DbGroupOptions = {}): Promise<DbGrou
   return {
     dir,
     nodes,
+    replica: all.find(({ pod }) => pod === replicaPod),
     pki,
     rwSocket,
     roSocket,

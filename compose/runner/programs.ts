@@ -11,7 +11,7 @@ import {
   podRunDir,
   socketPath,
 } from '#compose/topology/paths.ts';
-import { edgeUrlsOf, podsBeside, podsOf, podsOfGroup, portOf } from '#compose/topology/query.ts';
+import { edgeUrlsOf, groupOf, podsBeside, podsOf, podsOfGroup, portOf } from '#compose/topology/query.ts';
 import type { Pod, Topology } from '#compose/topology/types.ts';
 import type { MeshModel } from '#envoy/model/schema.ts';
 import { envoyArgs } from '#envoy/write/args.ts';
@@ -126,7 +126,8 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
         address: pod.address,
         groupPort: portOf(pod, 'group'),
         tlsDir: meshTls(t, pod.name).dir,
-        peers: podsOf(t, 'db')
+        follows: pod.site !== undefined,
+        peers: groupOf(t)
           .filter((peer) => peer.name !== pod.name)
           .map((peer) => ({
             pod: peer.name,

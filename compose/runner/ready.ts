@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { type Folders, socketPath } from '#compose/topology/paths.ts';
-import { podsOf, portOf } from '#compose/topology/query.ts';
+import { groupOf, podsOf, portOf, replicasOf } from '#compose/topology/query.ts';
 import type { Pod, Topology } from '#compose/topology/types.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { Health, HealthCheckResponse_ServingStatus as Serving } from '#gen/grpc/health/v1/health_pb.js';
 import { createGrpcClient } from '#kernel/rpc/grpc-client.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { askStatus } from '#services/db-agent/peers.ts';
+import type { AgentStatus } from '#services/db-agent/status.ts';
 import { socketStatus } from './socket-status.ts';
 
 export interface ReadyOptions {
@@ -21,14 +22,15 @@ export interface ReadyOptions {
 
 /**
  * Resolves once the whole mesh serves, telling tier by tier: every sidecar ready, the database group
- * complete, security, proxy and gateway pods SERVING, backends answering, workers claiming tasks, and each edge
+ * complete and followed, security, proxy and gateway pods SERVING, backends answering, workers claiming tasks, and each edge
  * answering a call that goes through all sidecars.
  * @throws START_FAILED naming what did not come
  */
 export async function waitUntilUp(o: ReadyOptions): Promise<void> {
   const { topology: t, progress } = o;
   const tiers: readonly [string, readonly Pod[], (pod: Pod) => Promise<boolean>][] = [
-    ['database group is complete', podsOf(t, 'db'), (pod) => isOnline(t, pod)],
+    ['database group is complete', groupOf(t), (pod) => isOnline(t, pod)],
+    ['replicas follow it', replicasOf(t), (pod) => isFollowing(t, pod)],
     ['security pods serve', podsOf(t, 'security'), (pod) => isServing(t, pod)],
     ['proxies serve', podsOf(t, 'proxy'), (pod) => isServing(t, pod)],
     ['gateways serve', podsOf(t, 'gateway'), (pod) => isServing(t, pod)],
@@ -78,9 +80,17 @@ export async function claims(t: Folders, pod: Pick<Pod, 'name'>): Promise<boolea
   return (await socketStatus(socketPath(t, pod.name, 'figures'), '/metrics', 1000)) === 200;
 }
 
-export async function isOnline(t: Topology, pod: Pod): Promise<boolean> {
-  const endpoint = { socketPath: socketPath(t, pod.name, 'agent'), host: 'agent' };
-  return (await askStatus(endpoint, 1000)).state === 'ONLINE';
+export const statusOf = (t: Folders, pod: Pick<Pod, 'name'>): Promise<AgentStatus> =>
+  askStatus({ socketPath: socketPath(t, pod.name, 'agent'), host: 'agent' }, 1000);
+
+export async function isOnline(t: Folders, pod: Pick<Pod, 'name'>): Promise<boolean> {
+  return (await statusOf(t, pod)).state === 'ONLINE';
+}
+
+/** Whether a replica has caught up with the group, and is connected to it. */
+export async function isFollowing(t: Folders, pod: Pick<Pod, 'name'>): Promise<boolean> {
+  const { phase, replica } = await statusOf(t, pod);
+  return phase === 'following' && replica?.connected === true && replica.lagMs !== undefined;
 }
 
 export async function isServing(t: Topology, pod: Pod): Promise<boolean> {

@@ -22,7 +22,7 @@ export const sitesFile = z.strictObject({
       name: siteName.default('master').describe('Its name in profiles (`anna@master`) and policies.'),
     })
     .prefault({})
-    .describe('The site of the security tier and the database: all pods that stand nowhere else.'),
+    .describe('The site of the security tier and the database group: all pods that stand nowhere else.'),
   slave: z
     .strictObject({
       name: siteName
@@ -56,6 +56,10 @@ export const sitesFile = z.strictObject({
         .default(['branch'])
         .describe('Clusters of backends that have pods here. One of the master may be among them.'),
       backendPods: podsThere(1, 1).describe('Pods of each.'),
+      replica: z
+        .boolean()
+        .default(true)
+        .describe('A database node here, which follows the group of the master and can take over from it.'),
       rideOut: duration({ min: 0, max: 110_000 })
         .default(20_000)
         .describe(

@@ -36,6 +36,8 @@ export interface SlavePlan {
   readonly proxies: number;
   readonly backends: readonly string[];
   readonly backendPods: number;
+  /** A database node that follows the group. */
+  readonly replica: boolean;
 }
 
 /** Names of the embedded mesh when nothing else is said. */
@@ -65,6 +67,7 @@ export function embeddedTopology(o: EmbeddedOptions): Topology {
       return { name, role, host: host.name, address: host.address, ports, ...own };
     });
   const atSlave = ({ name: site, hosts, ...plan }: SlavePlan): Pod[] => [
+    ...tier('db', `db-${site}`, plan.replica ? 1 : 0, { site }, hosts),
     ...tier('proxy', `proxy-${site}`, plan.proxies, { site }, hosts),
     ...plan.backends.flatMap((cluster) =>
       tier('backend', `${cluster}-${site}`, plan.backendPods, { backend: { cluster }, site }, hosts),

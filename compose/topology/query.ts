@@ -15,6 +15,20 @@ export function podNamed(t: Topology, name: string): Pod {
 /** All pods of a role, in the order of the topology. */
 export const podsOf = (t: Topology, role: PodRole): readonly Pod[] => t.pods.filter((p) => p.role === role);
 
+/** What of a pod says whether it is a database node, and of what kind. */
+interface Placed {
+  readonly role: string;
+  readonly site?: string | undefined;
+}
+
+/** The database nodes that form the group; those of a slave site follow it. */
+export const groupOf = <P extends Placed>({ pods }: { readonly pods: readonly P[] }): P[] =>
+  pods.filter((pod) => pod.role === 'db' && pod.site === undefined);
+
+/** The database nodes of a slave site, which follow the group. */
+export const replicasOf = <P extends Placed>({ pods }: { readonly pods: readonly P[] }): P[] =>
+  pods.filter((pod) => pod.role === 'db' && pod.site !== undefined);
+
 /** Base URLs of the edges among pods. */
 export const edgeUrlsOf = ({ pods }: Pick<Topology, 'pods'>): string[] =>
   pods.flatMap((pod) => (pod.role === 'edge' ? [`https://${pod.address}:${portOf(pod, 'public')}`] : []));

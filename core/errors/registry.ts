@@ -208,6 +208,11 @@ export const registry = define({
     'the policy does not allow this',
     'the grant names the rule; ask the administrator',
   ],
+  SITE_SINGLE: [
+    'FAILED_PRECONDITION',
+    'this mesh has one site',
+    '`sallyport up --sites FILE` gives it a second one',
+  ],
   SITE_UNKNOWN: [
     'NOT_FOUND',
     'there is no site of that name',

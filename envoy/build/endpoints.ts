@@ -1,4 +1,4 @@
-import { backendClusters, podsBeside, podsOf, portOf } from '#compose/topology/query.ts';
+import { backendClusters, groupOf, podsBeside, podsOf, portOf } from '#compose/topology/query.ts';
 import type { Pod, PortName } from '#compose/topology/types.ts';
 import type { ServingRole } from '../model/access.ts';
 import { type Endpoints, type JsonObject, typed } from '../model/json.ts';
@@ -46,11 +46,11 @@ export const backendEndpoints = (ctx: BuildContext): Endpoints[] =>
     ),
   );
 
-/** The MySQL nodes, each checked at the port of its agent. */
+/** The MySQL nodes of the group, each checked at the port of its agent. */
 export const mysqlEndpoints = (ctx: BuildContext, name: string, fields: JsonObject = {}): Endpoints =>
   endpoints(
     name,
-    podsOf(ctx.topology, 'db').map((pod) => ({
+    groupOf(ctx.topology).map((pod) => ({
       endpoint: { ...at(pod, 'mysql'), health_check_config: { port_value: portOf(pod, 'agent') } },
     })),
     fields,

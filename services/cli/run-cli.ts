@@ -19,6 +19,7 @@ import { addScheduleCommands } from './schedules/commands.ts';
 import { addScimTokenCommands } from './scim-tokens/commands.ts';
 import { addSessionCommands } from './sessions/commands.ts';
 import { addSidecarCommands } from './sidecars/commands.ts';
+import { addSiteCommands } from './site/commands.ts';
 import { addSourceCommands } from './sources/commands.ts';
 import { addTaskCommands } from './tasks/commands.ts';
 import { addToolCommands } from './tool-commands.ts';
@@ -65,6 +66,7 @@ Examples:
   addMeshCommands(program, context, end);
   addSidecarCommands(program, context, end);
   addDbCommands(program, context, end);
+  addSiteCommands(program, context, end);
   addBackupCommands(program, context, end);
   addChangeCommands(program, context, end);
   addToolCommands(program, context, end);

@@ -14,6 +14,8 @@ import { renderMyCnf } from './my-cnf.ts';
 import { Mysqld } from './mysqld.ts';
 import { Peers } from './peers.ts';
 import { Poll } from './poll.ts';
+import { openChannel } from './replica/channel.ts';
+import { Replica } from './replica/replica.ts';
 import { handOver, stopNode } from './stop-node.ts';
 import { watchTls } from './tls-watch.ts';
 
@@ -55,7 +57,28 @@ export async function startAgent(config: AgentConfig, { log, clock, random }: Su
   const peers = new Peers({ peers: config.peers, clock });
   const memory = new GroupMemory(join(dirname(config.dataDir), 'last-group.json'));
   const disk = new Disk(config.dataDir);
-  const keeper = new Keeper({ config, secrets, mysqld, poll, peers, commands, memory, disk, log, clock });
+  const { tlsDir, sockets, pod, peers: sources } = config;
+  const replica = config.follows
+    ? new Replica({
+        pod,
+        channel: openChannel({ socketPath: sockets.mysqld, secrets, tlsDir }),
+        sources,
+        clock,
+      })
+    : undefined;
+  const keeper = new Keeper({
+    config,
+    secrets,
+    mysqld,
+    poll,
+    peers,
+    commands,
+    replica,
+    memory,
+    disk,
+    log,
+    clock,
+  });
   const duty = new BackupDuty({ config, keeper, peers, clock, log });
   const parts = { keeper, mysqld, peers, commands, log };
 

@@ -40,6 +40,10 @@ export const agentConfig = z.object({
     )
     .max(8)
     .describe('All other db pods of the group.'),
+  follows: z
+    .boolean()
+    .default(false)
+    .describe('A replica at another site: it follows the group of its peers, and is no member of it.'),
   groupName: z.guid().describe('Name of the group; also the source of its GTIDs.'),
   secretsFile: absolute.describe('JSON, mode 0600: passwords of root, recovery, app, migrate, agent.'),
   logFile: absolute.describe("mysqld's error log."),

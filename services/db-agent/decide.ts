@@ -5,6 +5,8 @@ import type { AgentStatus } from './status.ts';
 export interface PeerView {
   readonly pod: string;
   readonly status: AgentStatus | undefined;
+  /** When it was asked, on the monotonic scale. */
+  readonly asked?: number;
 }
 
 export interface Situation {

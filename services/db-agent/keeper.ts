@@ -17,6 +17,7 @@ import { serverUuid } from './my-cnf.ts';
 import type { Mysqld } from './mysqld.ts';
 import type { Peers } from './peers.ts';
 import type { LocalState, Poll } from './poll.ts';
+import type { Replica } from './replica/replica.ts';
 import type { AgentStatus, Phase } from './status.ts';
 
 export interface KeeperOptions {
@@ -26,6 +27,8 @@ export interface KeeperOptions {
   readonly poll: Poll;
   readonly peers: Peers;
   readonly commands: GroupCommands;
+  /** Follows the group instead of being in it. */
+  readonly replica: Replica | undefined;
   readonly memory: GroupMemory;
   readonly disk: Disk;
   readonly log: Log;
@@ -88,6 +91,7 @@ export class Keeper {
       fresh: local ? isFresh(local) : false,
       full: this.#o.disk.full,
       ...(this.backupFailing && { backupFailing: true }),
+      ...(this.#o.replica && { replica: this.#o.replica.status }),
       ...(this.#o.memory.latest && { remembered: this.#o.memory.latest }),
       ...(this.#waitingFor === undefined ? {} : { waitingFor: this.#waitingFor }),
       ...(this.#error === undefined ? {} : { error: this.#error }),
@@ -158,7 +162,8 @@ export class Keeper {
       this.#o.memory.note(local);
       // It was said of a group that had none; what comes later is another matter.
       if (local.state === 'ONLINE') this.#forced = false;
-      await this.#take(this.#decide(local), local);
+      if (this.#o.replica) await this.#follow(this.#o.replica, local);
+      else await this.#take(this.#decide(local), local);
       this.#error = undefined;
     } catch (error) {
       if (this.#stop.signal.aborted) return;
@@ -254,6 +259,27 @@ export class Keeper {
       case 'bootstrap':
         await this.#during('bootstrapping', 'member', () => commands.bootstrap());
         this.#forced = false;
+    }
+  }
+
+  async #follow(replica: Replica, local: LocalState): Promise<void> {
+    const step = await replica.next(local, this.#o.peers.view);
+    if (step === undefined) return;
+    this.#wait(step.do === 'wait' ? step.for : undefined);
+    switch (step.do) {
+      case 'nothing':
+        return this.#to('following');
+      case 'wait':
+        return this.#to('idle');
+      case 'start-over':
+        this.#o.log('warn', 'it cannot go on from what it has', { why: step.why });
+        this.#rebuilding = true;
+        return;
+      case 'copy':
+        return this.#during('copying', 'starting', () => replica.copyOf(step.from));
+      case 'follow':
+        this.#o.log('info', 'following', { source: step.source.pod });
+        return this.#during('following', 'following', () => replica.follow(step.source));
     }
   }
 

@@ -99,6 +99,9 @@ function tls(dir: string): Settings {
     auto_generate_certs: 'OFF',
     sha256_password_auto_generate_rsa_keys: 'OFF',
     caching_sha2_password_auto_generate_rsa_keys: 'OFF',
+    clone_ssl_ca: at('ca.crt'),
+    clone_ssl_cert: at('tls.crt'),
+    clone_ssl_key: at('tls.key'),
     group_replication_ssl_mode: 'VERIFY_CA',
     group_replication_recovery_use_ssl: 'ON',
     group_replication_recovery_ssl_ca: at('ca.crt'),
@@ -107,6 +110,12 @@ function tls(dir: string): Settings {
     group_replication_recovery_tls_version: 'TLSv1.3',
   };
 }
+
+/**
+ * A replica starts to receive when its agent says so. After a crash it fetches what it had not applied again; a member's
+ * relay log may hold the only copy.
+ */
+const following: Settings = { skip_replica_start: 'ON', relay_log_recovery: 'ON' };
 
 /** A pod keeps its uuid for good, also when it starts over with an empty disk. */
 export function serverUuid(groupName: string, pod: string): string {
@@ -144,6 +153,7 @@ export function renderMyCnf(config: AgentConfig, place: CnfPlace): string {
     ...fencing,
     ...catchingUp,
     ...tls(config.tlsDir),
+    ...(config.follows ? following : {}),
     ...(place.asRoot ? { user: 'root' } : {}),
     server_id: serverId(config),
     datadir: config.dataDir,
@@ -169,7 +179,7 @@ export function renderMyCnf(config: AgentConfig, place: CnfPlace): string {
   };
   const lines = Object.entries(settings).map(([name, value]) => {
     // Without `loose_` an option of a plugin that is not loaded yet would stop the server.
-    const key = name.startsWith('group_replication_') ? `loose_${name}` : name;
+    const key = /^(group_replication|clone)_/.test(name) ? `loose_${name}` : name;
     return `${key}=${value}`;
   });
   return `[mysqld]\n${lines.join('\n')}\n`;

@@ -36,7 +36,7 @@ export class Peers {
     const now = this.#o.clock.monotonic();
     return this.#o.peers.map(({ pod }) => {
       const latest = this.#latest.get(pod);
-      return { pod, status: latest && now - latest.asked <= this.#maxAgeMs ? latest.status : undefined };
+      return latest && now - latest.asked <= this.#maxAgeMs ? { pod, ...latest } : { pod, status: undefined };
     });
   }
 

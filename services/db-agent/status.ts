@@ -10,6 +10,7 @@ export const memberStates = ['ONLINE', 'RECOVERING', 'OFFLINE', 'ERROR', 'UNREAC
  * - `applying`: running through what the relay log still holds
  * - `joining`, `bootstrapping`, `leaving`: as it says
  * - `member`: in the group
+ * - `copying`, `following`: a replica, which is in no group, becomes a copy of a member, and takes over what the group commits
  * - `stopping`: on request
  */
 export const phases = [
@@ -20,6 +21,8 @@ export const phases = [
   'bootstrapping',
   'leaving',
   'member',
+  'copying',
+  'following',
   'stopping',
 ] as const;
 export type Phase = (typeof phases)[number];
@@ -31,6 +34,16 @@ export const rememberedGroup = z.object({
   primary: z.string().max(36),
 });
 export type RememberedGroup = z.infer<typeof rememberedGroup>;
+
+/** What a replica says of itself. */
+export const replicaStatus = z.object({
+  /** The node that it follows. */
+  source: z.string().max(100).optional(),
+  connected: z.boolean(),
+  /** Milliseconds (replica/lag.ts); absent until it has caught up once. */
+  lagMs: z.number().optional(),
+});
+export type ReplicaStatus = z.infer<typeof replicaStatus>;
 
 /** One db pod as its agent sees it: the answer to GET /status. */
 export const agentStatus = z.object({
@@ -58,6 +71,8 @@ export const agentStatus = z.object({
   remembered: rememberedGroup.optional(),
   /** It cannot make backups at present; whoever can is to. */
   backupFailing: z.boolean().optional(),
+  /** Of a node that is no member of the group, but follows it. */
+  replica: replicaStatus.optional(),
   waitingFor: z.string().optional(),
   error: z.string().optional(),
 });

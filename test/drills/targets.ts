@@ -1,6 +1,6 @@
 import type { PodPart } from '#compose/runner/mesh.ts';
 import { socketPath } from '#compose/topology/paths.ts';
-import { podsOf } from '#compose/topology/query.ts';
+import { groupOf, podsOf } from '#compose/topology/query.ts';
 import type { PodRole } from '#compose/topology/types.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { askStatus } from '#services/db-agent/peers.ts';
@@ -43,7 +43,7 @@ export const targets: readonly Target[] = [
     database: 'secondary',
     choose: async (mesh, random) => {
       const primary = await primaryOf(mesh);
-      const others = podsOf(mesh.topology, 'db').filter(({ name }) => name !== primary);
+      const others = groupOf(mesh.topology).filter(({ name }) => name !== primary);
       return [{ pod: chosen(random, others).name, part: 'mysqld' }];
     },
   },
@@ -65,7 +65,7 @@ export function primaryOf({ topology }: Pick<OwnMesh, 'topology'>): Promise<stri
     return status?.role === 'PRIMARY' && status.state === 'ONLINE' && status.writable ? name : undefined;
   };
   return waitFor(
-    async () => (await Promise.all(podsOf(topology, 'db').map(ask))).find((name) => name !== undefined),
+    async () => (await Promise.all(groupOf(topology).map(ask))).find((name) => name !== undefined),
     { timeoutMs: 30_000, what: 'a primary' },
   );
 }

@@ -1,4 +1,4 @@
-import { podNamed, podsOf } from '#compose/topology/query.ts';
+import { groupOf, podNamed, podsOf } from '#compose/topology/query.ts';
 import type { Pod, PodRole } from '#compose/topology/types.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
@@ -107,7 +107,7 @@ async function groupToBeWhole(
 ): Promise<void> {
   let away: string[] = [];
   const isWhole = async (): Promise<boolean> => {
-    const all = podsOf(topology, 'db');
+    const all = groupOf(topology);
     const online = await Promise.all(all.map((pod) => isOnline(topology, pod).catch(() => false)));
     away = all.filter((_, at) => online[at] !== true).map(({ name }) => name);
     return away.length === 0;
@@ -134,7 +134,7 @@ async function groupToBeWhole(
  */
 export async function restartPod(mesh: RunningMesh, pod: Pod, change: Change): Promise<void> {
   const { progress } = change;
-  if (pod.role === 'db') await groupToBeWhole(mesh, pod, change);
+  if (pod.role === 'db' && pod.site === undefined) await groupToBeWhole(mesh, pod, change);
   // Who has drained it puts it back.
   const drained = mesh.draining.has(pod.name);
   progress(`${pod.name}: out of rotation`);

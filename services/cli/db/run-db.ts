@@ -1,4 +1,5 @@
 import { socketPath } from '#compose/topology/paths.ts';
+import { groupOf, replicasOf } from '#compose/topology/query.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { parseGtidSet, sizeOf } from '#services/db-agent/gtid.ts';
@@ -99,7 +100,7 @@ export async function runDbRebuild(
   { timeout = timeoutSeconds }: RecoverOptions,
   { stateDir, report, clock, signal }: CommandContext,
 ): Promise<Outcome> {
-  const nodes = nodesOf(stateDir);
+  const nodes = [...nodesOf(stateDir), ...nodesOf(stateDir, replicasOf)];
   const node = nodes.find((each) => each.pod === pod);
   if (node === undefined) throw noSuchNode(pod, nodes);
   const begun = clock.monotonic();
@@ -108,7 +109,7 @@ export async function runDbRebuild(
   await waitFor(
     async () => {
       const [view] = await askNodes([node]);
-      return view?.status?.state === 'ONLINE';
+      return view?.status?.state === 'ONLINE' || view?.status?.phase === 'following';
     },
     { timeoutMs: timeout * 1000, everyMs: 500, what: `${pod} to be a member`, signal, clock },
   );
@@ -120,14 +121,14 @@ export async function runDbRebuild(
   };
 }
 
-function nodesOf(stateDir: string): RecoveryOptions['nodes'] {
+type Nodes = RecoveryOptions['nodes'];
+
+function nodesOf(stateDir: string, ofWhom: typeof groupOf = groupOf): Nodes {
   const { pods, state } = runningMesh(stateDir);
-  return pods
-    .filter(({ role }) => role === 'db')
-    .map(({ name }) => ({
-      pod: name,
-      agent: { socketPath: socketPath({ stateDir, runDir: state.runDir }, name, 'agent'), host: 'agent' },
-    }));
+  return ofWhom({ pods }).map(({ name }) => ({
+    pod: name,
+    agent: { socketPath: socketPath({ stateDir, runDir: state.runDir }, name, 'agent'), host: 'agent' },
+  }));
 }
 
 const noSuchNode = (pod: string, nodes: RecoveryOptions['nodes']): SallyportError =>

@@ -4,6 +4,7 @@ import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import { inotifyInUse } from '#compose/runner/inotify.ts';
 import { meshTls, publicTls, socketPath } from '#compose/topology/paths.ts';
+import { groupOf } from '#compose/topology/query.ts';
 import { askAdmin } from '#envoy/admin/ask.ts';
 import { rejectedUpdates } from '#envoy/admin/stats.ts';
 import type { Clock } from '#kernel/time/clock.ts';
@@ -99,7 +100,7 @@ function inotifyFinding(): Finding | undefined {
 }
 
 async function databaseFinding({ pods, state }: MeshFacts): Promise<Finding> {
-  const nodes = pods.filter(({ role }) => role === 'db');
+  const nodes = groupOf({ pods });
   const states = await Promise.all(
     nodes.map(async ({ name }) => {
       try {

@@ -50,10 +50,14 @@ async function processHealth(pod: Pod, places: HealthPlaces): Promise<Health> {
   const socket = (name: SocketName): string => socketPath(places, pod.name, name);
   switch (pod.role) {
     case 'db': {
-      const { state, role, phase } = await askStatus(
+      const { state, role, phase, replica } = await askStatus(
         { socketPath: socket('agent'), host: 'agent' },
         answerMs,
       );
+      if (replica !== undefined) {
+        const up = phase === 'following' && replica.connected;
+        return { up, says: up ? `follows ${replica.source}` : `follows nobody (${phase})` };
+      }
       return { up: state === 'ONLINE', says: `${state} ${role === '' ? phase : role}` };
     }
     case 'edge': {

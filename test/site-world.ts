@@ -15,6 +15,7 @@ export const sitesWith = (
     proxies?: number;
     backendPods?: number;
     rideOut?: string;
+    replica?: boolean;
   } = {},
 ): string =>
   JSON.stringify({

@@ -33,6 +33,7 @@ describe('sites.yaml', () => {
     assert.deepEqual(
       there.map(({ name, host }) => `${name} on ${host}`),
       [
+        'db-geneva-0 on slave-0',
         ...['proxy-geneva-0 on slave-0', 'proxy-geneva-1 on slave-0', 'branch-geneva-0 on slave-0'],
         ...['intranet-geneva-0 on slave-0', 'edge-geneva-0 on slave-0'],
       ],

@@ -21,7 +21,7 @@ describe('two sites', function () {
   before(async function () {
     this.timeout(meshStartMs);
     own = await ownMesh({
-      sites: sitesWith({ edges: 1, proxies: 1 }),
+      sites: sitesWith({ edges: 1, proxies: 1, replica: false }),
       sizes: { security: 1, proxies: 1, edges: 1, db: 1 },
     });
     await openBranch(own);

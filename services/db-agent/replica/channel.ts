@@ -77,11 +77,15 @@ export function openChannel({ socketPath, secrets, tlsDir }: ChannelOptions): Ch
     copyOf: ({ address, groupPort }) =>
       onLocal(root, copyMs, 'copying the group', async (db) => {
         await sql`set global clone_valid_donor_list = ${`${address}:${groupPort}`}`.execute(db);
+        // Nobody else writes to a node that is not there for anybody yet; mysqld starts again without it.
+        await sql`set global super_read_only = off`.execute(db);
         try {
           await sql`clone instance from ${sql.lit(users.recovery)}@${sql.lit(address)}:${sql.lit(groupPort)}
             identified by ${secrets.recovery} require ssl`.execute(db);
         } catch (error) {
-          if (mysqlNumber(error) !== restartWanted) throw error;
+          if (mysqlNumber(error) === restartWanted) return;
+          await sql`set global super_read_only = on`.execute(db);
+          throw error;
         }
       }),
   };

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ExchangeResponseBody } from '#gen/sallyport/channel/v1/channel_pb.js';
 import { systemClock } from '#kernel/time/system-clock.ts';
 import { runCli } from '#services/cli/run-cli.ts';
 import type { World } from '../bad-input/world.ts';
@@ -15,6 +16,7 @@ import {
   serverKey,
   sessionService,
 } from '../edge/hand-device.ts';
+import type { HandAttachment, HandSession, Head } from '../edge/hand-session.ts';
 import type { Needles } from './needles.ts';
 
 /** What somebody was told: by whom, and the bytes. */
@@ -52,16 +54,23 @@ export async function playPhone(world: World, needles: Needles): Promise<Told[]>
   needles.addKey('export of an opening', opening.attempt.exported);
   const session = device.opened(opening.attempt, keep('OpenSession', await device.send(opening.request)));
   needles.addKey('session key', session.key);
-  const attachment = await session.attach();
-  needles.addKey('traffic key to the proxy', attachment.keys.deviceToProxy);
-  needles.addKey('traffic key to the device', attachment.keys.proxyToDevice);
-  assert.equal((await attachment.exchange({ path: '/whoami' })).head?.status, 200);
+  let attachment = await attaching(session, needles);
+  /** As a device does: who has come to another proxy, or lost it, attaches there and asks again. */
+  const exchange = async (head: Head, body?: Uint8Array): Promise<ExchangeResponseBody> => {
+    for (let attempt = 1; ; attempt += 1) {
+      const asked = attachment.request(head, body);
+      const answer = await attachment.send(asked);
+      if (answer.reason !== 'ATTACH_REQUIRED' || attempt === 5) return attachment.inside(asked, answer);
+      attachment = await attaching(session, needles);
+    }
+  };
+  assert.equal((await exchange({ path: '/whoami' })).head?.status, 200);
   const body = Buffer.from(wrong);
-  assert.equal((await attachment.exchange({ method: 'POST', path: '/echo' }, body)).head?.status, 200);
+  assert.equal((await exchange({ method: 'POST', path: '/echo' }, body)).head?.status, 200);
   const headers = [{ name: 'authorization', value: `Basic ${wrong}` }];
-  assert.equal((await attachment.exchange({ path: '/nowhere', headers })).head?.status, 404);
-  assert.equal((await attachment.exchange({ path: '/payroll', headers })).error?.reason, 'POLICY_DENIED');
-  assert.equal((await attachment.exchange({ path: '/a\0', headers })).error?.reason, 'REQUEST_INVALID');
+  assert.equal((await exchange({ path: '/nowhere', headers })).head?.status, 404);
+  assert.equal((await exchange({ path: '/payroll', headers })).error?.reason, 'POLICY_DENIED');
+  assert.equal((await exchange({ path: '/a\0', headers })).error?.reason, 'REQUEST_INVALID');
   keep('Exchange, damaged', await attachment.send({ ...attachment.request(), epoch: new Uint8Array(16) }));
   goodMessage(keep('RenewSession', await session.sendMessage('renew', session.message('renew'))));
   goodMessage(keep('CloseSession', await session.sendMessage('close', session.message('close'))));
@@ -90,6 +99,13 @@ export async function playPhone(world: World, needles: Needles): Promise<Told[]>
     await caller.send(`${sessionService}/GetSession`, [Buffer.from('{}')], bearer),
   );
   return told;
+}
+
+async function attaching(session: HandSession, needles: Needles): Promise<HandAttachment> {
+  const attachment = await session.attach();
+  needles.addKey('traffic key to the proxy', attachment.keys.deviceToProxy);
+  needles.addKey('traffic key to the device', attachment.keys.proxyToDevice);
+  return attachment;
 }
 
 /** The same at the command line, which keeps its device in a file that is as secret as the phone's own store. */

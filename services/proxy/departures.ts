@@ -1,29 +1,44 @@
 import { SallyportError } from '#core/errors/error.ts';
+import type { Clock } from '#kernel/time/clock.ts';
 
 /** Who is asked to leave, and why. */
 type Listener = (reason: SallyportError) => void;
 
+/** Milliseconds between two streams that are asked: attaching anew costs all tiers, who are to serve others, too. */
+const stepMs = 40;
+/** Milliseconds within which all are asked, however many they are. */
+const spreadMs = 4000;
+
 /**
  * Edges that are about to stop, and this proxy itself when it is to have no devices: streams that came that
- * way ask their devices to go on elsewhere.
+ * way ask their devices to go on elsewhere, one after the other.
  */
 export class Departures {
   readonly #pod: string;
+  readonly #clock: Pick<Clock, 'setTimer'>;
   readonly #listeners = new Map<Listener, string>();
   #leaving: ReadonlySet<string>;
 
-  constructor(pod: string, leaving: readonly string[]) {
+  constructor(pod: string, leaving: readonly string[], clock: Pick<Clock, 'setTimer'>) {
     this.#pod = pod;
+    this.#clock = clock;
     this.#leaving = new Set(leaving);
   }
 
-  /** Who leaves now: an edge's name, or this pod's. Streams of those that are new among them are told. */
+  /** Who leaves now: an edge's name, or this pod's. Streams of those that are new among them are told within 4 s. */
   set(leaving: readonly string[]): void {
     const before = this.#leaving;
     this.#leaving = new Set(leaving);
-    for (const [listener, edge] of [...this.#listeners]) {
-      const reason = [edge, this.#pod].find((name) => this.#leaving.has(name) && !before.has(name));
-      if (reason !== undefined) listener(this.#reason(reason));
+    const toldBy = [...this.#listeners].flatMap(([listener, edge]) => {
+      const name = [edge, this.#pod].find((each) => this.#leaving.has(each) && !before.has(each));
+      return name === undefined ? [] : [{ listener, name }];
+    });
+    const everyMs = Math.min(stepMs, spreadMs / toldBy.length);
+    for (const [at, { listener, name }] of toldBy.entries()) {
+      this.#clock.setTimer(at * everyMs, () => {
+        // It may have ended meanwhile, and whoever was to leave may stay.
+        if (this.#listeners.has(listener) && this.#leaving.has(name)) listener(this.#reason(name));
+      });
     }
   }
 

@@ -97,7 +97,7 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     bodyTimeoutMs: config.backends.bodyTimeout,
   });
   let leaving = false;
-  const departures = new Departures(pod, config.leaving);
+  const departures = new Departures(pod, config.leaving, clock);
   const draining = new AbortController();
   const stopped = new AbortController();
   const health = new HealthState([Relay.typeName]);

@@ -37,14 +37,14 @@ export const isRouted = (pod: Pod): boolean =>
 /**
  * Takes a pod out of rotation: no sidecar gives it new calls, and, once that has settled, its own sidecar
  * says that it fails its health check, so that connections are ended after the calls on them. Devices that
- * came through an edge are asked by their proxies to go on through another; with `devicesToo` those of a
- * proxy are asked likewise (a proxy that is stopped asks them itself). The only one of its tier stays in.
+ * came through an edge are asked by their proxies to go on through another, those of a proxy at another. With
+ * `quietToo` calls of any pod are waited for, else those of who stops anyway are not. The only one of its tier stays in.
  */
 export async function takeOut(
   mesh: RunningMesh,
   pod: Pod,
   { progress }: Change,
-  devicesToo: boolean,
+  quietToo: boolean,
 ): Promise<void> {
   if (stayingBeside(mesh, pod).length === 0) {
     if (pod.role !== 'service' && pod.role !== 'db')
@@ -57,9 +57,13 @@ export async function takeOut(
     await mesh.push();
     await clock.sleep(settleMs);
   }
+  if (pod.role === 'edge' || pod.role === 'proxy') {
+    // One after the other, while their connections stand.
+    mesh.setLeaving(pod.name, true);
+    await untilQuiet(mesh, pod, progress);
+  }
   await tell(mesh, pod, '/healthcheck/fail', progress);
-  if (pod.role === 'edge' || (pod.role === 'proxy' && devicesToo)) mesh.setLeaving(pod.name, true);
-  if (pod.role === 'edge' || pod.role === 'backend' || devicesToo) await untilQuiet(mesh, pod, progress);
+  if (pod.role === 'backend' || quietToo) await untilQuiet(mesh, pod, progress);
 }
 
 /** Gives a pod calls again, and waits until the others have found that it takes them. */

@@ -32,7 +32,7 @@ people and tasks do while a node dies (its --help says more).
   --keep FILE     adds each finished row to FILE, and runs no row again that it has of this commit and load:
                   so an interrupted run goes on
   --json          the last line is {"name","ok","figures","rows",…}
-  --write         keeps the result in docs/drills/ and the README's table, where failures that were not run keep theirs
+  --write         keeps the result in docs/drills/ and the README's table, where failures and seeds that were not run keep theirs
 Examples:
   npm run drills -- 'SIGKILL a security pod'
   npm run drills -- kill hang --seeds 5 --write

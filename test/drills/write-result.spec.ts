@@ -14,7 +14,7 @@ describe('the table of failures', () => {
     ]);
     assert.deepEqual(
       joined.map(({ failure, seed, commit }) => `${failure} ${seed} ${commit}`),
-      ['b 1 new', 'c 1 older', 'd 1 new'],
+      ['b 1 new', 'b 2 old', 'c 1 older', 'd 1 new'],
     );
   });
 });

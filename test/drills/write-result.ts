@@ -8,7 +8,7 @@ import { figuresTable, fullTable, shortTable } from './table.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 
-/** What docs/drills/latest.json holds: the latest run of each failure. */
+/** What docs/drills/latest.json holds: the latest run of each failure with each seed. */
 export interface Result {
   readonly date: string;
   readonly commit: string;
@@ -21,20 +21,22 @@ export interface Result {
 export type WrittenRow = Row & { readonly commit: string };
 
 /**
- * The rows of a run, and from the result before those of failures that it has not taken and that there still are.
- * In the order of `known`, the names of all failures.
+ * The rows of a run, and from the result before those of failures and seeds that it has not taken: the seeds of an
+ * evening may be taken on several. Failures that are no more are left out. In the order of `known`, the names of all
+ * failures, and of the seeds.
  */
 export function joinRows(
   before: Omit<Result, 'rows'> & { readonly rows: readonly (Row & { readonly commit?: string })[] },
   now: { readonly commit: string; readonly rows: readonly Row[] },
   known: readonly string[],
 ): WrittenRow[] {
-  const taken = new Set(now.rows.map(({ failure }) => failure));
-  const kept = before.rows.filter(({ failure }) => !taken.has(failure) && known.includes(failure));
+  const nameOf = ({ failure, seed }: Pick<Row, 'failure' | 'seed'>): string => `${seed} ${failure}`;
+  const taken = new Set(now.rows.map(nameOf));
+  const kept = before.rows.filter((row) => !taken.has(nameOf(row)) && known.includes(row.failure));
   return [
     ...now.rows.map((row) => ({ ...row, commit: now.commit })),
     ...kept.map((row) => ({ ...row, commit: row.commit ?? before.commit })),
-  ].sort((a, b) => known.indexOf(a.failure) - known.indexOf(b.failure));
+  ].sort((a, b) => known.indexOf(a.failure) - known.indexOf(b.failure) || a.seed - b.seed);
 }
 
 /** Keeps a run in docs/drills/, and its table in the README. `known` are the names of all failures. */
@@ -53,14 +55,14 @@ export function writeResult(
     date: new Date(systemClock.now()).toISOString().slice(0, 10),
     commit,
     machine: `${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB`,
-    seeds: [...new Set(rows.map(({ seed }) => seed))],
+    seeds: [...new Set(rows.map(({ seed }) => seed))].sort((a, b) => a - b),
     rows,
   };
   mkdirSync(dir, { recursive: true });
   writeFileSync(file, `${JSON.stringify(result, null, 1)}\n`);
   writeFileSync(
     join(dir, 'README.md'),
-    `# Drills: all rows of the latest run of each failure\n${made(result)}\nHow they are run and what the columns mean: ` +
+    `# Drills: all rows of the latest run of each failure and seed\n${made(result)}\nHow they are run and what the columns mean: ` +
       `[test/drills/README.md](../../test/drills/README.md).\n\n${fullTable(rows)}\n\n${figuresTable(rows)}`
         .trimEnd()
         .concat('\n'),

@@ -1,15 +1,22 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'mocha';
 import { S3mini } from 's3mini';
 import { SallyportError } from '#core/errors/error.ts';
+import { documents, snapshotIds, unfinishedIds } from '#services/db-agent/backup/documents.ts';
+import { openSnapshot } from '#services/db-agent/backup/fetch-snapshot.ts';
+import { resumeSpooled } from '#services/db-agent/backup/snapshot.ts';
 import { type BackupStore, openStore, type StoreOptions } from '#services/db-agent/backup/store.ts';
 import { freePorts } from '#test/db-group.ts';
 import { type Server, startS3, startSftp } from '#test/tools/object-servers.ts';
+import { spoolSnapshot } from '#test/tools/spool-snapshot.ts';
 
+const killedUpload = join(import.meta.dirname, '..', 'tools', 'killed-upload.ts');
 const parts = { env: process.env, progress: () => {} };
 const reason = (is: string) => (error: unknown) => SallyportError.from(error).reason === is;
 
@@ -104,6 +111,44 @@ for (const [name, make] of Object.entries({ 'a folder': folder, S3: s3, SFTP: sf
         await store.list('log/a'),
         names.filter((each) => each.startsWith('log/a/')),
       );
+    });
+
+    it('go on with an upload whose sender was killed, and count only when whole', async () => {
+      const key = await spoolSnapshot(dir, 'cut');
+      const of = { store, documents: documents(store, key), spoolDir: join(dir, 'spool') };
+      const arg = JSON.stringify({ ...place.options, keyFile: join(dir, 'key'), spoolDir: of.spoolDir });
+      const sender = spawn(process.execPath, [killedUpload, arg], { stdio: ['ignore', 'ignore', 'inherit'] });
+      const [, signal] = await once(sender, 'close');
+      assert.equal(signal, 'SIGKILL');
+      const sent = await store.list('snapshots/cut');
+      assert.ok(sent.length >= 1, String(sent));
+      for (const each of sent) {
+        const digest = createHash('sha256')
+          .update((await store.get(each)) ?? '')
+          .digest('hex');
+        assert.ok(each.endsWith(digest.slice(0, 16)), `${each} is not whole`);
+      }
+      assert.deepEqual(await snapshotIds(store), []);
+      assert.ok((await unfinishedIds(store)).includes('cut'));
+      const again: string[] = [];
+      const put: BackupStore['put'] = (name, bytes) => {
+        again.push(name);
+        return store.put(name, bytes);
+      };
+      const counted = { ...store, put };
+      const goOn = { ...of, store: counted, documents: documents(counted, key) };
+      const [manifest] = await resumeSpooled({ ...goOn, signal: new AbortController().signal });
+      assert.ok(manifest);
+      assert.deepEqual(
+        again.filter((each) => sent.includes(each)),
+        [],
+      );
+      assert.equal(
+        again.filter((each) => each.includes('/part-')).length,
+        manifest.parts.length - sent.length,
+      );
+      for await (const piece of openSnapshot({ ...of, key }, manifest)) assert.ok(piece.length > 0);
+      assert.deepEqual(readdirSync(of.spoolDir), []);
     });
 
     it('are removed, also twice', async () => {

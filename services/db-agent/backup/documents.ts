@@ -119,8 +119,17 @@ export type Documents = ReturnType<typeof documents>;
 
 /** Ids of the snapshots that are whole, oldest first. */
 export async function snapshotIds(store: BackupStore): Promise<string[]> {
-  const found = (await store.list('snapshots')).map(
-    (name) => /^snapshots\/([^/]+)\/manifest$/.exec(name)?.[1],
-  );
-  return found.filter((id) => id !== undefined);
+  return (await uploads(store)).whole;
+}
+
+/** Ids of which a part is there but no manifest: they are being sent, or were when their sender died. */
+export async function unfinishedIds(store: BackupStore): Promise<string[]> {
+  const { all, whole } = await uploads(store);
+  return all.filter((id) => !whole.includes(id));
+}
+
+async function uploads(store: BackupStore): Promise<{ all: string[]; whole: string[] }> {
+  const found = (await store.list('snapshots')).map((name) => name.split('/'));
+  const whole = found.filter(([, , object]) => object === 'manifest').map(([, id = '']) => id);
+  return { all: [...new Set(found.map(([, id = '']) => id))], whole };
 }

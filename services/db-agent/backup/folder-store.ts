@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type BackupStore, targetError } from './store.ts';
@@ -11,10 +10,11 @@ export function folderStore(root: string): BackupStore {
   const path = (name: string): string => join(root, name);
   return {
     put: async (name, bytes) => {
-      const temporary = `${path(name)}.${randomBytes(4).toString('hex')}${unfinished}`;
+      // Always the same: what a killed sender left is written over by whoever goes on.
+      const temporary = `${path(name)}${unfinished}`;
       try {
         await mkdir(dirname(path(name)), { recursive: true, mode: 0o700 });
-        const file = await open(temporary, 'wx', 0o600);
+        const file = await open(temporary, 'w', 0o600);
         try {
           await file.writeFile(bytes);
           await file.sync();

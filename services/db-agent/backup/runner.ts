@@ -2,7 +2,7 @@ import { SallyportError } from '#core/errors/error.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import type { LocalAccount } from '../local-sql.ts';
 import type { Log } from '../log.ts';
-import { documents, names, type Proof, snapshotIds } from './documents.ts';
+import { documents, type Manifest, names, type Proof, snapshotIds, unfinishedIds } from './documents.ts';
 import type { BackupJob, BackupWord } from './job.ts';
 import { LogShipper } from './log-shipper.ts';
 import { proveSnapshot } from './prove.ts';
@@ -101,9 +101,12 @@ export class BackupRunner {
   }
 
   async #snapshotIfDue(): Promise<void> {
-    const { clock, job, store } = this.#o;
+    const { clock, job, store, log } = this.#o;
     if (this.#word.phase === 'starting') {
-      await resumeSpooled({ ...this.#o, documents: this.#documents });
+      for (const sent of await resumeSpooled({ ...this.#o, documents: this.#documents })) {
+        log('info', 'what an earlier upload lacked was sent', { id: sent.id });
+        await this.#prove(sent);
+      }
       const newest = (await snapshotIds(store)).at(-1);
       const takenAtMs = newest === undefined ? 0 : (await this.#documents.manifest(newest)).takenAtMs;
       this.#nextSnapshot = clock.monotonic() + takenAtMs + job.everySeconds * 1000 - clock.now();
@@ -122,10 +125,13 @@ export class BackupRunner {
   }
 
   async #snapshot(): Promise<void> {
-    const { store, key, job, log, clock, tools, scratchDir, signal } = this.#o;
     this.#say({ phase: 'copying' });
     const own = { documents: this.#documents, shipper: this.#shipper, stream: this.#stream };
-    const manifest = await takeSnapshot({ ...this.#o, keyFile: job.keyFile, ...own });
+    await this.#prove(await takeSnapshot({ ...this.#o, keyFile: this.#o.job.keyFile, ...own }));
+  }
+
+  async #prove(manifest: Manifest): Promise<void> {
+    const { store, key, log, clock, tools, scratchDir, signal } = this.#o;
     this.#say({ phase: 'proving' });
     const source = { store, key, documents: this.#documents };
     const proof = await proveSnapshot(source, manifest, { tools, scratch: scratchDir, clock, signal });
@@ -148,7 +154,10 @@ export class BackupRunner {
       }),
     );
     const { remove, logFrom } = retain(snapshots, job, clock.now());
-    for (const id of remove) {
+    // Uploads that nobody went on with, since their node is gone.
+    const given = timeName(clock.now() - job.keepHours * 3_600_000);
+    const abandoned = (await unfinishedIds(store)).filter((id) => id < given);
+    for (const id of [...remove, ...abandoned]) {
       // The manifest first: what is left of it is no snapshot any more.
       await store.remove(names.manifest(id));
       for (const name of await store.list(names.snapshot(id))) await store.remove(name);

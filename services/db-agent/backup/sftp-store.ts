@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { posix } from 'node:path';
 import Client from 'ssh2-sftp-client';
@@ -81,7 +81,7 @@ export async function sftpStore({ target, credentialsFile, hostKey }: StoreOptio
         const folder = posix.dirname(path(name));
         if (!made.has(folder)) await client.mkdir(folder, true);
         made.add(folder);
-        const temporary = `${path(name)}.${randomBytes(4).toString('hex')}${unfinished}`;
+        const temporary = `${path(name)}${unfinished}`;
         await client.put(Buffer.from(bytes), temporary);
         // OpenSSH's rename replaces; the standard one does not.
         await client.posixRename(temporary, path(name));
@@ -89,7 +89,9 @@ export async function sftpStore({ target, credentialsFile, hostKey }: StoreOptio
     get: (name) =>
       asked(`read ${path(name)}`, async (client) => {
         if ((await client.exists(path(name))) === false) return undefined;
-        return (await client.get(path(name))) as Buffer;
+        const found = await client.get(path(name));
+        // For an empty file it gives an empty list.
+        return Buffer.isBuffer(found) ? found : Buffer.alloc(0);
       }),
     list: (folder) =>
       asked(`list ${path(folder)}`, async (client) => {

@@ -77,11 +77,12 @@ export async function takeSnapshot(o: SnapshotOptions): Promise<Manifest> {
     ...{ tookMs: Math.round(clock.monotonic() - begun), wrappedKey: wrapped, parts },
     ...{ log: { stream: o.stream, seq }, witness },
   };
+  // Its proof plays the log up to where the node was looked at, whoever makes it.
+  await shipper.ship();
   // From now on sending it can go on after whatever interrupts it.
   const kept = join(folder, 'manifest');
   await writeFile(`${kept}.new`, o.documents.signManifest(manifest), { mode: 0o600 });
   await rename(`${kept}.new`, kept);
-  await shipper.ship();
   return sendSpooled(o, id);
 }
 

@@ -5,7 +5,7 @@ import { SallyportError } from '#core/errors/error.ts';
  * checked by whoever reads it. All calls throw BACKUP_TARGET when it cannot be reached or refuses.
  */
 export interface BackupStore {
-  /** Whole or not at all, in place of any earlier one of that name. */
+  /** Whole or not at all, in place of any earlier one of that name; a name has one writer at a time. */
   put(name: string, bytes: Uint8Array): Promise<void>;
   /** Undefined if there is none. */
   get(name: string): Promise<Buffer | undefined>;

@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { SallyportError } from '#core/errors/error.ts';
 
 /** Is there while `sallyport backup restore` puts things in their places. */
-export const installingMark = (stateDir: string): string =>
-  join(stateDir, 'restore.unfinished', 'installing');
+export const installingMark = (stateDir: string): string => join(stateDir, 'restore.installing');
 
 /** @throws START_FAILED when a restore was cut off there: half of what is in the folder is of another time */
 export function refuseHalfRestored(stateDir: string): void {

@@ -486,6 +486,16 @@ export const registry = define({
     'the backup is of another mesh',
     'restore it into a folder of its own, with --state',
   ],
+  BACKUP_NEWER: [
+    'FAILED_PRECONDITION',
+    'the backup is of a newer release',
+    'nothing was changed; restore it with that release, or one after it',
+  ],
+  RESTORE_OVER_MESH: [
+    'FAILED_PRECONDITION',
+    'the folder to restore into holds a mesh',
+    'name another one with --state, or say --replace: what is there is moved aside',
+  ],
   RESTORE_FAILED: [
     'DATA_LOSS',
     'what was saved could not be made a database again',

@@ -128,17 +128,22 @@ Examples:
     .summary('become the mesh that was saved')
     .description(
       'Fetches, checks and opens a backup, tells what may be missing, and asks; then the mesh of the folder, which must\n' +
-        'be down, is the one that was saved, in a new era: everybody logs in again, nobody enrols again. What was in\n' +
-        'the folder is moved aside. On a new machine name an empty folder with --state.',
+        'be down, is the one that was saved, in a new era: everybody logs in again, nobody enrols again. A backup of an\n' +
+        'older release is brought to this one; one of a newer release is refused. On a new machine name an empty\n' +
+        'folder with --state; a folder that holds a mesh is refused without --replace.',
     )
     .option('--to <time>', 'leave out what came from then on, such as 2026-11-27T15:04:05Z')
+    .option(
+      '--replace',
+      'the mesh in the folder: its data, keys and settings are moved to before-restore-...',
+    )
     .option('--yes', 'do not ask')
     .addHelpText(
       'after',
       `
 Examples:
-  sallyport backup restore
-  sallyport backup restore --to 2026-11-27T15:04:05Z
+  sallyport backup restore --replace
+  sallyport backup restore --replace --to 2026-11-27T15:04:05Z
   sallyport backup restore --state /srv/mesh --from /mnt/backups/mesh --key-file backup.key --yes`,
     );
   withCommon<RestoreOptions>(restore, 'backup restore', context, end, async (options, command, [id]) => {

@@ -53,6 +53,7 @@ export async function install(o: InstallOptions): Promise<{ readonly aside: stri
     await writeFile(join(to, 'auto.cnf'), `[auto]\nserver-uuid=${serverUuid(groupName, pod)}\n`);
   }
   await run('sync', ['-f', stateDir]);
+  await rm(installingMark(stateDir));
   await rm(folder, { recursive: true });
   return { aside: moved.length > 0 ? aside : undefined };
 }

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findMysql } from '#compose/parts/mysql.ts';
+import { stopMesh } from '#compose/runner/stop-mesh.ts';
+import { installingMark } from '#compose/runner/unfinished-restore.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { chooseSnapshot } from '#services/db-agent/backup/choose-snapshot.ts';
 import { type Missing, type RestoredData, restoreData } from '#services/db-agent/backup/restore-data.ts';
@@ -11,6 +13,7 @@ import type { CommandContext } from '../command.ts';
 import { UsageError } from '../failure.ts';
 import { refuseIfRunning } from '../mesh/wipe.ts';
 import type { Outcome } from '../report.ts';
+import { bringUpToDate } from './bring-up-to-date.ts';
 import { confirm } from './confirm.ts';
 import { install } from './install.ts';
 import { iso } from './run-list.ts';
@@ -18,6 +21,7 @@ import { type TargetOptions, withSource } from './target.ts';
 
 export interface RestoreOptions extends TargetOptions {
   readonly to?: string;
+  readonly replace?: boolean;
   readonly yes?: boolean;
 }
 
@@ -30,6 +34,7 @@ export function runRestore(
   const { stateDir, report, env, clock, signal } = command;
   const stopAtMs = timeOf(options.to, clock.now());
   refuseIfRunning(stateDir);
+  if (options.replace !== true) refuseOverMesh(stateDir);
   return withSource(options, command, async (source, keyFile) => {
     const begun = clock.monotonic();
     const manifest = await chooseSnapshot(source, { id, beforeMs: stopAtMs });
@@ -38,17 +43,28 @@ export function runRestore(
     const folder = join(stateDir, 'restore.unfinished');
     await mkdir(stateDir, { recursive: true, mode: 0o700 });
     const lastEra = await source.documents.lastEra();
-    const restored = await restoreData(source, manifest, {
-      ...{ tools, folder, stopAtMs, signal },
-      nextEra: (before) => Math.max(before, lastEra) + 1,
-      progress: report.progress,
-    });
-    const fetched = clock.monotonic() - begun;
-    tell(restored, clock.now(), report.say);
-    if (options.yes !== true) await confirm('Go on with that?', command);
-    // Before anything of it is served: whoever restores next begins another one.
-    await source.documents.putEra({ era: restored.era, atMs: clock.now(), snapshot: manifest.id });
-    refuseIfRunning(stateDir);
+    let restored: RestoredData;
+    let fetched: number;
+    try {
+      restored = await restoreData(source, manifest, {
+        ...{ tools, folder, stopAtMs, signal },
+        nextEra: (before) => Math.max(before, lastEra) + 1,
+        bringUpToDate: (db) => bringUpToDate(db, report.progress),
+        progress: report.progress,
+      });
+      fetched = clock.monotonic() - begun;
+      tell(restored, clock.now(), report.say);
+      if (options.yes !== true) await confirm('Go on with that?', command);
+      // Before anything of it is served: whoever restores next begins another one.
+      await source.documents.putEra({ era: restored.era, atMs: clock.now(), snapshot: manifest.id });
+      refuseIfRunning(stateDir);
+    } catch (error) {
+      // Data and keys in the clear, which nobody wants.
+      await rm(folder, { recursive: true, force: true });
+      throw error;
+    }
+    // What a runner that was killed has left still runs on what is moved aside now.
+    await stopMesh(stateDir, report.progress);
     const installing = clock.monotonic();
     const { aside } = await install({
       stateDir,
@@ -74,6 +90,7 @@ export function runRestore(
         snapshot: manifest.id,
         coveredUntil: iso(restored.coveredUntilMs),
         tables: restored.tables,
+        migrated: restored.migrated,
         ...(aside !== undefined && { aside }),
       },
     };
@@ -91,6 +108,13 @@ function timeOf(text: string | undefined, now: number): number | undefined {
   return ms;
 }
 
+/** @throws RESTORE_OVER_MESH; not where a restore was cut off, which running it again makes good */
+function refuseOverMesh(stateDir: string): void {
+  const holds = ['pods', 'pki'].some((name) => existsSync(join(stateDir, name)));
+  if (!holds || existsSync(installingMark(stateDir))) return;
+  throw new SallyportError('RESTORE_OVER_MESH', { message: `${stateDir} holds a mesh` });
+}
+
 /** @throws BACKUP_FOREIGN when the folder holds another mesh */
 async function refuseForeign(stateDir: string, meshId: string): Promise<void> {
   if (!existsSync(join(stateDir, 'pki', 'public-ca.crt'))) return;
@@ -102,13 +126,14 @@ async function refuseForeign(stateDir: string, meshId: string): Promise<void> {
 }
 
 function tell(
-  { coveredUntilMs, missing, tables, era }: RestoredData,
+  { coveredUntilMs, missing, migrated, tables, era }: RestoredData,
   now: number,
   say: (line: string) => void,
 ): void {
   const count = (name: string): number => tables[name]?.rows ?? 0;
   say('');
   say(`${count('users')} users, ${count('shared_keys')} enrolled devices, ${rowsOf(tables)} rows in all.`);
+  if (migrated.length > 0) say(`It is of an older release: ${migrated.length} migrations were applied.`);
   say(`Era ${era} begins: everybody logs in again.`);
   say(
     `What was done from ${iso(coveredUntilMs)} to ${iso(now)} may be missing: revocations, enrolments, changes`,

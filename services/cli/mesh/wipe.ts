@@ -20,6 +20,7 @@ const ours = [
   'backup.json',
   'ports.json',
   'restore.unfinished',
+  'restore.installing',
 ];
 const logs = /^runner\.log(\.1)?$/;
 /** A folder with none of these together was never a mesh's: others have a `secrets` or a `pods`, too. */

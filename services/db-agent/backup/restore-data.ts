@@ -22,6 +22,8 @@ export interface RestoreOptions {
   readonly stopAtMs?: number | undefined;
   /** Gives the era that begins, from the one that the data are of. */
   readonly nextEra: (before: number) => number;
+  /** Brings the data to this release's schema, before the era begins; gives what it has applied. */
+  readonly bringUpToDate: (db: LocalDb) => Promise<readonly string[]>;
   readonly progress: (line: string) => void;
   readonly signal: AbortSignal;
 }
@@ -36,6 +38,8 @@ export interface Missing {
 export interface RestoredData {
   readonly era: number;
   readonly tables: Tables;
+  /** Migrations that an older release's data lacked. */
+  readonly migrated: readonly string[];
   /** What was committed before is there. */
   readonly coveredUntilMs: number;
   /** What is known to be left out, because of `stopAtMs`; the first thousand of each kind. */
@@ -44,11 +48,12 @@ export interface RestoredData {
 
 const run = promisify(execFile);
 const sqlMs = 600_000;
+const migrateMs = 3_600_000;
 
 /**
  * Fetches a snapshot, plays the log, and begins a new era in the data: sessions of earlier ones are void then, and no
  * epoch is given twice. Everything is checked on the way; nothing outside of `folder` is touched.
- * @throws BACKUP_DAMAGED, BACKUP_KEY_WRONG, BACKUP_TARGET, RESTORE_FAILED
+ * @throws BACKUP_DAMAGED, BACKUP_KEY_WRONG, BACKUP_TARGET, BACKUP_NEWER, RESTORE_FAILED
  */
 export async function restoreData(
   source: Source,
@@ -74,7 +79,11 @@ export async function restoreData(
       const whole = stopAtMs === undefined && reached !== undefined;
       if (whole && !includes(parseGtidSet(await gtidOf(server)), parseGtidSet(reached.gtid)))
         throw damaged(names.stream(reached.stream), 'transactions are missing in it');
-      return onLocal(server.account, sqlMs, 'beginning a new era', (db) => beginEra(db, o.nextEra));
+      const migrated = await onLocal(server.account, migrateMs, 'bringing it up to date', o.bringUpToDate);
+      const begun = await onLocal(server.account, sqlMs, 'beginning a new era', (db) =>
+        beginEra(db, o.nextEra),
+      );
+      return { ...begun, migrated };
     },
     signal,
   );

@@ -124,7 +124,8 @@ export function readSigned<S extends z.ZodType>(
     throw damaged(name, 'its signature is not right');
   }
   const parsed = schema.safeParse(JSON.parse(body));
-  if (!parsed.success) throw damaged(name, 'it is of another release');
+  // It is as it was written, so whoever wrote it knows something that this release does not.
+  if (!parsed.success) throw new SallyportError('BACKUP_NEWER', { message: `${name} is of a newer release` });
   return parsed.data;
 }
 

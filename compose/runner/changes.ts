@@ -1,4 +1,4 @@
-import { backendClusters, podNamed } from '#compose/topology/query.ts';
+import { backendClusters, podNamed, podsOfGroup } from '#compose/topology/query.ts';
 import type { Topology } from '#compose/topology/types.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { type AppliedChange, type ApplyOptions, apply, readApplied } from './change/apply.ts';
@@ -6,7 +6,7 @@ import type { ChangeOptions, OneChange } from './change/one-change.ts';
 import { type RestartOptions, restart } from './change/restart.ts';
 import { type RotateOptions, rotateCertificates } from './change/rotate-certificates.ts';
 import { isRouted, putBack, stayingBeside, takeOut } from './change/rotation.ts';
-import { checkScale } from './change/scalable.ts';
+import { scaled } from './change/scalable.ts';
 import { type Scaled, scale } from './change/scale.ts';
 import type { RunningMesh } from './running-mesh.ts';
 import type { KeptSettings, Sizes, Tuned } from './settings.ts';
@@ -18,7 +18,10 @@ import type { KeptSettings, Sizes, Tuned } from './settings.ts';
 export interface Changes {
   /** Restarts pods, one after the other, without a call being lost. Gives their names in that order. */
   restart(what: RestartOptions, options?: ChangeOptions): Promise<readonly string[]>;
-  /** Gives `security`, `proxies`, `backends`, `workers` or `services` another number of pods, which is kept. */
+  /**
+   * Gives `security`, `proxies`, `backends`, `workers`, `services` or a group of gateways (`gw-<group>`) another number
+   * of pods, which is kept.
+   */
   scale(tier: string, size: number, options?: ChangeOptions): Promise<Scaled>;
   /** Takes a pod out of rotation until {@link undrain}; it goes on with what it holds. */
   drain(pod: string, options?: ChangeOptions): Promise<void>;
@@ -46,7 +49,7 @@ export function changesOf({ mesh, kept, changing, place, traced, onShape }: Chan
       changing.run('pods are restarted', options, (change) => restart(mesh, what, change)),
     scale: (tier, size, options = {}) =>
       changing.run(`${tier.slice(0, 40)} are scaled`, options, async (change) => {
-        const sizes = { ...kept.sizes, [checkScale(tier, size)]: size };
+        const sizes = scaled(kept.sizes, tier, size, gatewayGroups(mesh.topology));
         try {
           return await scale(mesh, sizes, place, change);
         } finally {
@@ -62,8 +65,8 @@ export function changesOf({ mesh, kept, changing, place, traced, onShape }: Chan
           throw new SallyportError('CHANGE_REFUSED', {
             message: isRouted(pod)
               ? `${name} is the last of its kind that takes calls`
-              : `${name} is not found by endpoints, so it cannot be taken out of them`,
-            hint: 'drain security, proxy and backend pods, of which another one stays; restart the others',
+              : `${name} is not given calls by anybody's choice, so it cannot be taken out of rotation`,
+            hint: 'drain security, proxy, backend and gateway pods, of which another one stays; restart the others',
           });
         }
         await takeOut(mesh, pod, change, true);
@@ -89,6 +92,10 @@ export function changesOf({ mesh, kept, changing, place, traced, onShape }: Chan
   };
 }
 
+const gatewayGroups = (topology: Topology): string[] => [
+  ...new Set(topology.pods.flatMap(({ gateway }) => (gateway ? [gateway.group] : []))),
+];
+
 /** The kept sizes with those that scaling may have changed as they are. */
 function sizesNow(topology: Topology, before: Sizes): Sizes {
   // Those of a slave site are what its sites.yaml says.
@@ -101,5 +108,8 @@ function sizesNow(topology: Topology, before: Sizes): Sizes {
     backendReplicas: Math.max(1, count('backend') / backendClusters(topology, {}).length),
     workers: count('worker'),
     services: count('service'),
+    gateways: Object.fromEntries(
+      gatewayGroups(topology).map((group) => [group, podsOfGroup(topology, group).length]),
+    ),
   };
 }

@@ -36,7 +36,7 @@ export async function placePods(
     embeddedTopology({
       ...folders,
       ...sizes,
-      gateways,
+      gateways: gateways.map(({ name, pods }) => ({ name, pods: sizes.gateways?.[name] ?? pods })),
       slave,
       ...(hosts.places && { hosts: hosts.places }),
       allocatePort,

@@ -59,6 +59,8 @@ export interface ProgramContext {
   readonly taskModules: readonly string[];
   /** Edges and proxies whose devices are to go on elsewhere. */
   readonly leaving: readonly string[];
+  /** Pods that get no new calls. */
+  readonly draining: ReadonlySet<string>;
 }
 
 const root = join(import.meta.dirname, '..', '..');
@@ -114,6 +116,8 @@ export function writeProcessConfig(ctx: ProgramContext, pod: Pod): string {
 function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
   const { topology: t, secrets } = ctx;
   const socket = (name: Parameters<typeof socketPath>[2]): string => socketPath(t, pod.name, name);
+  const inRotation = (group: string): string[] =>
+    podsOfGroup(t, group).flatMap(({ name }) => (ctx.draining.has(name) ? [] : [name]));
   switch (pod.role) {
     case 'db':
       return {
@@ -159,7 +163,7 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
         edgeUrls: ctx.edgeUrls,
         gateways: ctx.gateways.map(({ name, targets }) => ({
           name,
-          pods: podsOfGroup(t, name).map((each) => each.name),
+          pods: inRotation(name),
           targets: targets.filter(({ kind }) => kind === 'http').map((target) => target.name),
         })),
         sites: sitesIn(t, ctx.sites).map(({ name, edgeUrls, proxies, leaseMs }) => ({
@@ -184,6 +188,7 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
         dialingGateways: ctx.gateways
           .filter(({ dial }) => dial === 'out')
           .flatMap(({ name }) => podsOfGroup(t, name).map((each) => each.name)),
+        drainedGateways: podsOf(t, 'gateway').flatMap(({ name }) => (ctx.draining.has(name) ? [name] : [])),
         ...processTelemetry(ctx.telemetry),
       };
     case 'gateway': {
@@ -208,7 +213,7 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
         // Who dials out dials proxies.
         gateways: ctx.gateways
           .filter(({ dial }) => dial === 'in')
-          .map(({ name }) => ({ name, pods: podsOfGroup(t, name).map((each) => each.name) })),
+          .map(({ name }) => ({ name, pods: inRotation(name) })),
         ...processTelemetry(ctx.telemetry),
       };
     case 'backend':

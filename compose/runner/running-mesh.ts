@@ -16,7 +16,8 @@ import { Supervised } from './supervised.ts';
 import { type NotTaken, TakeWatch } from './taken.ts';
 
 /** What a mesh is made from and stays the same while it runs. */
-export interface MeshParts extends Omit<ProgramContext, 'topology' | 'model' | 'leaving' | 'edgeUrls'> {
+export interface MeshParts
+  extends Omit<ProgramContext, 'topology' | 'model' | 'leaving' | 'draining' | 'edgeUrls'> {
   readonly pki: Pki;
   readonly clock: Clock;
   readonly progress: (line: string) => void;
@@ -156,7 +157,7 @@ export class RunningMesh {
 
   /** Writes the configuration of running processes anew; they look at it (kernel/config/watch-config.ts). */
   configureProcesses(): void {
-    for (const role of ['proxy', 'worker', 'gateway'] as const)
+    for (const role of ['security', 'proxy', 'worker', 'gateway'] as const)
       for (const pod of podsOf(this.topology, role)) writeProcessConfig(this.context, pod);
   }
 
@@ -182,7 +183,8 @@ export class RunningMesh {
 
   get context(): ProgramContext {
     const { topology, model } = this.#shape;
-    return { ...this.parts, topology, model, edgeUrls: edgeUrlsOf(topology), leaving: [...this.#leaving] };
+    const [draining, leaving] = [this.#draining, [...this.#leaving]];
+    return { ...this.parts, topology, model, edgeUrls: edgeUrlsOf(topology), leaving, draining };
   }
 
   async #pushAll(shape: MeshShape, orNone: boolean, oldListeners = this.#oldListeners): Promise<Refused[]> {

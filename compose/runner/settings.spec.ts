@@ -24,6 +24,13 @@ describe('what is kept about a mesh', () => {
     new KeptSettings(dir).keepSizes({ security: 4, edges: 1 });
     new KeptSettings(dir).keepSizes({ security: 3 });
     assert.deepEqual(new KeptSettings(dir).sizes, { security: 3, edges: 1 });
+    const kept = new KeptSettings(dir);
+    kept.keepSizes({ gateways: { hr: 3 } });
+    kept.keepSizes({ gateways: { crm: 2 } });
+    assert.deepEqual(new KeptSettings(dir).sizes.gateways, { hr: 3, crm: 2 });
+    // Another gateways.yaml says how many there are.
+    kept.keepGateways('groups: []');
+    assert.deepEqual(new KeptSettings(dir).sizes, { security: 3, edges: 1 });
     assert.equal(statSync(join(dir, 'settings.json')).mode & 0o777, 0o600);
   });
 

@@ -17,7 +17,10 @@ export const sizeNames = [
   'backendReplicas',
 ] as const;
 export type SizeName = (typeof sizeNames)[number];
-export type Sizes = { readonly [K in SizeName]?: number };
+export type Sizes = { readonly [K in SizeName]?: number } & {
+  /** Pods of groups of gateways that were scaled; the others have what the gateways.yaml says. */
+  readonly gateways?: Readonly<Record<string, number>>;
+};
 
 const settingsFile = z.strictObject({
   version: z.literal(1),
@@ -32,6 +35,8 @@ const settingsFile = z.strictObject({
     .nullable(),
   /** The gateways.yaml that was given last; null: none. */
   gateways: z.string().nullable().default(null),
+  /** Pods of its groups that were scaled since. */
+  gatewayPods: z.record(z.string(), z.int().min(1)).default({}),
   /** The sites.yaml that was given last; null: none. */
   sites: z.string().nullable().default(null),
   /** The targets.yaml that was given last; null: none. */
@@ -70,11 +75,20 @@ export class KeptSettings {
     this.#settings = readStateFile(this.#file, settingsFile, {
       what: 'a settings file',
       hint: 'remove it: sizes and what was applied are then as the release has them',
-    }) ?? { version: 1, sizes: {}, applied: null, gateways: null, sites: null, targets: null };
+    }) ?? {
+      version: 1,
+      sizes: {},
+      applied: null,
+      gateways: null,
+      gatewayPods: {},
+      sites: null,
+      targets: null,
+    };
   }
 
   get sizes(): Sizes {
-    return definedSizes(this.#settings.sizes);
+    const { sizes, gatewayPods: gateways } = this.#settings;
+    return { ...definedSizes(sizes), ...(Object.keys(gateways).length > 0 && { gateways }) };
   }
 
   get applied(): Applied | undefined {
@@ -86,7 +100,7 @@ export class KeptSettings {
   }
 
   keepGateways(gateways: string): void {
-    this.#write({ ...this.#settings, gateways });
+    this.#write({ ...this.#settings, gateways, gatewayPods: {} });
   }
 
   get sites(): string | undefined {
@@ -106,8 +120,10 @@ export class KeptSettings {
   }
 
   /** Sizes that are named replace those that were kept. */
-  keepSizes(sizes: Sizes): void {
-    this.#write({ ...this.#settings, sizes: { ...this.#settings.sizes, ...sizes } });
+  keepSizes({ gateways, ...sizes }: Sizes): void {
+    const before = this.#settings;
+    const gatewayPods = { ...before.gatewayPods, ...gateways };
+    this.#write({ ...before, gatewayPods, sizes: { ...before.sizes, ...sizes } });
   }
 
   keepApplied(applied: Applied | undefined): void {

@@ -77,6 +77,8 @@ export function securityRoutes(ctx: BuildContext): JsonObject[] {
   const unknown = {
     match: { prefix: '/', headers: [{ name: podHeader, present_match: true }] },
     direct_response: { status: 503, body: { inline_string: 'there is no such pod' } },
+    // Somebody still names one that was taken away: nothing was done.
+    response_headers_to_add: [{ header: { key: unprocessedHeader, value: '1' } }],
   };
   const toOwner = (match: JsonObject, mode: CallMode) => ({
     match,

@@ -39,7 +39,16 @@ export const proxyConfig = z.strictObject({
     .array(podName())
     .max(1000)
     .default([])
-    .describe('Gateways that dial out: calls go to them by the streams that they open.'),
+    .describe(
+      'Gateways that dial out: calls go to them by the streams that they open. Looked at while it runs.',
+    ),
+  drainedGateways: z
+    .array(podName())
+    .max(1000)
+    .default([])
+    .describe(
+      'Gateways that are to have no new calls: sessions go on at another one. Looked at while it runs.',
+    ),
   limits: z
     .strictObject({
       maxAttachments: z

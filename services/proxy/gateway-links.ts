@@ -37,14 +37,26 @@ interface Gateway {
 
 /** Streams that gateways have opened, each of which takes one call. */
 export class GatewayLinks {
-  readonly #gateways: ReadonlyMap<string, Gateway>;
+  readonly #gateways = new Map<string, Gateway>();
   readonly #clock: Clock;
   #closed = false;
 
   /** @param gateways those that dial */
   constructor(gateways: readonly string[], clock: Clock) {
-    this.#gateways = new Map(gateways.map((name) => [name, { idle: [], waiting: [], open: 0 }]));
     this.#clock = clock;
+    this.setGateways(gateways);
+  }
+
+  /** Gateways have come or gone. Streams of those that are gone end when they have no call. */
+  setGateways(names: readonly string[]): void {
+    for (const name of names) {
+      if (!this.#gateways.has(name)) this.#gateways.set(name, { idle: [], waiting: [], open: 0 });
+    }
+    for (const [name, { idle }] of this.#gateways) {
+      if (names.includes(name)) continue;
+      this.#gateways.delete(name);
+      for (const { out } of idle.splice(0)) out.end();
+    }
   }
 
   /** Whether it is for that gateway to dial. */

@@ -110,6 +110,13 @@ describe('requests through gateways', () => {
     await assert.rejects(ask(), lost(true));
   });
 
+  it('leave a gateway that is drained, for as long as it is', () => {
+    gateways.setDrained(['gw-1']);
+    assert.deepEqual(gateways.failed, ['gw-1']);
+    gateways.setDrained([]);
+    assert.deepEqual(gateways.failed, []);
+  });
+
   it('end with the request, its body or whoever takes the answer, for their own reasons', async () => {
     answer = async function* (requests): Answers {
       for await (const _ of requests);

@@ -36,6 +36,7 @@ export class Gateways {
   readonly #active = new Map<string, number>();
   /** By name: monotonic milliseconds when it was found dead. */
   readonly #failed = new Map<string, number>();
+  #drained: readonly string[] = [];
 
   constructor({ socketPath, connections, clock, links, observer }: GatewaysOptions) {
     this.#client = createGrpcClient(Gateway, {
@@ -53,12 +54,19 @@ export class Gateways {
     return [...this.#active.values()].reduce((sum, each) => sum + each, 0);
   }
 
-  /** Gateways that were found dead a short while ago, the latest last. */
+  /** Gateways that are to have no new calls: as good as dead. */
+  setDrained(names: readonly string[]): void {
+    this.#drained = names;
+  }
+
+  /** Gateways that sessions are to leave: drained, or found dead a short while ago, the latest last. */
   get failed(): readonly string[] {
     for (const [name, at] of this.#failed) {
       if (this.#clock.monotonic() - at >= failedMs) this.#failed.delete(name);
     }
-    return [...this.#failed.keys()];
+    return this.#drained.length === 0
+      ? [...this.#failed.keys()]
+      : [...new Set([...this.#drained, ...this.#failed.keys()])];
   }
 
   /**

@@ -45,8 +45,10 @@ export interface Proxy {
   readonly attachments: number;
   /** Requests at backends. */
   readonly active: number;
-  /** Takes over what of its configuration may change while it runs: securityPods and leaving. */
-  reconfigure(next: Pick<DeepReadonly<ProxyConfig>, 'securityPods' | 'leaving'>): void;
+  /** Takes over what of its configuration may change while it runs: security pods, who leaves, gateways. */
+  reconfigure(
+    next: Pick<DeepReadonly<ProxyConfig>, 'securityPods' | 'leaving' | 'dialingGateways' | 'drainedGateways'>,
+  ): void;
   /** NOT_SERVING from now on; calls are still taken, until whoever routes them has noticed. */
   leave(): void;
   /** Takes nothing new, lets what is under way end within the bound, and closes. */
@@ -65,6 +67,7 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
     clock,
     ...(observer && { observer }),
   });
+  gateways.setDrained(config.drainedGateways);
   const tier = securityTier({
     socketPath: sockets.out,
     pod,
@@ -196,6 +199,8 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
       tier.setPods(next.securityPods);
       watches.setPods(next.securityPods);
       departures.set(next.leaving);
+      links.setGateways(next.dialingGateways);
+      gateways.setDrained(next.drainedGateways);
     },
     leave: () => {
       leaving = true;

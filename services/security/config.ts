@@ -127,7 +127,10 @@ export const securityConfig = z.strictObject({
     .array(
       z.strictObject({
         name: z.string().min(1).max(63).describe('By which resources name it (`gatewayGroup`).'),
-        pods: z.array(podName()).max(100).describe('Its gateways, to which sessions are given round robin.'),
+        pods: z
+          .array(podName())
+          .max(100)
+          .describe('Its gateways, to which sessions are given round robin. Looked at while it runs.'),
         targets: z
           .array(z.string().min(1).max(63))
           .max(1000)

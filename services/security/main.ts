@@ -1,8 +1,10 @@
 import { parseArgs } from 'node:util';
 import { loadConfig } from '#kernel/config/load-config.ts';
-import { startFigures, startObserving } from '#kernel/lifecycle/pod-process.ts';
+import { followConfig, startFigures, startObserving } from '#kernel/lifecycle/pod-process.ts';
 import { runProcess } from '#kernel/lifecycle/run-process.ts';
 import { createLogger } from '#kernel/log/logger.ts';
+import { systemClock } from '#kernel/time/system-clock.ts';
+import { GatewayAssignments } from './authorize/gateway-assignments.ts';
 import { securityConfig } from './config.ts';
 import { startCore } from './start-core.ts';
 import { startServers } from './start-servers.ts';
@@ -22,8 +24,10 @@ await runProcess(
     const { pod, telemetry } = config;
     const observer = await startObserving(life, { pod, role: 'security', log, telemetry });
     await startFigures(life, config.sockets.figures);
+    const gateways = new GatewayAssignments(config.gateways, systemClock, config.sessions.maxHeld);
+    followConfig(life, securityConfig, values.config, log, (next) => gateways.setGroups(next.gateways));
     const storage = await startStorage(life, config, log);
-    const core = await startCore(life, config, log, storage, observer);
+    const core = await startCore(life, config, log, storage, observer, gateways);
     await startServers(life, config, log, storage, core, observer);
   },
   { log },

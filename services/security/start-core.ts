@@ -4,7 +4,7 @@ import type { Logger } from '#kernel/log/logger.ts';
 import type { RpcObserver } from '#kernel/rpc/observer.ts';
 import { gauge } from '#kernel/telemetry/metrics.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
-import { GatewayAssignments } from './authorize/gateway-assignments.ts';
+import type { GatewayAssignments } from './authorize/gateway-assignments.ts';
 import { LeaseBook } from './authorize/lease-book.ts';
 import { type LeaseLengths, leaseLengths } from './authorize/lease-lengths.ts';
 import { mysqlPolicies, PolicyStore } from './authorize/policy-store.ts';
@@ -68,6 +68,7 @@ export async function startCore(
   log: Logger,
   storage: Storage,
   observer: RpcObserver,
+  gateways: GatewayAssignments,
 ): Promise<Core> {
   const clock = systemClock;
   const { pod } = config;
@@ -155,7 +156,6 @@ export async function startCore(
           (each) => each.close(),
         )
       : undefined;
-  const gateways = new GatewayAssignments(config.gateways, clock, config.sessions.maxHeld);
   const parts = startSessions(life, config, log, storage, { joined, feed, peers, gateways });
   const syncRunner = await life.start(
     'directories',

@@ -45,7 +45,10 @@ export const workerConfig = z.strictObject({
     .array(
       z.strictObject({
         name: z.string().min(1).max(63).describe('Its name.'),
-        pods: z.array(podName()).max(100).describe('Gateways in it, which are asked in this order.'),
+        pods: z
+          .array(podName())
+          .max(100)
+          .describe('Gateways in it, which are asked in this order. Looked at while it runs.'),
       }),
     )
     .max(100)

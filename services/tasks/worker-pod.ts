@@ -42,8 +42,8 @@ const closeMs = 5000;
 type Tables = TaskTables & ScheduleTables;
 
 export interface WorkerPod {
-  /** Takes over what of its configuration may change while it runs: securityPods. */
-  reconfigure(next: Pick<WorkerConfig, 'securityPods'>): void;
+  /** Takes over what of its configuration may change while it runs: security pods and gateways. */
+  reconfigure(next: Pick<WorkerConfig, 'securityPods' | 'gateways'>): void;
 }
 
 /** Claims tasks as soon as the tables are there. */
@@ -63,12 +63,13 @@ export async function startWorkerPod(
     (open) => open.close(),
   );
   const security = { address: `unix:${sockets.out}`, defaultDeadlineMs: securityMs, observer };
+  let { gateways } = config;
   const connectors = await life.start(
     'connectors',
     () =>
       openConnectors({
-        ...{ targets: config.targets, gateways: config.gateways },
-        ...{ security, rows: mysqlOwnRows(db), clock },
+        ...{ targets: config.targets, security, rows: mysqlOwnRows(db), clock },
+        gatewaysOf: (group) => gateways.find(({ name }) => name === group)?.pods ?? [],
       }),
     (open) => open.close(),
   );
@@ -140,7 +141,12 @@ export async function startWorkerPod(
   );
   life.defer('gauge', forget);
   log.info({ kinds: registry.all.map(({ kind, version }) => `${kind} ${version}`) }, 'claiming tasks');
-  return { reconfigure: (next) => watches.setPods(next.securityPods) };
+  return {
+    reconfigure: (next) => {
+      watches.setPods(next.securityPods);
+      gateways = next.gateways;
+    },
+  };
 }
 
 /** Says what this release runs, once the security tier has made the tables. @throws DB_UNAVAILABLE */

@@ -151,6 +151,56 @@ describe('gateways', function () {
     await own.waitUp();
   });
 
+  it('come, go and are drained without a failed call; sessions stay but for those of who goes', async () => {
+    const far = 'https://far.example';
+    const failures: string[] = [];
+    let stopped = false;
+    let asked = 0;
+    // Sent twice they would count: what cannot be repeated, in pieces that cannot be had again.
+    const work = async (of: Session, url: string): Promise<void> => {
+      for (; !stopped; asked++) {
+        const post = { method: 'POST', body: randomBytes(100_000) };
+        try {
+          await (await of.fetch(`${url}/echo`, post)).bytes();
+        } catch (error) {
+          failures.push(`${url} ${SallyportError.from(error).reason}: ${String(error)}`);
+        }
+      }
+    };
+    const load = [...sessions.map((each) => work(each, boardOrigin)), work(session(0), far)];
+    const where = (): Promise<string[]> => Promise.all(sessions.map(gatewayOf));
+    const credentials = { ...phone.credentials, origin: boardOrigin };
+    const fresh: Session[] = [];
+    try {
+      const before = await where();
+      assert.deepEqual(await own.scale('gw-hr', 4), { added: ['gw-hr-3'], removed: [] });
+      assert.deepEqual(await where(), before);
+      for (let n = 0; n < 4; n++) fresh.push(await phone.device.open(credentials));
+      assert.equal(new Set(await Promise.all(fresh.map(gatewayOf))).size, 4);
+      const [first = ''] = before;
+      await own.drain(first);
+      assert.ok(!(await where()).includes(first));
+      await own.undrain(first);
+      const moved = await where();
+      assert.deepEqual((await own.scale('gw-hr', 3)).removed, ['gw-hr-3']);
+      const stay = moved.map((each, n) => [n, each] as const).filter(([, each]) => each !== 'gw-hr-3');
+      const now = await where();
+      assert.deepEqual(
+        stay.map(([n]) => now[n]),
+        stay.map(([, each]) => each),
+      );
+      assert.ok(!(await Promise.all(fresh.map(gatewayOf))).includes('gw-hr-3'));
+      await own.scale('gw-far', 2);
+      await own.scale('gw-far', 1);
+      assert.equal((await session(0).fetch(`${far}/`)).headers.get('x-gateway'), 'gw-far-0');
+    } finally {
+      stopped = true;
+      await Promise.all(load);
+    }
+    assert.deepEqual(failures, []);
+    assert.ok(asked > 20, `${asked} requests`);
+  });
+
   it('are named by a policy as the mesh has them, or it is refused', async () => {
     await assert.rejects(openBoard(own, { gatewayGroup: 'crm' }), hasReason('POLICY_INVALID'));
     await assert.rejects(openBoard(own, { backend: 'greet' }), hasReason('POLICY_INVALID'));

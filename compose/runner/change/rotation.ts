@@ -9,6 +9,8 @@ import type { Change } from './one-change.ts';
 
 /** Milliseconds between being out of rotation and the next step: calls that had been routed have arrived. */
 const settleMs = 300;
+/** The same for what processes are told: they look four times a second, and the machine may be busy. */
+const toldMs = 1000;
 /** Milliseconds for what is under way to end by itself; what lasts longer is cut, and resumed elsewhere. */
 const quietMs = 15_000;
 /** Milliseconds for the others to find by their health checks that a pod is back. */
@@ -30,9 +32,8 @@ export const stayingBeside = (mesh: RunningMesh, pod: Pod): readonly Pod[] =>
       !mesh.leaving.has(other.name),
   );
 
-/** Whether others find this pod by endpoints, which it can be taken out of. A gateway is called by its name. */
-export const isRouted = (pod: Pod): boolean =>
-  pod.role === 'security' || pod.role === 'proxy' || pod.role === 'backend';
+/** Whether this pod can be taken out of what others find it by: endpoints, or the group that sessions get gateways of. */
+export const isRouted = (pod: Pod): boolean => ['security', 'proxy', 'backend', 'gateway'].includes(pod.role);
 
 /**
  * Takes a pod out of rotation: no sidecar gives it new calls, and, once that has settled, its own sidecar
@@ -54,8 +55,8 @@ export async function takeOut(
   const { clock } = mesh.parts;
   if (isRouted(pod)) {
     mesh.setDraining(pod.name, true);
-    await mesh.push();
-    await clock.sleep(settleMs);
+    await turn(mesh, pod);
+    await clock.sleep(pod.role === 'gateway' ? toldMs : settleMs);
   }
   if (pod.role === 'edge' || pod.role === 'proxy') {
     // One after the other, while their connections stand.
@@ -66,6 +67,12 @@ export async function takeOut(
   if (pod.role === 'backend' || quietToo) await untilQuiet(mesh, pod, progress);
 }
 
+/** Has it in or out of rotation: by sidecars, or, since gateways are called by their names, by processes. */
+async function turn(mesh: RunningMesh, pod: Pod): Promise<void> {
+  if (pod.role === 'gateway') mesh.configureProcesses();
+  else await mesh.push();
+}
+
 /** Gives a pod calls again, and waits until the others have found that it takes them. */
 export async function putBack(mesh: RunningMesh, pod: Pod, change: Change): Promise<void> {
   const wasOut = mesh.draining.has(pod.name) || mesh.leaving.has(pod.name);
@@ -74,7 +81,7 @@ export async function putBack(mesh: RunningMesh, pod: Pod, change: Change): Prom
   if (mesh.leaving.has(pod.name)) mesh.setLeaving(pod.name, false);
   if (!mesh.draining.has(pod.name)) return;
   mesh.setDraining(pod.name, false);
-  await mesh.push();
+  await turn(mesh, pod);
   if (pod.role !== 'backend') await untilSeen(mesh, pod, change.progress);
 }
 

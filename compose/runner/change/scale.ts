@@ -43,6 +43,8 @@ async function add(mesh: RunningMesh, after: Topology, pods: readonly Pod[], cha
   for (const { name } of pods) mesh.setDraining(name, true);
   try {
     await mesh.reshape({ ...before, topology });
+    // A gateway that dials out is let in by proxies that know it; nobody is given it before it is in rotation.
+    if (pods.some(({ role }) => role === 'gateway')) mesh.configureProcesses();
     for (const pod of pods) {
       change.progress(`${pod.name}: starting`);
       mesh.start(pod);
@@ -53,6 +55,7 @@ async function add(mesh: RunningMesh, after: Topology, pods: readonly Pod[], cha
     await Promise.all(pods.map((pod) => stopGently(mesh, pod, change)));
     await mesh.reshape(before);
     for (const { name } of pods) mesh.forget(name);
+    mesh.configureProcesses();
     throw error;
   }
   mesh.configureProcesses();

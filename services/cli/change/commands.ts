@@ -14,7 +14,10 @@ export function addChangeCommands(program: Command, context: CliContext, end: { 
       'Restarts pods one after the other: each is taken out of rotation, finishes or gives away what it holds,\n' +
         'is stopped and started, and gets calls again once it serves. Of the database the primary comes last.',
     )
-    .option('--tier <tiers...>', 'all pods of a tier: db, security, worker, backend, proxy, edge, service')
+    .option(
+      '--tier <tiers...>',
+      'all pods of a tier: db, security, worker, backend, gateway, proxy, edge, service',
+    )
     .option('--all', 'all pods, from the database out; sidecars of services must be named')
     .option('--rolling', 'one after the other, which is how it is done anyway')
     .option('--parallel <n>', 'pods of a tier at a time', wholeNumber(1, 9), 1)
@@ -35,7 +38,7 @@ Examples:
 
   const scale = program
     .command('scale')
-    .argument('<tier>', Object.keys(scalable).join(', '))
+    .argument('<tier>', `${Object.keys(scalable).join(', ')}; gw-<group> for a group of gateways`)
     .argument('<n>', 'how many pods')
     .summary('have more or fewer pods of a tier')
     .description(
@@ -47,7 +50,8 @@ Examples:
       `
 Examples:
   sallyport scale security 4
-  sallyport scale proxies 2`,
+  sallyport scale proxies 2
+  sallyport scale gw-hr 3`,
     );
   withCommon<CommonOptions>(scale, 'scale', context, end, async (_, command, [tier = '', size = '']) => {
     const { runScale } = await import('./run-changes.ts');
@@ -64,7 +68,7 @@ Examples:
   ] as const) {
     const command = program
       .command(verb)
-      .argument('<pod>', 'a security, proxy or backend pod')
+      .argument('<pod>', 'a security, proxy, backend or gateway pod')
       .summary(summary)
       .description(`${what}\nA mesh that is started anew has nobody drained.`)
       .addHelpText('after', `\nExamples:\n  sallyport ${verb} proxy-1`);

@@ -68,6 +68,17 @@ describe('gateways of sessions', () => {
     assert.deepEqual(next.of('e'), {});
   });
 
+  it('follow the gateways that there are: those of one that has gone are given another, the others stay', () => {
+    const { owner } = given();
+    for (const session of ['a', 'b', 'c']) owner.assign(session, 'hr', none);
+    owner.setGroups([{ name: 'hr', pods: ['hr-0', 'hr-2', 'hr-3'] }]);
+    const where = ['a', 'b', 'c'].map((session) => owner.assign(session, 'hr', none));
+    assert.deepEqual([where[0], where[2]], ['hr-0', 'hr-2']);
+    assert.notEqual(where[1], 'hr-1');
+    const next = ['d', 'e', 'f'].map((session) => owner.assign(session, 'hr', none));
+    assert.deepEqual(next.sort(), ['hr-0', 'hr-2', 'hr-3']);
+  });
+
   it('are forgotten where there are too many', () => {
     const { owner } = given(2);
     for (const session of ['a', 'b', 'c']) owner.assign(session, 'hr', none);

@@ -23,7 +23,7 @@ const avoidMs = 5000;
  * unless that one is dead. In memory only; proxies say what they use, so whoever owns the session next takes it over.
  */
 export class GatewayAssignments {
-  readonly #groups: ReadonlyMap<string, readonly string[]>;
+  #groups: ReadonlyMap<string, readonly string[]> = new Map();
   readonly #clock: Clock;
   readonly #max: number;
   /** Group to gateway, by the handle of the session; the one used longest ago first. */
@@ -34,9 +34,14 @@ export class GatewayAssignments {
 
   /** @param max sessions that are remembered */
   constructor(groups: readonly GatewayGroup[], clock: Clock, max: number) {
-    this.#groups = new Map(groups.map(({ name, pods }) => [name, pods]));
+    this.setGroups(groups);
     this.#clock = clock;
     this.#max = max;
+  }
+
+  /** Gateways have come or gone: sessions of those that are gone are given another when they next ask. */
+  setGroups(groups: readonly GatewayGroup[]): void {
+    this.#groups = new Map(groups.map(({ name, pods }) => [name, pods]));
   }
 
   /** The session's gateway; undefined where the mesh has none of that group. */

@@ -31,8 +31,8 @@ export interface ConnectorOptions {
   /** The security tier. */
   readonly security: GrpcClientOptions;
   readonly rows: OwnRows;
-  /** Groups of gateways, through the same sidecar as the security tier; default none. */
-  readonly gateways?: readonly { readonly name: string; readonly pods: readonly string[] }[];
+  /** Gateways of a group, through the same sidecar as the security tier; default none. */
+  readonly gatewaysOf?: (group: string) => readonly string[];
   readonly clock: Clock;
 }
 
@@ -44,7 +44,7 @@ export async function openConnectors({
   targets,
   security,
   rows,
-  gateways = [],
+  gatewaysOf = () => [],
   clock,
 }: ConnectorOptions): Promise<Connectors> {
   const opened = new Map(
@@ -82,10 +82,7 @@ export async function openConnectors({
     const { target, ca, secret: password, run } = find(name, 'mail');
     return { ...target, user: target.user, ca, password, run };
   });
-  const gateway = gatewayCalls({
-    out: security,
-    gatewaysOf: (group) => gateways.find(({ name }) => name === group)?.pods ?? [],
-  });
+  const gateway = gatewayCalls({ out: security, gatewaysOf });
   const clients = openTierClients(security);
   const close = async (): Promise<void> => {
     clients.close();

@@ -37,6 +37,7 @@ import { parseSites, type SlaveSite } from './sites.ts';
 import { stopInOrder } from './stop.ts';
 import { parseTargets, readTargets } from './targets.ts';
 import { type TelemetryTarget, withTelemetry } from './telemetry.ts';
+import { troublesOf } from './troubles.ts';
 import { refuseHalfRestored } from './unfinished-restore.ts';
 import { Watchdog } from './watchdog.ts';
 
@@ -186,7 +187,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       before.filter(({ identity }) => isAlive(identity)),
       'SIGTERM',
     );
-    note({ state: 'stopped', processes: [] });
+    note({ state: 'stopped', processes: [], troubles: [] });
     removeRunDir(state);
   };
 
@@ -217,12 +218,18 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     });
     const applied = options.meshFile === undefined ? kept.applied : readApplied({ file: options.meshFile });
     const shape = { topology, ...traced(tunedBy(applied)) };
+    const noteProcesses = (): void =>
+      note({
+        processes: mesh?.living ?? [],
+        troubles: troublesOf(mesh?.running ?? new Map(), watchdog?.missed ?? new Map()),
+      });
+    let watchdog: Watchdog | undefined;
     const fixed: MeshParts = {
       hosts,
       pki: await openPki(stateDir),
       clock,
       progress,
-      onProcesses: () => note({ processes: mesh?.living ?? [] }),
+      onProcesses: () => noteProcesses(),
       envoy,
       mysql,
       templateDir: await template,
@@ -277,13 +284,15 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       running.renewCertificates(options.rotateEveryMs !== undefined),
     );
     const names = (): string[] => running.topology.pods.map((pod) => pod.name);
-    const watchdog = new Watchdog({
+    const guard = new Watchdog({
       pods: () => podsOf(running.topology, 'gateway'),
       running: () => running.running,
       ask: (pod) => isServing(running.topology, pod),
       progress,
+      onMissed: noteProcesses,
     });
-    every(watchdogMs, 'looking for processes that hang', () => watchdog.look());
+    watchdog = guard;
+    every(watchdogMs, 'looking for processes that hang', () => guard.look());
     every(logCheckMs, 'keeping log files within bounds', () => limitLogs(running.topology, names()));
     const changes = changesOf({ mesh: running, kept, changing, place, traced, onShape: noteShape });
     closeControl = await serveControl(runDir, changes);

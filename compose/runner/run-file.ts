@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { runFile } from '#compose/topology/paths.ts';
 import { processIdentity } from '#kernel/lifecycle/process-identity.ts';
 import { readStateFile, writeStateFile } from './state-file.ts';
+import { trouble } from './troubles.ts';
 
 /** What runs on a state folder: from it a start knows whose processes these are, and a CLI finds its way in. */
 export const runState = z.object({
@@ -36,6 +37,8 @@ export const runState = z.object({
   telemetry: z.object({ endpoint: z.string(), sampleRatio: z.number().optional() }).optional(),
   /** All that was started and has not been seen to end. */
   processes: z.array(z.object({ name: z.string(), identity: processIdentity })),
+  /** What of it hangs, waits to be started again, or was a short while ago. */
+  troubles: z.array(trouble).optional(),
 });
 export type RunState = z.infer<typeof runState>;
 

@@ -29,12 +29,16 @@ describe('Supervised', () => {
       writeFileSync(logs, 'a file where the folder should be');
       one.signal('SIGKILL');
       await waitFor(() => ends.length === 1, { timeoutMs: 5000, what: 'its end' });
+      const atMs = clock.now();
+      assert.deepEqual(one.ended, { times: 1, how: 'SIGKILL', atMs, againAtMs: atMs + 200 });
       await clock.advance(10_000);
       assert.match(ends.join(), /SIGKILL,(EEXIST|ENOTDIR)/);
       assert.equal(one.identity, undefined);
       rmSync(logs);
       await clock.advance(10_000);
       assert.ok(one.identity, 'it runs');
+      assert.ok((one.ended?.times ?? 0) > 1);
+      assert.equal(one.ended?.againAtMs, undefined);
     } finally {
       await one.stop(5000);
       rmSync(root, { recursive: true, force: true });

@@ -5,6 +5,7 @@ import { type ProcessIdentity, startTimeOf } from '#kernel/lifecycle/process-ide
 import { type Backoff, backoff } from '#kernel/time/backoff.ts';
 import { type Clock, elapsed, type Instant, instant, type Timer } from '#kernel/time/clock.ts';
 import { maxLogBytes } from './log-limit.ts';
+import type { Ended } from './troubles.ts';
 
 export interface ProgramSpec {
   /** `sec-0 process`, `sec-0 sidecar` */
@@ -30,7 +31,7 @@ type State =
   | { at: 'stopped' }
   | { at: 'running'; child: ChildProcess; identity: ProcessIdentity; since: Instant }
   /** It ended by itself and is started again when the timer runs. */
-  | { at: 'waiting'; timer: Timer }
+  | { at: 'waiting'; timer: Timer; againAtMs: number }
   | { at: 'stopping'; child: ChildProcess; identity: ProcessIdentity };
 
 /** One process that is kept running: started again, with growing delays, whenever it ends. */
@@ -41,6 +42,8 @@ export class Supervised {
   #state: State = { at: 'stopped' };
   /** Starts after the first one. */
   #restarts = 0;
+  /** How it ended by itself the last time. */
+  #ended: Omit<Ended, 'againAtMs'> | undefined;
 
   constructor(spec: ProgramSpec, deps: SupervisedDeps) {
     this.spec = spec;
@@ -56,6 +59,12 @@ export class Supervised {
   /** It lives, and is not being ended. */
   get isRunning(): boolean {
     return this.#state.at === 'running';
+  }
+
+  /** How it ended by itself the last time, and when it is started again if it has not been. */
+  get ended(): Ended | undefined {
+    const { againAtMs } = this.#state.at === 'waiting' ? this.#state : {};
+    return this.#ended && { ...this.#ended, ...(againAtMs !== undefined && { againAtMs }) };
   }
 
   get restarts(): number {
@@ -79,7 +88,7 @@ export class Supervised {
     const ended = (how: string): void => {
       if (reported) return;
       reported = true;
-      this.#ended(child, how);
+      this.#hasEnded(child, how);
     };
     child.once('error', (error) => ended(error.message));
     child.once('exit', (code, signal) => ended(signal ?? `exit code ${code}`));
@@ -129,12 +138,15 @@ export class Supervised {
     this.#deps.onChange();
   }
 
-  #ended(child: ChildProcess, how: string): void {
+  #hasEnded(child: ChildProcess, how: string): void {
     const state = this.#state;
     if (state.at === 'stopping') return;
     if (state.at === 'running') {
       if (state.child !== child) return;
-      if (elapsed(this.#deps.clock, state.since) > settledMs) this.#delay.reset();
+      if (elapsed(this.#deps.clock, state.since) > settledMs) {
+        this.#delay.reset();
+        this.#ended = undefined;
+      }
     }
     this.#again(how);
     this.#deps.onChange();
@@ -142,8 +154,11 @@ export class Supervised {
 
   #again(how: string): void {
     const delay = this.#delay.next();
+    const now = this.#deps.clock.now();
+    this.#ended = { times: (this.#ended?.times ?? 0) + 1, how, atMs: now };
     this.#state = {
       at: 'waiting',
+      againAtMs: now + delay,
       timer: this.#deps.clock.setTimer(delay, () => {
         this.#restarts += 1;
         this.start();

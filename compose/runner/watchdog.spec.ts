@@ -15,6 +15,7 @@ function given() {
     },
   };
   const told: string[] = [];
+  const missed: number[] = [];
   const knobs = { answers: true };
   const watchdog = new Watchdog({
     pods: () => [pod],
@@ -23,16 +24,17 @@ function given() {
       if (!knobs.answers) throw new Error('silence');
     },
     progress: (line) => void told.push(line),
+    onMissed: () => void missed.push(watchdog.missed.get('gw-0') ?? 0),
   });
   const look = async (times: number): Promise<void> => {
     for (let n = 0; n < times; n++) await watchdog.look();
   };
-  return { process, told, knobs, look };
+  return { process, told, missed, knobs, look };
 }
 
 describe('the watchdog', () => {
   it('kills a process that has answered before and does not any more, and tells', async () => {
-    const { process, told, knobs, look } = given();
+    const { process, told, missed, knobs, look } = given();
     await look(1);
     knobs.answers = false;
     await look(7);
@@ -43,6 +45,7 @@ describe('the watchdog', () => {
     assert.deepEqual(process.signals, []);
     await look(1);
     assert.deepEqual(process.signals, ['SIGKILL']);
+    assert.deepEqual(missed, [1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0]);
     assert.deepEqual(told, ['gw-0 process hangs: it has not answered 8 times; killing it']);
   });
 

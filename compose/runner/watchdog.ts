@@ -1,8 +1,6 @@
 import type { Pod } from '#compose/topology/types.ts';
 import type { Supervised } from './supervised.ts';
-
-/** Questions in a row without an answer until a process counts as hung; one a second. */
-const misses = 8;
+import { misses } from './troubles.ts';
 
 export interface WatchdogDeps {
   /** Those that are looked after, at present. */
@@ -11,6 +9,8 @@ export interface WatchdogDeps {
   /** Asks a pod's process how it is. @throws when it does not answer */
   readonly ask: (pod: Pod) => Promise<unknown>;
   readonly progress: (line: string) => void;
+  /** Somebody has begun to be silent, is so for longer, or speaks again. */
+  readonly onMissed?: () => void;
 }
 
 interface Seen {
@@ -33,6 +33,15 @@ export class Watchdog {
     this.#deps = deps;
   }
 
+  /** Questions in a row without an answer, by pod; those that have answered before, and do not. */
+  get missed(): ReadonlyMap<string, number> {
+    return new Map(
+      [...this.#seen].flatMap(([pod, { answered, missed }]) =>
+        answered && missed > 0 ? [[pod, missed]] : [],
+      ),
+    );
+  }
+
   /** To be called once a second. */
   async look(): Promise<void> {
     if (this.#looking) return;
@@ -41,7 +50,9 @@ export class Watchdog {
       const pods = this.#deps.pods();
       const names = new Set(pods.map(({ name }) => name));
       for (const name of this.#seen.keys()) if (!names.has(name)) this.#seen.delete(name);
+      const before = wordsOf(this.missed);
       await Promise.all(pods.map((pod) => this.#lookAt(pod)));
+      if (wordsOf(this.missed) !== before) this.#deps.onMissed?.();
     } finally {
       this.#looking = false;
     }
@@ -72,3 +83,5 @@ export class Watchdog {
     process.signal('SIGKILL');
   }
 }
+
+const wordsOf = (missed: ReadonlyMap<string, number>): string => JSON.stringify([...missed]);

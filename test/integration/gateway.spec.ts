@@ -13,6 +13,8 @@ import { systemClock } from '#kernel/time/system-clock.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import type { Session } from '#sdk/session.ts';
 import { operatorTls } from '#services/cli/operator.ts';
+import { runCli } from '#services/cli/run-cli.ts';
+import { testContext } from '#services/cli/test-context.ts';
 import { type Board, boardOrigin, openBoard, startBoard, writeGateways } from '../gateway-world.ts';
 import { meshStartMs, type OwnMesh, ownMesh } from '../mesh.ts';
 import { enrolDevice, type TestDevice } from '../mesh-device.ts';
@@ -56,6 +58,16 @@ describe('gateways', function () {
   const gatewayOf = async (of: Session): Promise<string> =>
     (await of.fetch('/')).headers.get('x-gateway') ?? '';
 
+  /** What `sallyport doctor` says of processes that hang or crash. */
+  const troubles = async (): Promise<string[]> => {
+    const { context, written } = testContext({ env: { SALLYPORT_STATE: own.stateDir } });
+    await runCli(['doctor', '--json'], context);
+    const { items } = JSON.parse(written.out.trimEnd().split('\n').at(-1) ?? '') as {
+      readonly items: readonly { readonly name: string; readonly says: string }[];
+    };
+    return items.find(({ name }) => name === 'processes that hang or crash')?.says.split('; ') ?? [];
+  };
+
   it('are given to sessions round robin, and kept', async () => {
     const first = await Promise.all(sessions.map(gatewayOf));
     assert.deepEqual([...first].sort(), ['gw-hr-0', 'gw-hr-1', 'gw-hr-2']);
@@ -96,6 +108,13 @@ describe('gateways', function () {
     own.kill(hung, 'process', 'SIGSTOP');
     const moved = await gatewayOf(session(1));
     assert.notEqual(moved, hung);
+    const looks = waitFor(
+      async () => (await troubles()).some((line) => line.startsWith(`${hung} process hangs`)),
+      {
+        timeoutMs: 60_000,
+        what: '`sallyport doctor` to tell',
+      },
+    );
     own.kill('sec-0', 'process', 'SIGKILL');
     const after = before.map((each) => (each === hung ? moved : each));
     // Longer than a lease goes on without being renewed: the new owner has been asked.
@@ -104,7 +123,8 @@ describe('gateways', function () {
       timeoutMs: 60_000,
       what: 'it to be found',
     });
-    await Promise.all([own.waitUp(), leases]);
+    await Promise.all([looks, own.waitUp(), leases]);
+    assert.ok((await troubles()).some((line) => line.startsWith(`${hung} process ended (SIGKILL)`)));
     assert.deepEqual(await Promise.all(sessions.map(gatewayOf)), after);
   });
 

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import { inotifyInUse } from '#compose/runner/inotify.ts';
+import { isAway, lately, wordsOfTrouble } from '#compose/runner/troubles.ts';
 import { meshTls, publicTls, socketPath } from '#compose/topology/paths.ts';
 import { groupOf } from '#compose/topology/query.ts';
 import { askAdmin } from '#envoy/admin/ask.ts';
@@ -59,6 +60,7 @@ export async function meshFindings(mesh: MeshFacts, clock: Clock): Promise<Findi
       down.map(({ pod, says }) => `${pod}: ${says}`).join('; '),
       '`sallyport logs <pod>` tells why',
     ),
+    troubleFinding(mesh, clock),
     await databaseFinding(mesh),
     ...(await sidecarFindings(mesh)),
     certificateFinding(mesh, clock),
@@ -96,6 +98,24 @@ function inotifyFinding(): Finding | undefined {
     used < limit,
     '',
     `sudo sysctl -w fs.inotify.max_user_instances=${2 * limit}`,
+  );
+}
+
+/** One that ended once is up again, and is told only; who hangs or is down at present, or cannot stay up, is a fault. */
+function troubleFinding({ state }: MeshFacts, clock: Clock): Finding {
+  const troubles = lately(state.troubles, clock.now());
+  const bad = troubles.filter((each) => isAway(each) || (each.ended?.times ?? 0) > 1);
+  const hangs = bad.some(({ missed }) => missed !== undefined);
+  return finding(
+    'processes that hang or crash',
+    bad.length,
+    'processes',
+    '0',
+    bad.length === 0,
+    troubles.map((each) => `${each.name} ${wordsOfTrouble(each, clock.now())}`).join('; '),
+    hangs
+      ? 'its sessions go on at another one; it is killed and started again by itself. If it comes back, look at what it reaches'
+      : 'it is started again, 10 s later at most; `sallyport logs <pod>` tells why it ends',
   );
 }
 

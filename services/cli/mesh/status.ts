@@ -1,6 +1,7 @@
 import { pssMib } from '#compose/runner/memory.ts';
 import { livingProcesses } from '#compose/runner/orphans.ts';
 import type { RunState } from '#compose/runner/run-file.ts';
+import { lately, wordsOfTrouble } from '#compose/runner/troubles.ts';
 import type { CommandContext } from '../command.ts';
 import type { Figure, Outcome } from '../report.ts';
 import { table } from '../table.ts';
@@ -24,11 +25,11 @@ export interface PodStatus {
 }
 
 /** `sallyport status` */
-export async function runStatus({ stateDir, report }: CommandContext): Promise<Outcome> {
+export async function runStatus({ stateDir, report, clock }: CommandContext): Promise<Outcome> {
   const mesh = runningMesh(stateDir);
   const { state } = mesh;
   const living = livingProcesses(state);
-  const pods = await Promise.all(state.pods.map((pod) => podStatus(pod, mesh, living)));
+  const pods = await Promise.all(state.pods.map((pod) => podStatus(pod, mesh, living, clock.now())));
   const mib = pssMib([state.runner.pid, ...living.map(({ identity }) => identity.pid)]);
   const up = pods.filter((pod) => pod.up).length;
   const ok = state.state === 'up' && up === pods.length;
@@ -78,6 +79,7 @@ async function podStatus(
   pod: RunState['pods'][number],
   mesh: MeshFacts,
   living: ReturnType<typeof livingProcesses>,
+  nowMs: number,
 ): Promise<PodStatus> {
   const pids = Object.fromEntries(
     living
@@ -92,8 +94,15 @@ async function podStatus(
     dead.length > 0
       ? { up: false, says: `no ${dead.join(', no ')}` }
       : await healthOf(pod, healthPlaces(mesh));
-  return { pod: name, role, host, address, ports, up: health.up, health: health.says, pids };
+  const says = [health.says, ...troublesIn(mesh.state, name, nowMs)].join('; ');
+  return { pod: name, role, host, address, ports, up: health.up, health: says, pids };
 }
+
+/** What its processes do that they should not, as its runner has noted. */
+const troublesIn = ({ troubles }: RunState, pod: string, nowMs: number): string[] =>
+  lately(troubles, nowMs)
+    .filter(({ name }) => name.startsWith(`${pod} `))
+    .map((each) => `${each.name.slice(pod.length + 1)} ${wordsOfTrouble(each, nowMs)}`);
 
 const named = (numbers: Readonly<Record<string, number>>): string =>
   Object.entries(numbers)

@@ -28,4 +28,20 @@ describe('asking in turn', () => {
     await given;
     await assert.rejects(askInTurn([], 'pod', clock, silent), /there is no pod to ask/);
   });
+
+  it('tells in the end what a pod has answered, not that the next one is away', async () => {
+    const clock = new ManualClock();
+    const ask = (place: string): Promise<never> =>
+      Promise.reject(
+        place === 'lives'
+          ? new SallyportError('DB_UNAVAILABLE', { retryAfterMs: 5000 })
+          : new SallyportError('UNAVAILABLE', { message: 'dead cannot be reached' }),
+      );
+    const given = assert.rejects(askInTurn(['lives', 'dead'], 'pod', clock, ask), {
+      reason: 'DB_UNAVAILABLE',
+      retryAfterMs: 5000,
+    });
+    for (let i = 0; i < 90; i++) await clock.advance(250);
+    await given;
+  });
 });

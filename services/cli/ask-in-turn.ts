@@ -8,7 +8,8 @@ const pauseMs = 250;
 /**
  * Asks one place after the other until one answers, and goes round again for 20 s: what was killed is
  * started again, and the person at the console is not to notice. Only for what may be done twice.
- * @throws what a place answers; the last UNAVAILABLE, DEADLINE_EXCEEDED or DB_OUTCOME_UNKNOWN when none does
+ * @throws what a place answers; of UNAVAILABLE, DEADLINE_EXCEEDED and DB_OUTCOME_UNKNOWN the last with RetryInfo, which
+ * is a place's word (one that is not there says nothing of when), else the last
  */
 export async function askInTurn<P, T>(
   places: readonly P[],
@@ -17,6 +18,7 @@ export async function askInTurn<P, T>(
   ask: (place: P) => Promise<T>,
 ): Promise<T> {
   let last = new SallyportError('UNAVAILABLE', { message: `there is no ${what} to ask` });
+  let answer: SallyportError | undefined;
   if (places.length === 0) throw last;
   const start = clock.monotonic();
   for (;;) {
@@ -27,9 +29,10 @@ export async function askInTurn<P, T>(
         last = SallyportError.from(thrown);
         const passes = last.status === 'UNAVAILABLE' || last.status === 'DEADLINE_EXCEEDED';
         if (!passes && last.reason !== 'DB_OUTCOME_UNKNOWN') throw last;
+        if (last.retryAfterMs !== undefined) answer = last;
       }
     }
-    if (clock.monotonic() - start >= patienceMs) throw last;
+    if (clock.monotonic() - start >= patienceMs) throw answer ?? last;
     await clock.sleep(pauseMs);
   }
 }

@@ -11,8 +11,6 @@ export interface Input {
   readonly steps: number;
   /** Who is asked; nobody: no approval. */
   readonly approver?: string;
-  /** Milliseconds until it begins. */
-  readonly inMs?: number;
 }
 
 /** An effect takes as long as this, and is had when it ends or when it begins, in turn. */
@@ -32,8 +30,7 @@ async function effect(
 }
 
 const run = async (context: TaskContext, input: Json): Promise<Json> => {
-  const { effects, steps, approver, inMs } = input as unknown as Input;
-  if (inMs !== undefined) await context.sleep('until its time', inMs);
+  const { effects, steps, approver } = input as unknown as Input;
   let by = 'nobody';
   if (approver !== undefined) {
     const said = await approval(context, 'approver', { title: 'A new colleague', to: { users: [approver] } });
@@ -46,5 +43,5 @@ const run = async (context: TaskContext, input: Json): Promise<Json> => {
 };
 
 export const definitions: readonly TaskDefinition[] = [
-  { kind: 'drill', version: 1, summary: 'A task of the scenarios.', run },
+  { kind: 'drill', version: 1, summary: 'A task of the scenarios.', forAnyone: true, run },
 ];

@@ -43,7 +43,9 @@ export async function runScenarios(
           errors.push(why);
           progress(`  ✗ ${why}`);
         }
+        const mends = performance.now();
         await world.mesh.waitUp();
+        progress(`  whole again ${((performance.now() - mends) / 1000).toFixed(1)} s after that`);
       }
     } finally {
       await world.close();

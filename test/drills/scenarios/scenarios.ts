@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { DeviceService } from '#gen/sallyport/device/v1/device_pb.js';
-import { TaskService, TaskState } from '#gen/sallyport/task/v1/task_pb.js';
+import { TaskState } from '#gen/sallyport/task/v1/task_pb.js';
 import { WorkItemService } from '#gen/sallyport/task/v1/work_item_pb.js';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { received } from './effects.ts';
@@ -121,22 +121,25 @@ export const scenarios: readonly Scenario[] = [
     what: 'a scheduled task (reconciliation, report) is running',
     sun: ['no', 'no (starts again from the beginning)'],
     run: async (world) => {
-      const id = await world.submit({ steps, inMs: 1000 });
-      // The wait, and pages of the report.
-      await world.reaches(id, 5);
+      const name = await world.schedule({ inMs: 1000 }, { steps });
+      const id = await world.begunBy(name);
+      await world.reaches(id, 4);
       world.killNodeOf(await world.workerOf(id));
       return judged(world, id, 0);
     },
   },
   {
     number: 6,
-    what: 'a scheduled task is pending',
+    what: 'a scheduled task bound to a node is pending',
     sun: ['yes', 'yes'],
     run: async (world) => {
-      const id = await world.submit({ steps, inMs: 3000 });
-      await world.reaches(id, 1);
+      const hosts = ['worker-0'];
+      const name = await world.schedule({ inMs: 4000, hosts }, { steps });
       world.killNodeOf('worker-0');
-      return judged(world, id, 0);
+      const id = await world.begunBy(name);
+      const outcome = await judged(world, id, 0);
+      const isBound = (await world.workerOf(id)) === 'worker-0';
+      return { ...outcome, lost: outcome.lost + (isBound ? 0 : 1) };
     },
   },
   {
@@ -144,10 +147,15 @@ export const scenarios: readonly Scenario[] = [
     what: 'a web-service request has not been received',
     sun: ['yes', 'yes'],
     run: async (world) => {
-      // The pod that is asked first.
+      // A third of what the application asks goes there.
       world.killNodeOf('sec-0');
-      const { value: id, ms } = await timed(() => world.submit({ steps }));
-      return judged(world, id, ms);
+      const requestKey = randomUUID();
+      const { value: ids, ms } = await timed(() =>
+        Promise.all(Array.from({ length: 6 }, () => world.request({ steps }, requestKey))),
+      );
+      const [id = ''] = ids;
+      const outcome = await judged(world, id, ms);
+      return { ...outcome, doubled: outcome.doubled + new Set(ids).size - 1 };
     },
   },
   {
@@ -156,17 +164,15 @@ export const scenarios: readonly Scenario[] = [
     sun: ['no', 'no (error, submit again)'],
     run: async (world) => {
       const requestKey = randomUUID();
-      const id = await world.submit({ steps }, requestKey);
+      const id = await world.request({ steps }, requestKey);
       await world.reaches(id, 3);
       const worker = await world.workerOf(id);
-      const result = world.operator(TaskService, (tasks) =>
-        resultOf(tasks.watchTask({ id }, { timeoutMs: patienceMs })),
-      );
-      world.killNodeOf('sec-0');
+      // By the pod that dies with the worker.
+      const result = await world.watch(id, world.securityPodBeside(worker));
       world.killNodeOf(worker);
-      const told = await result;
+      const told = await result.ended;
       // An application that has died itself meanwhile asks again, and gets the same.
-      const same = await world.submit({ steps }, requestKey);
+      const same = await world.request({ steps }, requestKey);
       const task = await world.ended(id);
       const outcome = await judged(world, id, 0);
       const isOne = same === id && told === task.resultJson;
@@ -188,14 +194,4 @@ async function approve({ bert }: World, id: string, version: number): Promise<vo
   const formJson = JSON.stringify({ decision: 'DECISION_APPROVE', comment: 'yes' });
   const request = { requestKey: randomUUID(), id, version, formJson };
   await bert.ask(WorkItemService, (service) => service.completeItem(request));
-}
-
-async function resultOf(
-  stream: AsyncIterable<{ kind: { case?: string | undefined; value?: unknown } }>,
-): Promise<string> {
-  for await (const { kind } of stream) {
-    const task = kind.case === 'task' ? (kind.value as { state: TaskState; resultJson: string }) : undefined;
-    if (task !== undefined && task.state !== TaskState.OPEN) return task.resultJson;
-  }
-  return '';
 }

@@ -169,6 +169,16 @@ describe('work items', function () {
     assert.equal((await inbox.delegateItem({ ...it, to: 'Ada' }, asBob)).item?.claimedBy, 'person/ada');
     // An operator hands on what others have reserved.
     assert.equal((await inbox.delegateItem({ ...it, to: 'bob' }, operator)).item?.claimedBy, 'person/bob');
+    await inbox.delegateItem({ ...it, to: 'bob' }, operator);
+    const { handed = [] } = (await inbox.getItem(it, asBob)).item ?? {};
+    assert.deepEqual(
+      handed.map(({ by, to }) => [by, to]),
+      [
+        ['person/bob', 'person/ada'],
+        ['operator/test', 'person/bob'],
+      ],
+    );
+    assert.ok(handed.every(({ at }) => at !== undefined));
     await tasks.cancelTask({ id }, operator);
   });
 

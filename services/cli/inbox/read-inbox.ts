@@ -73,6 +73,7 @@ export async function runInboxShow(id: string, command: CommandContext): Promise
   const lines = [
     `${title}  (${stateText(item)})`,
     `for ${candidates.join(', ')}${claimedBy === '' ? '' : `; reserved by ${claimedBy}`}; task ${taskId}`,
+    ...item.handed.map(({ by, to, at }) => `${by} handed it to ${to} ${timeText(at)}`),
     ...(item.dueAt === undefined ? [] : [`until ${timeText(item.dueAt)}`]),
     ...(item.escalatesAt === undefined ? [] : [`others are asked, too, ${timeText(item.escalatesAt)}`]),
     ...(detailsJson === 'null' ? [] : [detailsJson]),

@@ -70,7 +70,7 @@ export function workItemService(deps: TaskDeps): Handlers<typeof WorkItemService
       const last = page.at(-1);
       const more = rows.length > limit && last !== undefined;
       return {
-        items: page.map((item) => ({ ...toWire(item), draftJson: '', resultJson: '' })),
+        items: page.map((item) => ({ ...toWire(item), draftJson: '', resultJson: '', handed: [] })),
         nextPageToken: more ? tokenOf(last) : '',
       };
     },
@@ -146,6 +146,7 @@ function toWire(item: ItemInfo) {
     draftBy: item.draftBy ?? '',
     resultJson: item.resultJson ?? '',
     completedBy: item.completedBy ?? '',
+    handed: item.handed.map(({ by, to, atMs }) => ({ by, to, at: timestampFromMs(atMs) })),
     createdAt: timestampFromMs(item.createdMs),
     ...(item.draftMs !== undefined && { draftAt: timestampFromMs(item.draftMs) }),
     ...(item.escalateMs !== undefined && { escalatesAt: timestampFromMs(item.escalateMs) }),

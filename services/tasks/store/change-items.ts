@@ -1,6 +1,6 @@
-import { type Kysely, sql } from 'kysely';
+import type { Kysely } from 'kysely';
 import { SallyportError } from '#core/errors/error.ts';
-import { databaseNow } from '#kernel/db/database-now.ts';
+import { databaseNow, readDatabaseNow } from '#kernel/db/database-now.ts';
 import type { Json } from '../engine/json.ts';
 import { answerTask } from './change-tasks.ts';
 import { findItem, type ItemInfo } from './read-items.ts';
@@ -8,6 +8,9 @@ import type { TaskTables } from './tables.ts';
 import { addCandidates } from './write-items.ts';
 
 type Trx = Kysely<TaskTables>;
+
+/** Of one item: the newest. */
+const keptHandovers = 50;
 
 /** Whoever works on items. */
 export interface Actor {
@@ -113,7 +116,16 @@ export async function delegateItem(trx: Trx, actor: Actor, id: string, to: strin
   if (handsOn.except.includes(to))
     throw new SallyportError('CALLER_NOT_ALLOWED', { message: `${to} may not work on this item` });
   await addCandidates(trx, id, [`user/${to}`]);
-  await sql`update work_items set claimed_by = ${`person/${to}`} where id = ${id}`.execute(trx);
+  const person = `person/${to}`;
+  // Who has it already is given it again when nobody knew whether this was committed.
+  if (handsOn.claimedBy === person) return;
+  const atMs = await readDatabaseNow(trx);
+  const handed = [...handsOn.handed, { by: actor.name, to: person, atMs }].slice(-keptHandovers);
+  await trx
+    .updateTable('work_items')
+    .set({ claimed_by: person, handed_json: JSON.stringify(handed) })
+    .where('id', '=', id)
+    .execute();
 }
 
 /** Whoever has reserved it. @throws NOT_FOUND, ITEM_ENDED */

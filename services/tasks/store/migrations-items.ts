@@ -69,4 +69,9 @@ export const itemMigrations: readonly Migration[] = [
     name: 'tasks-0105-newest',
     up: 'alter table tasks add key newest (created_ms, id)',
   },
+  {
+    // Who has handed an item to whom.
+    name: 'tasks-0106-handed',
+    up: 'alter table work_items add column handed_json json null',
+  },
 ];

@@ -1,7 +1,7 @@
 import { type Kysely, type Selectable, sql } from 'kysely';
 import type { Json } from '../engine/json.ts';
 import { jsonOf } from './rows.ts';
-import type { TaskTables, WorkItemRow } from './tables.ts';
+import type { Handover, TaskTables, WorkItemRow } from './tables.ts';
 
 type On = Kysely<TaskTables>;
 
@@ -34,6 +34,8 @@ export interface ItemInfo {
   readonly dueMs: number | undefined;
   readonly resultJson: string | undefined;
   readonly completedBy: string | undefined;
+  /** Oldest first; the newest 50. */
+  readonly handed: readonly Handover[];
   readonly createdMs: number;
   readonly endedMs: number | undefined;
 }
@@ -135,6 +137,7 @@ function itemOf(row: Selectable<WorkItemRow>, candidates: readonly string[]): It
     dueMs: row.due_ms ?? undefined,
     resultJson: row.result_json ?? undefined,
     completedBy: row.completed_by ?? undefined,
+    handed: row.handed_json ?? [],
     createdMs: row.created_ms,
     endedMs: row.ended_ms ?? undefined,
   };

@@ -1,3 +1,5 @@
+import type { ColumnType } from 'kysely';
+
 /** Rows of migrations-tasks.ts. Times are Unix milliseconds of the database. */
 export interface TaskRow {
   id: string;
@@ -84,6 +86,17 @@ export interface WorkItemRow {
   completed_by: string | null;
   created_ms: number;
   ended_ms: number | null;
+  handed_json: ColumnType<readonly Handover[] | null, string | null | undefined, string | null>;
+}
+
+/** An item was handed by one to another. */
+export interface Handover {
+  /** `person/anna`, `operator/…` */
+  readonly by: string;
+  /** `person/bob` */
+  readonly to: string;
+  /** Unix milliseconds, database time. */
+  readonly atMs: number;
 }
 
 export interface WorkCandidateRow {

@@ -158,6 +158,13 @@ export declare type WorkItem = Message<"sallyport.task.v1.WorkItem"> & {
    * @generated from field: google.protobuf.Timestamp ended_at = 20;
    */
   endedAt?: Timestamp | undefined;
+
+  /**
+   * Who has handed it to whom, oldest first; the newest 50. In GetItem only.
+   *
+   * @generated from field: repeated sallyport.task.v1.Handover handed = 21;
+   */
+  handed: Handover[];
 };
 
 /**
@@ -165,6 +172,40 @@ export declare type WorkItem = Message<"sallyport.task.v1.WorkItem"> & {
  * Use `create(WorkItemSchema)` to create a new message.
  */
 export declare const WorkItemSchema: GenMessage<WorkItem>;
+
+/**
+ * A work item was handed by one to another.
+ *
+ * @generated from message sallyport.task.v1.Handover
+ */
+export declare type Handover = Message<"sallyport.task.v1.Handover"> & {
+  /**
+   * By whom: `person/anna`, `operator/cli`.
+   *
+   * @generated from field: string by = 1;
+   */
+  by: string;
+
+  /**
+   * Whose it was then: `person/bob`.
+   *
+   * @generated from field: string to = 2;
+   */
+  to: string;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp at = 3;
+   */
+  at?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message sallyport.task.v1.Handover.
+ * Use `create(HandoverSchema)` to create a new message.
+ */
+export declare const HandoverSchema: GenMessage<Handover>;
 
 /**
  * The form of an approval.

@@ -48,7 +48,7 @@ export interface DrillDefinition {
 }
 
 /** What a drill has that does all of it by itself. */
-export interface AloneContext extends Pick<StepContext, 'random' | 'signal' | 'note' | 'figure'> {
+export interface AloneContext extends Pick<StepContext, 'failure' | 'random' | 'signal' | 'note' | 'figure'> {
   readonly progress: (line: string) => void;
 }
 

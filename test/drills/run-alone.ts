@@ -18,6 +18,7 @@ export async function runAlone(
   try {
     await alone({
       ...o,
+      failure,
       random: seededRandom(seed),
       note: (line) => void notes.push(line),
       figure: (figure) => void figures.push(figure),

@@ -16,8 +16,14 @@ export interface HookReceiver {
   close(): Promise<void>;
 }
 
-/** @param deduplicates answers a key that it knows as before, as draft-ietf-httpapi-idempotency-key-header has it */
-export async function hookReceiver(deduplicates: boolean): Promise<HookReceiver> {
+/**
+ * @param deduplicates answers a key that it knows as before, as draft-ietf-httpapi-idempotency-key-header has it
+ * @param halfway is waited for before an effect is had, and before that is said; by default neither takes time
+ */
+export async function hookReceiver(
+  deduplicates: boolean,
+  halfway?: () => Promise<void>,
+): Promise<HookReceiver> {
   const keys: string[] = [];
   const effects: unknown[] = [];
   const next: number[] = [];
@@ -32,12 +38,14 @@ export async function hookReceiver(deduplicates: boolean): Promise<HookReceiver>
       response.writeHead(status, status === 503 ? { 'retry-after': '0' } : {}).end('not now');
       return;
     }
+    await halfway?.();
     let known = deduplicates ? answers.get(key) : undefined;
     if (known === undefined) {
       effects.push(body);
       known = JSON.stringify({ number: effects.length });
       answers.set(key, known);
     }
+    await halfway?.();
     response.writeHead(201, { 'content-type': 'application/json' }).end(known);
   };
   const server = createServer((request, response) => void answer(request, response));

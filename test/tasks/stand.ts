@@ -27,6 +27,7 @@ export class TaskStand {
   readonly effects: string;
   readonly db: Db<TaskTables & ScheduleTables>;
   readonly #workers = new Map<string, ChildProcess>();
+  readonly #working = new WeakSet<ChildProcess>();
   readonly #commands = new Map<string, readonly string[]>();
   #keys = 0;
 
@@ -72,7 +73,15 @@ export class TaskStand {
         ? (this.#commands.get(name) ?? [scriptOf('worker.ts'), name, rwSocket, 'sallyport', passwords.app])
         : [scriptOf(script), ...scriptArgs];
     this.#commands.set(name, args);
-    this.#workers.set(name, spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] }));
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    child.once('message', () => this.#working.add(child));
+    this.#workers.set(name, child);
+  }
+
+  /** Whether that process of it has journaled something: `worker.ts` says so. */
+  works(name: string): boolean {
+    const child = this.#workers.get(name);
+    return child !== undefined && this.#working.has(child);
   }
 
   async end(name: string, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {

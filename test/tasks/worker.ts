@@ -1,25 +1,41 @@
 /**
  * A worker in a process of its own, to be killed; it also begins what is scheduled. Arguments: name, socket of the
- * database, user, password.
+ * database, user, password; a module of definitions, by default this folder's. Tells its parent when it has journaled
+ * something.
  */
 
 import { openDb } from '#kernel/db/open-db.ts';
 import { silentLogger } from '#kernel/log/logger.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
+import type { TaskDefinition } from '#services/tasks/engine/definition.ts';
 import { taskRegistry } from '#services/tasks/engine/registry.ts';
 import { startWorker } from '#services/tasks/engine/worker.ts';
 import { startScheduler } from '#services/tasks/schedules/scheduler.ts';
 import type { ScheduleTables } from '#services/tasks/schedules/tables.ts';
 import { mysqlTaskStore } from '#services/tasks/store/mysql-task-store.ts';
 import type { TaskTables } from '#services/tasks/store/tables.ts';
-import { definitions } from './definitions.ts';
 
-const [name = '', socketPath = '', user = '', password = ''] = process.argv.slice(2);
+const [name = '', socketPath = '', user = '', password = '', module = './definitions.ts'] =
+  process.argv.slice(2);
+const { definitions } = (await import(module)) as { definitions: readonly TaskDefinition[] };
 const db = openDb<TaskTables & ScheduleTables>({ socketPath, user, password, connections: 4 });
 const store = mysqlTaskStore(db);
 const registry = taskRegistry(definitions);
+let tell = (): void => {
+  tell = () => {};
+  process.send?.('works');
+  if (process.connected) process.disconnect();
+};
 const worker = startWorker({
-  ...{ name, store, clock: systemClock, now: Date.now, random: Math.random, log: silentLogger },
+  ...{ name, clock: systemClock, now: Date.now, random: Math.random, log: silentLogger },
+  store: {
+    ...store,
+    journal: async (claim, entry) => {
+      const row = await store.journal(claim, entry);
+      tell();
+      return row;
+    },
+  },
   registry,
   places: [name],
   pollMs: 100,

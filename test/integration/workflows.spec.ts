@@ -224,6 +224,13 @@ describe('workflows that ship, whose workers die', function () {
     ] as const) {
       assert.deepEqual(await resultOf(await begin('report', { of })), { of, rows });
     }
+    const printed = await begin('report', { of: 'devices', as: 'html' });
+    assert.deepEqual(await resultOf(printed), { of: 'devices', rows: 2 });
+    const page = await stand.db.read((on) => readPiece(on, printed, 0));
+    assert.equal(page?.mediaType, 'text/html');
+    const html = Buffer.from(page?.data ?? []).toString();
+    assert.ok(html.startsWith('<!doctype html>') && html.endsWith('</table></body></html>\n'), html);
+    assert.equal(html.split('<tr>').length, 4);
     await stand.db.tx((trx) =>
       sql`update shared_keys set created_ms = created_ms - ${400 * 86_400_000} where user = 'judy'`.execute(
         trx,

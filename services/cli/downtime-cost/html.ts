@@ -1,5 +1,6 @@
 import type { ArchitectureResult, CauseResult } from '#core/cost/compare.ts';
 import { money, type OutageCost, plain } from '#core/cost/outage.ts';
+import { escaped, pageBegin, pageEnd, tableBegin, tableEnd, tableRow } from '#core/print/page.ts';
 import { investmentCells, lasting, percent } from './text.ts';
 
 /** One page that prints on paper as it stands: no script, nothing loaded from elsewhere. */
@@ -9,12 +10,7 @@ export function htmlReport(
   about: { readonly made: string; readonly from: string },
 ): string {
   const first = results[0]?.architecture.name ?? '';
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>What downtime costs</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>${style}</style></head><body>
-<h1>What downtime costs</h1>
-<p class="about">Made by Sallyport on ${escaped(about.made)} from ${escaped(about.from)}.</p>
+  return `${pageBegin('What downtime costs')}<p class="about">Made by Sallyport on ${escaped(about.made)} from ${escaped(about.from)}.</p>
 <h2>An outage: ${money(outage.dollars)}</h2>
 <ul>${outage.working.map((line) => `<li>${escaped(line)}</li>`).join('')}</ul>
 <h2>Cost a year</h2>
@@ -50,8 +46,7 @@ ${grid(
 )}
 <h2>Downtime a year, by cause</h2>
 ${results.map(ofArchitecture).join('\n')}
-</body></html>
-`;
+${pageEnd}`;
 }
 
 function ofArchitecture({ architecture, causes }: ArchitectureResult): string {
@@ -104,20 +99,5 @@ function chart(bars: readonly Bar[], show: (value: number) => string): string {
   return `<svg viewBox="0 0 700 ${bars.length * row}" role="img" aria-label="${escaped(label)}">${rows.join('')}</svg>${legend}`;
 }
 
-function grid(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const cells = (tag: string, line: readonly string[]): string =>
-    `<tr>${line.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join('')}</tr>`;
-  return `<table><thead>${cells('th', head)}</thead><tbody>${rows.map((line) => cells('td', line)).join('')}</tbody></table>`;
-}
-
-const escaped = (text: string): string =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
-
-const style = `
-body{font:15px/1.45 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1b1e}
-h1{font-size:1.7rem}h2{font-size:1.2rem;margin-top:2rem}h3{font-size:1rem;margin-bottom:.3rem}
-.about{color:#555}table{border-collapse:collapse;width:100%;font-size:.85rem}
-th,td{text-align:left;padding:.25rem .5rem;border-bottom:1px solid #ccc;vertical-align:top}
-svg{width:100%;max-width:44rem;display:block}svg text{font-size:13px;fill:#1b1b1e}
-.legend span{border-left:1em solid;padding-left:.4em;margin-right:1em;font-size:.85rem}
-section{break-inside:avoid}@media print{body{margin:0;max-width:none}}`;
+const grid = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  `${tableBegin(head)}${rows.map(tableRow).join('')}${tableEnd}`;

@@ -55,7 +55,7 @@ Examples:
     'a new one',
     'Makes a schedule. A time that daylight saving leaves out happens when the clock has gone on; one that it\n' +
       'repeats happens once.',
-    `  sallyport schedules add users-weekly --kind report --cron '0 6 * * 1' --input '{"of":"users"}'\n` +
+    `  sallyport schedules add users-weekly --kind report --cron '0 6 * * 1' --input '{"of":"users","as":"html"}'\n` +
       `  sallyport schedules add keys --kind rotate-keys --cron '0 3 1 * *' --input '{"keptDays":365}' --missed once\n` +
       `  sallyport schedules add hq --kind source-sync --cron @hourly --input '{"source":"hq"}' --hosts worker-0,worker-1`,
     (command) => withSpec(command).requiredOption('--kind <kind>', 'the task'),
@@ -116,7 +116,8 @@ Examples:
   add<ReportOptions>(
     'report',
     'the file that a report has written',
-    'Fetches what a task of the kind `report` has written.',
+    'Fetches what a task of the kind `report` has written: CSV, or by `"as":"html"` in its input a page that prints on\n' +
+      'paper as it stands (or into a PDF, by any browser).',
     '  sallyport schedules report 4zT1Q0x2sV9mKf8aPq3LrA --out users.csv',
     (command) =>
       command

@@ -416,7 +416,7 @@ export declare const ReadReportRequestSchema: GenMessage<ReadReportRequest>;
  */
 export declare type ReadReportResponse = Message<"sallyport.task.v1.ReadReportResponse"> & {
   /**
-   * `text/csv` or `application/pdf`.
+   * `text/csv` or `text/html`.
    *
    * @generated from field: string media_type = 1;
    */

@@ -1,3 +1,4 @@
+import { SallyportError } from '#core/errors/error.ts';
 import type { HookReceiver } from '../../tasks/receivers.ts';
 
 export const kind = 'task-kills';
@@ -68,7 +69,7 @@ export class Work {
     return this.#receiver.effects.length;
   }
 
-  /** Submits more when half of what there was is done. */
+  /** Submits more when half of what there was is done. While nobody can take them it is tried again next time. */
   async keepUp(): Promise<void> {
     if (this.#expected - this.had > (batch * steps) / 2) return;
     const from = this.tasks.size;
@@ -79,9 +80,18 @@ export class Work {
         ...(isLast && { takenBack: true }),
       };
     });
-    const ids = await Promise.all(
-      inputs.map((input) => this.#place.submit(input, `task-kills-of-${input.label}`)),
-    );
+    let ids: readonly string[];
+    try {
+      // What was taken is the same task when it is submitted again under its key.
+      ids = await Promise.all(
+        inputs.map((input) => this.#place.submit(input, `task-kills-of-${input.label}`)),
+      );
+    } catch (thrown) {
+      const { status, reason } = SallyportError.from(thrown);
+      if (status === 'UNAVAILABLE' || status === 'DEADLINE_EXCEEDED' || reason === 'DB_OUTCOME_UNKNOWN')
+        return;
+      throw thrown;
+    }
     for (const [n, input] of inputs.entries()) {
       this.tasks.set(ids[n] ?? '', input);
       this.#expected += effectsOf(input).length;

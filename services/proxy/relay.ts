@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { RequestHead, ResponseHead } from '#core/channel/multiplex/messages.ts';
 import { SallyportError } from '#core/errors/error.ts';
+import { idempotentMethods } from '#core/http/idempotent-methods.ts';
 import type { RequestFacts } from '#core/policy/facts.ts';
+import { askElsewhere } from '#kernel/gateway/ask-elsewhere.ts';
 import type { Logger } from '#kernel/log/logger.ts';
-import { askElsewhere, isRepeatable } from './ask-elsewhere.ts';
 import type { Attachment } from './attachment.ts';
 import type { Admitted, Authorizer } from './authorizer.ts';
 import type { Backends } from './backends.ts';
@@ -11,6 +12,9 @@ import { type BodyInPieces, requestBody } from './body.ts';
 import { backendSpan, relaySpan } from './relay-trace.ts';
 import { assertionHeader, cleanRequest, cleanResponseHeaders } from './request-head.ts';
 import type { WorkScope } from './work-scope.ts';
+
+/** Gateways that one request is tried at. */
+const mostGateways = 3;
 
 export interface RelayDeps {
   readonly authorizer: Pick<Authorizer, 'admit'>;
@@ -100,14 +104,14 @@ async function relayTraced(
         },
       );
     };
-    await askElsewhere(ask, admitted, {
-      mayRepeat: (error) =>
-        !begun && (body === undefined || body instanceof Uint8Array) && isRepeatable(method, error),
-      next: async () => {
-        const next = await deps.authorizer.admit(attachment, facts);
-        scope.assertGoing();
-        return next;
-      },
+    const isWhole = body === undefined || body instanceof Uint8Array;
+    await askElsewhere(admitted, ask, async (error, { to, tries }) => {
+      if (begun || !isWhole || tries >= mostGateways || !mayRepeat(method, error)) return undefined;
+      // The session's next one.
+      const next = await deps.authorizer.admit(attachment, facts);
+      scope.assertGoing();
+      // There is no other; whoever asked may try again later.
+      return next.gateway === to.gateway ? undefined : next;
     });
     // What came after the last piece, its end, counts too.
     attachment.assertLive();
@@ -115,6 +119,10 @@ async function relayTraced(
     throw explained(scope.givenUp ? scope.reason : thrown, { requestId, asked }, deps.log);
   }
 }
+
+/** A gateway was lost, and nothing was done, or nothing is changed by doing it twice. */
+const mayRepeat = (method: string, { metadata }: SallyportError): boolean =>
+  metadata.lostGateway !== undefined && (metadata.maybeExecuted === 'false' || idempotentMethods.has(method));
 
 /** The error as the device gets it, and a line by which its request can be found. */
 function explained(

@@ -8,6 +8,7 @@ import {
   LdapChangeKind,
   LdapScope,
 } from '#gen/sallyport/gateway/v1/gateway_pb.js';
+import { askElsewhere } from '#kernel/gateway/ask-elsewhere.ts';
 import { lostGateway } from '#kernel/gateway/lost-gateway.ts';
 import { createGrpcClient, type GrpcClientOptions } from '#kernel/rpc/grpc-client.ts';
 import { podHeader } from '#kernel/rpc/pod-header.ts';
@@ -97,26 +98,24 @@ export function gatewayCalls({
     const { group, target, input = '' } = call;
     const all = gatewaysOf(group);
     const first = Math.max(0, all.indexOf(used.get(group) ?? ''));
+    const begin = all[first];
+    if (begin === undefined) throw unreachable(target, `no gateway of group "${group}" is known here`);
     const request = { start: startOf(call, token), body: Buffer.from(input) };
     let maybe: SallyportError | undefined;
-    let last: unknown = `no gateway of group "${group}" is known here`;
-    for (let n = 0; n < all.length; n++) {
-      const gateway = all[(first + n) % all.length] ?? '';
-      try {
-        const response = await client.invoke(request, { signal, headers: { [podHeader]: gateway } });
-        used.set(group, gateway);
-        return answerOf(target, response);
-      } catch (thrown) {
-        const error = SallyportError.from(thrown);
-        const lost = signal.aborted ? undefined : lostGateway(error);
-        if (lost === undefined) throw explained(target, error);
-        last = error;
-        if (!lost.maybeExecuted) continue;
-        maybe = error;
-        if (deduplicates(call) === 'once') break;
-      }
-    }
-    throw maybe === undefined ? unreachable(target, last) : silent(target, maybe);
+    const ask = async (gateway: string): Promise<InvokeResponse> => {
+      const response = await client.invoke(request, { signal, headers: { [podHeader]: gateway } });
+      used.set(group, gateway);
+      return response;
+    };
+    const response = await askElsewhere(begin, ask, (error, { tries }) => {
+      const lost = signal.aborted ? undefined : lostGateway(error);
+      if (lost === undefined) throw explained(target, error);
+      if (lost.maybeExecuted) maybe = error;
+      if (tries < all.length && (!lost.maybeExecuted || deduplicates(call) !== 'once'))
+        return all[(first + tries) % all.length];
+      throw maybe === undefined ? unreachable(target, error) : silent(target, maybe);
+    });
+    return answerOf(target, response);
   };
   return {
     name: 'gateway',

@@ -137,8 +137,9 @@ export const scenarios: readonly Scenario[] = [
       const name = await world.schedule({ inMs: 4000, hosts }, { steps });
       world.killNodeOf('worker-0');
       const id = await world.begunBy(name);
-      const outcome = await judged(world, id, 0);
+      // While it runs: afterwards it is nobody's.
       const isBound = (await world.workerOf(id)) === 'worker-0';
+      const outcome = await judged(world, id, 0);
       return { ...outcome, lost: outcome.lost + (isBound ? 0 : 1) };
     },
   },

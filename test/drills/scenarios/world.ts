@@ -191,7 +191,7 @@ export class World {
     );
   }
 
-  /** The pod that runs a task now, or has run it last. */
+  /** The pod that runs a task now; waits until one does. */
   async workerOf(id: string): Promise<string> {
     return waitFor(
       () =>

@@ -9,7 +9,7 @@ describe('asking elsewhere', () => {
 
   it('asks whoever is next, until one answers', async () => {
     const asked: string[] = [];
-    const answer = await askElsewhere(
+    const answer = await askElsewhere<string, string>(
       'a',
       (to) => {
         asked.push(to);
@@ -23,7 +23,7 @@ describe('asking elsewhere', () => {
 
   it('ends with the last word when nobody is next', async () => {
     const tried: number[] = [];
-    const given = askElsewhere('a', lost, (error, { tries }) => {
+    const given = askElsewhere<string, never>('a', lost, (error, { tries }) => {
       assert.equal(error.reason, 'UNAVAILABLE');
       tried.push(tries);
       return tries < 2 ? 'b' : undefined;

@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
 import { SallyportError } from '#core/errors/error.ts';
 import type { Manifest } from './documents.ts';
+import { yieldIfWeDo } from './priority.ts';
 import { damaged, nonceOf, seal, unseal } from './seal.ts';
 
 export interface Part {
@@ -31,6 +32,7 @@ export async function* packFolder(
   const tar = spawn('tar', ['-C', folder, '--sparse', '-cf', '-', '.'], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  yieldIfWeDo(tar);
   const ended = endOf(tar, 'tar');
   const zstd = createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: level } });
   const packing = pipeline(tar.stdout, zstd);
@@ -87,6 +89,7 @@ export async function unpack(pieces: AsyncIterable<Buffer>, folder: string, name
   const tar = spawn('tar', ['-C', folder, '--no-same-owner', '-xf', '-'], {
     stdio: ['pipe', 'ignore', 'pipe'],
   });
+  yieldIfWeDo(tar);
   const ended = endOf(tar, 'tar');
   ended.catch(() => undefined);
   // It says itself why it took no more; one that has seen the archive's end does not wait for what pads it.

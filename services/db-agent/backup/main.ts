@@ -4,7 +4,6 @@
  */
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
-import { setPriority } from 'node:os';
 import { dirname, join } from 'node:path';
 import { SallyportError } from '#core/errors/error.ts';
 import { createLogger, flushRepeats } from '#kernel/log/logger.ts';
@@ -12,6 +11,7 @@ import { systemClock } from '#kernel/time/system-clock.ts';
 import { users } from '../accounts.ts';
 import { type AgentConfig, readSecrets } from '../config.ts';
 import type { BackupJob, BackupWord } from './job.ts';
+import { yieldToOthers } from './priority.ts';
 import { BackupRunner } from './runner.ts';
 import { readKeyFile } from './seal.ts';
 import { openStore } from './store.ts';
@@ -49,9 +49,9 @@ async function work({ config, job }: BackupOrder): Promise<void> {
   const logger = createLogger({ pod });
   try {
     if (backup === undefined) throw new SallyportError('CONFIG_INVALID', { message: 'backup is not set' });
-    // What it does can wait for what people wait for.
-    setPriority(10);
     const key = await readKeyFile(job.keyFile);
+    // What it does can wait for what people wait for. The threads are there since a file has been read.
+    yieldToOthers();
     const store = await openStore(job);
     const folder = join(dirname(dataDir), 'backup');
     const scratchDir = join(folder, 'proof');

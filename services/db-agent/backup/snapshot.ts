@@ -42,6 +42,8 @@ export const stateNames = ['secrets', 'pki', 'settings.json', 'ports.json', 'app
 const cloneMs = 1_800_000;
 const lookMs = 600_000;
 
+const cloneMibPerSecond = 32;
+
 const run = promisify(execFile);
 
 /**
@@ -59,9 +61,7 @@ export async function takeSnapshot(o: SnapshotOptions): Promise<Manifest> {
   await mkdir(tree, { recursive: true, mode: 0o700 });
   await assertRoom(o);
   const seq = await shipper.rotate();
-  await onLocal(account, cloneMs, 'copying the data', (db) =>
-    sql`clone local data directory = ${join(tree, 'data')}`.execute(db),
-  );
+  await onLocal(account, cloneMs, 'copying the data', (db) => cloneGently(db, join(tree, 'data')));
   const { version, ...witness } = await onLocal(account, lookMs, 'looking at the data', lookAtOneMoment);
   await copyState(o, join(tree, 'state'));
   const { key, wrapped } = newDataKey(o.key);
@@ -84,6 +84,19 @@ export async function takeSnapshot(o: SnapshotOptions): Promise<Manifest> {
   await writeFile(`${kept}.new`, o.documents.signManifest(manifest), { mode: 0o600 });
   await rename(`${kept}.new`, kept);
   return sendSpooled(o, id);
+}
+
+/**
+ * MySQL's CLONE into a folder of this machine. It reads and writes as fast as the disk can, which is the disk that logins
+ * are committed to: so it is held back. What the node copies from another when it has fallen behind is not.
+ */
+async function cloneGently(db: LocalDb, to: string): Promise<void> {
+  await sql`set global clone_max_data_bandwidth = ${sql.lit(cloneMibPerSecond)}`.execute(db);
+  try {
+    await sql`clone local data directory = ${to}`.execute(db);
+  } finally {
+    await sql`set global clone_max_data_bandwidth = default`.execute(db);
+  }
 }
 
 /** Sends what was packed, without what is there already. */

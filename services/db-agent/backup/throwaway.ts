@@ -7,6 +7,7 @@ import { SallyportError } from '#core/errors/error.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { type LocalAccount, onLocal } from '../local-sql.ts';
 import { endOf } from './archive.ts';
+import { yieldIfWeDo } from './priority.ts';
 
 /** Programs of one MySQL, by their paths. */
 export interface MysqlTools {
@@ -43,6 +44,7 @@ export async function withThrowaway<T>(
   const guard = process.platform === 'linux' ? ['setpriv', '--pdeathsig', 'KILL'] : [];
   const [program = '', ...args] = [...guard, tools.mysqld, ...flags(dataDir, dir, log)];
   const child = spawn(program, args, { stdio: 'ignore', env: { PATH: process.env.PATH, TZ: 'UTC' } });
+  yieldIfWeDo(child);
   let over = false;
   const ended = endOf(child, 'mysqld').finally(() => {
     over = true;
@@ -139,6 +141,7 @@ export async function playLog(
     stdio: ['pipe', 'ignore', 'pipe'],
     env,
   });
+  for (const each of [reader, player]) yieldIfWeDo(each);
   // When the player ends early, its own words say why.
   player.stdin.on('error', () => reader.kill('SIGKILL'));
   reader.stdout.pipe(player.stdin);

@@ -34,10 +34,12 @@ export function withCommon<O extends CommonOptions>(
     .option('--json', 'end with one JSON object on standard output')
     .action(async (...given: unknown[]) => {
       const options = command.opts<O>();
+      // Those that a parser has looked at may be numbers now.
       const args = given
         .slice(0, -2)
         .flat()
-        .filter((arg): arg is string => typeof arg === 'string');
+        .filter((arg) => arg !== undefined)
+        .map(String);
       const report = createReport(name, options.json === true, context);
       try {
         const state = options.state ?? context.env.SALLYPORT_STATE ?? defaultState;

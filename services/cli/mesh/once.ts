@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { demoApp } from '#compose/demo/app.ts';
@@ -33,7 +33,9 @@ export async function runOnce(options: UpOptions, given: CommandContext): Promis
     if (temporary) rmSync(stateDir, { recursive: true, force: true });
     return { ok: figures.every((figure) => figure.ok), figures };
   } catch (error) {
-    if (temporary)
+    if (temporary && globSync('pods/*/log/*', { cwd: stateDir }).length === 0)
+      rmSync(stateDir, { recursive: true, force: true });
+    else if (temporary)
       given.report.say(`Logs of what went wrong are in ${stateDir}/pods; remove it after reading.`);
     throw error;
   }

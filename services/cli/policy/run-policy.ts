@@ -63,7 +63,7 @@ export async function runPolicyApply(
   // Here, too, so that what is wrong is told without a mesh.
   parsePolicy(document);
   const applied = await apply(command, document, { dryRun: o.dryRun === true, expected: o.expect ?? 0 });
-  tellEffects(applied, command);
+  tellEffects(applied, command, o.dryRun === true || applied.unchanged ? 'would ' : '');
   if (o.dryRun) report.say(`Nothing was changed: version ${applied.version} is in force.`);
   else if (applied.unchanged) report.say(`It is version ${applied.version} already.`);
   else report.say(`It is version ${applied.version}, and in force everywhere within seconds.`);
@@ -178,23 +178,27 @@ function apply(
   );
 }
 
-export function tellEffects(told: Effects, { report }: CommandContext): void {
+export function tellEffects(
+  told: Effects,
+  { report }: CommandContext,
+  would: 'would ' | '' = 'would ',
+): void {
   const users = (names: readonly string[]): string =>
     `${names.length} ${names.length === 1 ? 'user' : 'users'} (${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''})`;
   const tell = (effects: readonly PolicyEffect[], like: (effect: PolicyEffect) => string): void => {
     for (const effect of effects) {
       const { resource, gain, lose } = effect;
-      if (lose.length > 0) report.say(`${users(lose)} would lose ${resource}${like(effect)}`);
-      if (gain.length > 0) report.say(`${users(gain)} would gain ${resource}${like(effect)}`);
+      if (lose.length > 0) report.say(`${users(lose)} ${would}lose ${resource}${like(effect)}`);
+      if (gain.length > 0) report.say(`${users(gain)} ${would}gain ${resource}${like(effect)}`);
     }
   };
   const { effects, sessions, recordedEffects, decisions, decisionsSince } = told;
   tell(effects, () => '');
-  report.say(`${sessions} sessions were looked at, ${effects.length === 0 ? 'none concerned' : 'as above'}.`);
+  report.say(`Sessions looked at: ${sessions}, ${effects.length === 0 ? 'none concerned' : 'as above'}.`);
   tell(recordedEffects, ({ example }) => `, as by ${example}`);
   const since = decisions === 0 ? '' : ` since ${timeText(decisionsSince)}`;
   const end = recordedEffects.length === 0 ? 'none otherwise now' : 'as above';
-  report.say(`${decisions} recorded decisions${since} were made again, ${end}.`);
+  report.say(`Recorded decisions${since} made again: ${decisions}, ${end}.`);
 }
 
 export const effectsJson = (told: Effects) => ({

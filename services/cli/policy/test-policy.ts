@@ -1,4 +1,4 @@
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, relative, resolve } from 'node:path';
 import { z } from 'zod';
 import { SallyportError } from '#core/errors/error.ts';
 import { loadPolicy } from '#core/policy/compile.ts';
@@ -65,8 +65,7 @@ export async function runPolicyTest(
     });
   }
   const { tests, policy: named } = parsed.data;
-  const policyFile =
-    o.policy ?? (named && (relative(cwd, join(dirname(resolve(cwd, file)), named)) || named));
+  const policyFile = o.policy ?? (named && (relative(cwd, resolve(cwd, dirname(file), named)) || named));
   if (policyFile === undefined) {
     throw new SallyportError('CONFIG_INVALID', {
       message: `${file} does not name a policy`,

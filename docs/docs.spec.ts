@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { describe, it } from 'mocha';
 import { registry } from '#core/errors/registry.ts';
+import { grantReasons } from '#core/policy/grant.ts';
 import { ManualClock } from '#kernel/time/manual-clock.ts';
 import { buildProgram } from '#services/cli/run-cli.ts';
 import { cliPage } from './cli-page.ts';
@@ -78,6 +79,16 @@ describe('documentation', () => {
       [...named].filter((reason) => !(reason in registry)),
       [],
     );
+  });
+
+  it('lists in docs/ERRORS.md why requests are allowed and denied', () => {
+    const [, section = ''] = read('docs/ERRORS.md').split('### Why a request was allowed or denied');
+    const [table = ''] = section.split('###');
+    const told = table
+      .split('\n')
+      .filter((line) => line.startsWith('| `'))
+      .flatMap((line) => line.split('|')[1]?.match(/[A-Z_]+/g) ?? []);
+    assert.deepEqual(told, [...grantReasons]);
   });
 
   it('lists in docs/ERRORS.md the codes of compose/parts', () => {

@@ -10,7 +10,8 @@ An operator's certificate (\`sallyport\` on the mesh's own machine) may do all o
 A role is read for each call: taking it away counts at once. People call through an edge that lets administrators in
 (\`edge.admin_api\` in \`envoy/mesh.yaml\`), after \`sallyport login\`; whoever lacks the role is told \`CALLER_NOT_ALLOWED\`,
 and which role it takes. Beyond the table, by what is asked for: roles are given and taken by a security officer; a user is changed by
-whoever has his role or a higher one; everybody's sessions at once are ended by an operator or a security officer.
+whoever has his role or a higher one; a work item is answered by whomever its task names, whatever role that is (the
+row of WorkItemService is about everybody's items); everybody's sessions at once are ended by an operator or a security officer.
 `;
 
 /** docs/ROLES.md */

@@ -23,6 +23,15 @@ describe('failures', () => {
     }
   });
 
+  it('name a field that was refused without the message of the contract that it stands in', () => {
+    const text = 'sallyport.directory.v1.CreateUserRequest: password: must be longer';
+    const { message, hint } = failureOf(new SallyportError('INVALID_FIELD', { message: text }));
+    assert.equal(message, 'password: must be longer');
+    assert.match(hint, /--help/);
+    const own = failureOf(new SallyportError('INVALID_FIELD', { message: 'no', hint: 'add --force' }));
+    assert.equal(own.hint, 'add --force');
+  });
+
   it('say all that was tried to get a part', () => {
     const { message } = failureOf(new PartsError('FETCH_FAILED', 'no', { hint: 'so', tried: ['a mirror'] }));
     assert.match(message, /tried: a mirror/);

@@ -1,6 +1,9 @@
 import { PartsError } from '#compose/parts/errors.ts';
 import { SallyportError } from '#core/errors/error.ts';
+import { registry } from '#core/errors/registry.ts';
 import { Interrupted } from './context.ts';
+
+const [, , contractHint] = registry.INVALID_FIELD;
 
 export const exitCodes = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 
@@ -64,10 +67,12 @@ export function failureOf(thrown: unknown): Failure {
     // The cause of an INTERNAL that arose here is all that there is to go by.
     const cause =
       thrown.reason === 'INTERNAL' && thrown.cause !== undefined ? `: ${stackOf(thrown.cause)}` : '';
+    const refused = thrown.reason === 'INVALID_FIELD';
     return {
       code: thrown.reason,
-      message: thrown.message + cause,
-      hint: thrown.hint,
+      // Whoever types a command has not asked for a message of the contract.
+      message: (refused ? thrown.message.replace(/^sallyport(\.\w+)+: /, '') : thrown.message) + cause,
+      hint: refused && thrown.hint === contractHint ? '`--help` says what the command takes' : thrown.hint,
       exitCode: exitCodes.failed,
     };
   }

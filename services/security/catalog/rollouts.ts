@@ -132,7 +132,7 @@ export async function rollBack(
         previous === null
           ? `${key.channel} has no release before ${channel.version}`
           : `${key.channel} offers ${channel.version}, not ${version}`,
-      hint: '`sallyport apps list` shows what it offers',
+      hint: '`sallyport apps channels` shows what it offers',
     });
   }
   await trx

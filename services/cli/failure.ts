@@ -3,7 +3,7 @@ import { SallyportError } from '#core/errors/error.ts';
 import { registry } from '#core/errors/registry.ts';
 import { Interrupted } from './context.ts';
 
-const [, , contractHint] = registry.INVALID_FIELD;
+const { hint: contractHint } = registry.INVALID_FIELD;
 
 export const exitCodes = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 

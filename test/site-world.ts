@@ -27,11 +27,12 @@ export const sitesWith = (
 export const openBranch = (
   mesh: Pick<Mesh, 'stateDir'>,
   resource: Record<string, string> = {},
+  more: readonly object[] = [],
 ): Promise<void> =>
   applyPolicy(mesh, ({ resources }) => {
     resources.push({
       ...{ name: 'branch', backend: 'branch', hosts: ['branch.example'], site: siteNames.slave },
       ...{ assertion: { audience: 'branch' }, ...resource },
-      rules: [{ name: 'staff', groups: ['staff'] }],
+      rules: [{ name: 'staff', groups: ['staff'] }, ...more],
     });
   });

@@ -103,6 +103,7 @@ function compileRule(document: RuleDocument, index: number, shareTimes: Map<stri
     methods: document.methods && new Set(document.methods),
     networks:
       document.networks && Object.freeze(document.networks.flatMap((text) => parseNetwork(text) ?? [])),
+    sites: document.sites && new Set(document.sites),
     times: document.times && sharedTimes(document.times, shareTimes),
   });
 }

@@ -53,10 +53,11 @@ export function viewRequest(request: RequestFacts): RequestView {
   };
 }
 
-/** Method and network. */
+/** Method, network and site. */
 export function requestMiss(rule: Rule, { request, address }: RequestView): Miss {
   if (rule.methods && !rule.methods.has(request.method)) return 'METHOD';
   if (rule.networks && !inNetworks(rule, address())) return 'NETWORK';
+  if (rule.sites && !(request.site === undefined ? rule.deny : rule.sites.has(request.site))) return 'SITE';
   return undefined;
 }
 

@@ -33,6 +33,7 @@ const rule = fc.record({
   posture: maybe(fc.constantFrom({ rooted: false }, { patch: { min: 5 } })),
   methods: maybe(few('GET', 'POST')),
   networks: maybe(few('10.0.0.0/8', '192.168.0.0/16')),
+  sites: maybe(few('s1', 's2')),
   times: maybe(fc.array(window, { minLength: 1, maxLength: 2 })),
 });
 const document = fc.array(fc.array(rule, { maxLength: 6 }), { minLength: 1, maxLength: 2 }).map((resources) =>
@@ -67,6 +68,7 @@ const request: fc.Arbitrary<RequestFacts> = fc.record({
   authority: fc.constant('h'),
   path: fc.constantFrom('/', '/x', '/x/y', '/xy'),
   clientAddress: maybe(fc.constantFrom('10.1.1.1', '192.168.1.1', '8.8.8.8')),
+  site: maybe(fc.constantFrom('s1', 's2', 's3')),
 });
 const moment = fc.integer({ min: monday, max: monday + 7 * 24 * hour });
 
@@ -128,6 +130,7 @@ function matches(
       (asked.clientAddress === undefined
         ? unknown
         : one.networks.some((text) => asked.clientAddress?.startsWith(text.slice(0, text.indexOf('.')))))) &&
+    (!one.sites || (asked.site === undefined ? unknown : one.sites.includes(asked.site))) &&
     (!one.times || open)
   );
 }

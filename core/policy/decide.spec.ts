@@ -24,7 +24,13 @@ const session: SessionFacts = {
   authLevel: 1,
   app,
 };
-const request: RequestFacts = { method: 'GET', authority: 'h', path: '/', clientAddress: '10.1.2.3' };
+const request: RequestFacts = {
+  method: 'GET',
+  authority: 'h',
+  path: '/',
+  clientAddress: '10.1.2.3',
+  site: 'zurich',
+};
 const staff = { name: 'staff', groups: ['staff'] };
 
 interface Case {
@@ -94,6 +100,7 @@ describe('decisions', () => {
     ['a name that every object has', { posture: { toString: 'x' } }, 'POSTURE'],
     ['the method', { methods: ['POST'] }, 'METHOD'],
     ['the network', { networks: ['192.168.0.0/16', '2001:db8::/32'] }, 'NETWORK'],
+    ['the site', { sites: ['geneva'] }, 'SITE'],
     ['the time', { times: { from: '13:00', to: '14:00' } }, 'TIME'],
     ['the day', { times: { days: 'thu-tue' } }, 'TIME'],
     ['the level', { minAuthLevel: 2 }, 'STEP_UP'],
@@ -116,6 +123,7 @@ describe('decisions', () => {
       posture: { encrypted: true, patch: { min: 20260101, max: 20260101 }, lock: { oneOf: ['pin', 'face'] } },
       methods: ['GET'],
       networks: ['10.0.0.0/8'],
+      sites: ['geneva', 'zurich'],
       times: { days: 'wed', from: '13:00', to: '14:00', tz: 'Europe/Zurich' },
       minAuthLevel: 1,
     };
@@ -155,6 +163,12 @@ describe('decisions', () => {
     }
     const network = { ...staff, name: 'n', networks: ['0.0.0.0/0', '::/0'] };
     const unseen = { clientAddress: undefined };
+    const site = { ...staff, name: 's', sites: ['zurich'] };
+    assert.equal(outcome({ rules: [site], request: { site: undefined } }), 'SITE s');
+    assert.equal(
+      outcome({ rules: [staff, { ...site, effect: 'deny' }], request: { site: undefined } }),
+      'DENIED_BY_RULE s',
+    );
     assert.equal(outcome({ rules: [network], request: unseen }), 'NETWORK n');
     assert.equal(
       outcome({ rules: [staff, { ...network, effect: 'deny' }], request: unseen }),

@@ -51,6 +51,8 @@ export function describe(reason: GrantReason, circumstances: Circumstances): str
         : `${resource?.name ?? ''} does not take ${request.method}`;
     case 'NETWORK':
       return `${by} does not hold in this network`;
+    case 'SITE':
+      return `${by} does not hold at this site`;
     case 'TIME':
       return `${by} does not hold at this time`;
     case 'STEP_UP':

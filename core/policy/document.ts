@@ -67,6 +67,8 @@ const rule = z.strictObject({
   methods: some(field.method).optional(),
   /** Networks that the phone is in, as the edge sees it. */
   networks: some(field.network).optional(),
+  /** Sites whose proxy is asked; where there is one only, it has no name. */
+  sites: some(field.clusterName).optional(),
   times: z
     .union([window.transform((one) => [one]), some(window)], {
       error: 'is neither {days, from, to, tz} nor a list of such windows',

@@ -38,6 +38,8 @@ export interface RequestFacts {
   readonly path: string;
   /** IP address of the phone as the edge saw it, without port; absent where nobody knows it. */
   readonly clientAddress?: string | undefined;
+  /** Name of the site whose proxy it came to; absent where there are no sites, or no proxy asks. */
+  readonly site?: string | undefined;
 }
 
 /**

@@ -21,6 +21,7 @@ export const grantReasons = [
   'POSTURE',
   'METHOD',
   'NETWORK',
+  'SITE',
   'TIME',
   /** All else holds: the user gets in by proving more strongly who they are. */
   'STEP_UP',

@@ -48,6 +48,7 @@ export interface Rule {
   readonly minAuthLevel: number;
   readonly methods: ReadonlySet<string> | undefined;
   readonly networks: readonly Network[] | undefined;
+  readonly sites: ReadonlySet<string> | undefined;
   readonly times: TimeCondition | undefined;
 }
 

@@ -105,6 +105,7 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
   const stopped = new AbortController();
   const health = new HealthState([Relay.typeName]);
   const service: RelayServiceDeps = {
+    site: config.sites.length > 0 ? config.site : undefined,
     authorizer,
     backends: {
       request: (request, sink) =>

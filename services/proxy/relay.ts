@@ -20,6 +20,8 @@ export interface RelayDeps {
   readonly authorizer: Pick<Authorizer, 'admit'>;
   readonly backends: Pick<Backends, 'request'>;
   readonly log: Logger;
+  /** Where this proxy stands; undefined where there is one site only. */
+  readonly site?: string | undefined;
   /** Bytes of a request's body where the policy sets no limit. */
   readonly maxBodyBytes: number;
   readonly newRequestId?: () => string;
@@ -72,8 +74,11 @@ async function relayTraced(
   try {
     const clean = cleanRequest(request.head);
     const { method, authority, path, headers } = clean;
-    const facts: RequestFacts =
-      clientAddress === undefined ? { method, authority, path } : { method, authority, path, clientAddress };
+    const facts: RequestFacts = {
+      ...{ method, authority, path },
+      ...(clientAddress !== undefined && { clientAddress }),
+      ...(deps.site !== undefined && { site: deps.site }),
+    };
     const admitted = await deps.authorizer.admit(attachment, facts);
     const limit = admitted.maxBodyBytes ?? deps.maxBodyBytes;
     const body = await requestBody(clean, request.body, { attachment, limit });

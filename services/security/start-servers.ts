@@ -146,6 +146,7 @@ function hotServices(
   const assertions = new Assertions({ signer: () => keyring.assertionSigner(), now });
   const { sample } = core;
   const grant = grants({ policies, assertions, sample, now, end: endsSessions({ sessions, log }) });
+  const siteOf = new Map(config.sites.flatMap(({ name, proxies }) => proxies.map((proxy) => [proxy, name])));
   const look = lastLook(feed);
   const shown = subjects({ sessions, jwks: () => keyring.jwks(), now });
   const nextEpoch = epochs(joined.era, joined.incarnation);
@@ -165,6 +166,7 @@ function hotServices(
           gateways,
           lease,
           lengths: core.lengths,
+          siteOf: (proxy) => siteOf.get(proxy),
           look,
           now,
         }),

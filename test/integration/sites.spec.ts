@@ -79,5 +79,31 @@ describe('two sites', function () {
     const open = phone.device.open({ ...credentials, user: `${user}@basel` });
     await assert.rejects(open, hasReason('SITE_UNKNOWN'));
     await assert.rejects(openBranch(own, { site: 'basel' }), hasReason('POLICY_INVALID'));
+    const nowhere = { name: 'nowhere', effect: 'deny', sites: ['basel'] };
+    await assert.rejects(openBranch(own, {}, [nowhere]), hasReason('POLICY_INVALID'));
+  });
+
+  it('count in rules: the same session by another site is another question', async () => {
+    const closed = (fetching: Promise<unknown>) =>
+      fetching.then(
+        () => false,
+        (error) => SallyportError.from(error).metadata.grant === 'DENIED_BY_RULE',
+      );
+    await openBranch(own, {}, [{ name: 'not there', effect: 'deny', sites: [slave] }]);
+    await waitFor(() => closed(there.fetch(`${branchOrigin}/news`)), {
+      timeoutMs: 30_000,
+      what: 'its proxy to have the policy',
+    });
+    // Asked at the master it is allowed, but for where it is reached from.
+    await assert.rejects(here.fetch(`${branchOrigin}/news`), hasReason('SITE_ELSEWHERE'));
+    await openBranch(own, {}, [{ name: 'not here', effect: 'deny', sites: [master] }]);
+    await waitFor(() => closed(here.fetch(`${branchOrigin}/news`)), {
+      timeoutMs: 30_000,
+      what: 'the other proxy to have the policy',
+    });
+    await waitFor(() => there.fetch(`${branchOrigin}/news`).catch(() => undefined), {
+      timeoutMs: 30_000,
+      what: 'the branch to be open again',
+    });
   });
 });

@@ -124,6 +124,7 @@ Examples:
     .option('--os-version <version>', 'version of the system', '')
     .option('--posture <claim...>', 'what the app claims of the device, as name=value')
     .option('--address <ip>', 'where the phone is', '')
+    .option('--site <name>', 'at which site it asks, where there are two', '')
     .option('-X, --request <method>', 'the method', 'GET')
     .option('--policy <file>', 'by this document (default: the policy in force)')
     .addHelpText(

@@ -13,6 +13,7 @@ export interface PolicyExplainOptions extends CommonOptions {
   readonly osVersion: string;
   readonly posture?: readonly string[];
   readonly address: string;
+  readonly site: string;
   readonly policy?: string;
   readonly request: string;
 }
@@ -46,6 +47,7 @@ export async function runPolicyExplain(
         ...(o.app !== undefined && { app }),
         ...asked,
         clientAddress: o.address,
+        site: o.site,
         documentJson,
       },
       { signal },

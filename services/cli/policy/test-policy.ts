@@ -35,6 +35,8 @@ const expectation = z.strictObject({
   request: z.string().min(1),
   /** Address of the phone. */
   from: z.string().optional(),
+  /** Site whose proxy it asks. */
+  site: z.string().optional(),
   /** When, with a time zone; default now. */
   at: z.iso.datetime({ offset: true }).optional(),
   expect: z.enum(['allow', 'deny']),
@@ -105,7 +107,11 @@ function tryOut(test: Expectation, policy: Policy, nowMs: number) {
       authLevel: test.authLevel,
       ...(test.app && { app: { ...test.app, ...app, platform: test.app.platform.toLowerCase(), appId: id } }),
     },
-    { ...requestOf(test.request), ...(test.from !== undefined && { clientAddress: test.from }) },
+    {
+      ...requestOf(test.request),
+      ...(test.from !== undefined && { clientAddress: test.from }),
+      ...(test.site !== undefined && { site: test.site }),
+    },
     policy,
     at,
   );

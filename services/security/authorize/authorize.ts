@@ -31,6 +31,8 @@ export interface AuthorizeDeps {
   readonly now: () => number;
   readonly lease: GiveLease;
   readonly lengths: Pick<LeaseLengths, 'of'>;
+  /** The site at which a proxy stands; undefined where there is one only. */
+  readonly siteOf: (proxy: string) => string | undefined;
   /** The last look before an answer without a lease; giving one takes it, too. */
   readonly look: ReturnType<typeof lastLook>;
 }
@@ -84,7 +86,12 @@ export function authorize(deps: AuthorizeDeps): Pick<AuthorizeHandlers, 'authori
     nowMs?: number,
   ): Decided | Promise<Decided> => {
     const leaseMs = deps.lengths.of(proxy);
-    const decided = deps.grant(record, requestFacts(request.request, true), nowMs, leaseMs);
+    const decided = deps.grant(
+      record,
+      requestFacts(request.request, { site: deps.siteOf(proxy) }),
+      nowMs,
+      leaseMs,
+    );
     return decided instanceof Promise
       ? decided.then((later) => routed(later, record, request))
       : routed(decided, record, request);
@@ -113,7 +120,7 @@ export function authorize(deps: AuthorizeDeps): Pick<AuthorizeHandlers, 'authori
     const leaseTo = fromProxy && request.subject.case === 'sessionId' ? call.caller.pod : undefined;
     const decided = fromProxy
       ? decide(record, request, call.caller.pod, nowMs)
-      : deps.grant(record, requestFacts(request.request, false), nowMs);
+      : deps.grant(record, requestFacts(request.request, undefined), nowMs);
     return decided instanceof Promise
       ? decided.then((later) => encodeResponse(conclude(record, later, leaseTo)))
       : encodeResponse(conclude(record, decided, leaseTo, nowMs));

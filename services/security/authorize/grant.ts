@@ -105,14 +105,18 @@ export function wireGrant({ grant, resource, assertion, gateway = '' }: Decided)
 }
 
 /**
- * @param fromProxy only a proxy knows, from an edge, where the phone is
+ * @param proxy only a proxy knows, from an edge, where the phone is; and at which site it stands itself
  * @throws MALFORMED
  */
 export function requestFacts(
   request: (RequestFacts & { readonly clientAddress?: string }) | undefined,
-  fromProxy: boolean,
+  proxy: { readonly site: string | undefined } | undefined,
 ): RequestFacts {
   if (request === undefined) throw new SallyportError('MALFORMED');
   const { method, authority, path, clientAddress } = request;
-  return { method, authority, path, ...(fromProxy && clientAddress && { clientAddress }) };
+  return {
+    ...{ method, authority, path },
+    ...(proxy && clientAddress && { clientAddress }),
+    ...(proxy?.site !== undefined && { site: proxy.site }),
+  };
 }

@@ -16,18 +16,26 @@ export interface Reachable {
 }
 
 function assertSites(policy: Policy, sites: Reachable['sites']): void {
-  for (const { name, site } of policy.resources) {
-    if (site === undefined || sites.some((each) => each.name === site)) continue;
+  const known = new Set(sites.map((each) => each.name));
+  const refuse = (where: string, site: string): never => {
     throw new SallyportError('POLICY_INVALID', {
-      message: `resource "${name}": this mesh has no site "${site}"`,
-      hint: `sites are: ${namesOf(sites.map((each) => each.name))}; \`sallyport up --sites FILE\` gives others`,
+      message: `${where}: this mesh has no site "${site}"`,
+      hint: `sites are: ${namesOf([...known])}; \`sallyport up --sites FILE\` gives others`,
     });
+  };
+  for (const { name, site, rules } of policy.resources) {
+    if (site !== undefined && !known.has(site)) refuse(`resource "${name}"`, site);
+    for (const rule of rules.all) {
+      for (const each of rule.sites ?? []) {
+        if (!known.has(each)) refuse(`rule "${rule.name}" of resource "${name}"`, each);
+      }
+    }
   }
 }
 
 /**
  * A resource behind gateways names a group that this mesh has, and a target of it; one that is reached from one site
- * only, a site of it.
+ * only, a site of it; a rule for sites, sites of it.
  * @throws POLICY_INVALID
  */
 export function assertReachable(policy: Policy, { gateways: groups, sites }: Reachable): void {

@@ -113,6 +113,7 @@ export function policyService(deps: PolicyDeps): Handlers<typeof Policy> {
           authority: request.authority,
           path: request.path,
           ...(request.clientAddress !== '' && { clientAddress: request.clientAddress }),
+          ...(request.site !== '' && { site: request.site }),
         },
         policy,
         clock.now(),

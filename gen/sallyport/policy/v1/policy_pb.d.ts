@@ -792,6 +792,13 @@ export declare type ExplainRequest = Message<"sallyport.policy.v1.ExplainRequest
    * @generated from field: string document_json = 7;
    */
   documentJson: string;
+
+  /**
+   * Site whose proxy is asked; empty: unknown.
+   *
+   * @generated from field: string site = 8;
+   */
+  site: string;
 };
 
 /**

@@ -9,6 +9,7 @@ import { createGrpcTransport } from '@connectrpc/connect-node';
 import { after, before, describe, it } from 'mocha';
 import { encodeBase64url } from '#core/ids/base64url.ts';
 import { AppCatalog, AppDelivery } from '#gen/sallyport/catalog/v1/catalog_pb.js';
+import { Policy } from '#gen/sallyport/policy/v1/policy_pb.js';
 import { createConnectClient } from '#kernel/rpc/connect-client.ts';
 import { createGrpcServer } from '#kernel/rpc/grpc-server.ts';
 import { HealthState } from '#kernel/rpc/health.ts';
@@ -33,6 +34,7 @@ describe('the app catalogue on a real database, through a real proxy service', f
   let bench: SecurityBench;
   let dir: string;
   let admin: Client<typeof AppCatalog>;
+  let policy: Client<typeof Policy>;
   let sidecar: PodRelay;
   let apps: Delivery;
   let proxy: ReturnType<typeof createGrpcServer>;
@@ -44,11 +46,13 @@ describe('the app catalogue on a real database, through a real proxy service', f
   before(async () => {
     bench = await securityBench();
     dir = await mkdtemp(join(tmpdir(), 'sp-catalog-'));
-    admin = createConnectClient(AppCatalog, {
+    const asOperator = {
       address: `unix:${podAt(bench.tier, 0).connectSocket}`,
       defaultDeadlineMs: 60_000,
       headers: operator.headers,
-    });
+    };
+    admin = createConnectClient(AppCatalog, asOperator);
+    policy = createConnectClient(Policy, asOperator);
     const out = join(dir, 'out.sock');
     const { grpcSocket } = podAt(bench.tier, 1);
     const identity = 'spiffe://sallyport.internal/proxy/proxy-0';
@@ -267,6 +271,20 @@ describe('the app catalogue on a real database, through a real proxy service', f
     assert.equal(metadata.grant, 'APP_TOO_OLD');
     const { update, mandatory } = await (await updatesOf(enrolled, '1.3.0')).check();
     assert.deepEqual([update?.version, mandatory], ['2.0', true]);
+    // Said once: the policy does not say it as well.
+    const inPolicy = (min?: string) =>
+      policy.applyPolicy({
+        requestKey: randomBytes(16).toString('hex'),
+        documentJson: JSON.stringify({ resources: [], apps: [{ id: appId, minVersion: min }] }),
+      });
+    await assert.rejects(inPolicy('1.4'), failsAs('POLICY_INVALID'));
+    await admin.setVersions({ rules: { ...android, minVersion: '', blocked: [] } });
+    await inPolicy('1.0');
+    await assert.rejects(
+      admin.setVersions({ rules: { ...android, minVersion: '1.4', blocked: [] } }),
+      failsAs('CHANGE_REFUSED'),
+    );
+    await inPolicy();
     await admin.setVersions({ rules: { ...android, minVersion: '', blocked: ['1.3.0'] } });
     await waitFor(async () => (await failure(bench.open(enrolled))).metadata.grant === 'APP_BLOCKED', {
       timeoutMs: 30_000,

@@ -127,7 +127,9 @@ Examples:
       .option('--min <version>', 'the lowest that may open sessions (default: any)', '')
       .option('--blocked <version...>', 'not these')
       .summary('which versions may open sessions')
-      .description('Replaces what was said before. Sessions that are open go on; the policy can end them.'),
+      .description(
+        'Replaces what was said before; without options every version may. Sessions that are open go on. The policy can end them (`apps` in it): an app has its versions there or here, not in both.',
+      ),
     'apps versions',
     [`apps versions ${field} --min 1.2 --blocked 1.3.1`],
     (parts, options, c) => parts.runVersions(options, c),

@@ -11,6 +11,9 @@ import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { type Administrators, changeKey } from '../authorize/administrators.ts';
 import type { DataKeys } from '../keystore/data-keys.ts';
+import { readPolicy } from '../policy/apply-policy.ts';
+import { assertNotInPolicy } from '../policy/versions-once.ts';
+import { lockRow } from '../store/locks.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import { rotateKeys } from './publish.ts';
 import { findRelease, listReleases, type ReleaseKey, removeRelease } from './releases.ts';
@@ -133,6 +136,9 @@ export function catalogService({ db, dataKeys, admins, clock }: CatalogDeps): Ha
       const { appId, platform, minVersion, blocked } = required(rules);
       const set = { min_version: minVersion, blocked_json: JSON.stringify(blocked) };
       await change(call, async (trx) => {
+        await lockRow(trx, 'policy');
+        const policy = minVersion === '' && blocked.length === 0 ? undefined : await readPolicy(trx, 0);
+        if (policy !== undefined) assertNotInPolicy(policy.document, appId);
         const row = { app_id: appId, platform, ...set };
         await trx.insertInto('catalog_versions').values(row).onDuplicateKeyUpdate(set).execute();
       });

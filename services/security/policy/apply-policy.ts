@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import { SallyportError } from '#core/errors/error.ts';
 import { lockRow } from '../store/locks.ts';
 import type { SecurityTables } from '../store/tables.ts';
+import { assertNotInCatalogue } from './versions-once.ts';
 
 export interface NewPolicy {
   /** Checked already. */
@@ -24,7 +25,7 @@ export interface Applied {
   readonly unchanged: boolean;
 }
 
-/** Makes a document the newest version, one at a time. @throws POLICY_CHANGED */
+/** Makes a document the newest version, one at a time. @throws POLICY_CHANGED, POLICY_INVALID */
 export async function applyPolicy(trx: Kysely<SecurityTables>, policy: NewPolicy): Promise<Applied> {
   await lockRow(trx, 'policy');
   const newest = await readPolicy(trx, 0);
@@ -33,6 +34,7 @@ export async function applyPolicy(trx: Kysely<SecurityTables>, policy: NewPolicy
   if (newest !== undefined && isDeepStrictEqual(newest.document, policy.document)) {
     return { version, unchanged: true };
   }
+  await assertNotInCatalogue(trx, policy.document);
   await trx
     .insertInto('policies')
     .values({

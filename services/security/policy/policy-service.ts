@@ -19,6 +19,7 @@ import { assertReachable, type Reachable } from './assert-reachable.ts';
 import type { DecisionSample } from './decision-sample.ts';
 import { dryRun } from './dry-run.ts';
 import { proposalHandlers } from './proposals-service.ts';
+import { assertNotInCatalogue } from './versions-once.ts';
 import { pageOf, readJson } from './wire.ts';
 
 export interface PolicyDeps extends Reachable {
@@ -60,6 +61,7 @@ export function policyService(deps: PolicyDeps): Handlers<typeof Policy> {
       if (only) {
         const before = policies.current.policy;
         expectVersion(before.version, Number(expectedVersion));
+        await db.read((on) => assertNotInCatalogue(on, document), held(call));
         return { ...told, version: BigInt(before.version) };
       }
       const { version, unchanged } = await db.tx(

@@ -9,6 +9,7 @@ import { assertReachable } from './assert-reachable.ts';
 import { dryRun } from './dry-run.ts';
 import type { PolicyDeps } from './policy-service.ts';
 import { listProposals, type Proposal, propose, readProposal, reject, sign } from './proposals.ts';
+import { assertNotInCatalogue } from './versions-once.ts';
 import { pageOf, readJson } from './wire.ts';
 
 type Methods = 'proposePolicy' | 'signProposal' | 'rejectProposal' | 'getProposal' | 'listProposals';
@@ -36,6 +37,7 @@ export function proposalHandlers(deps: PolicyDeps): Pick<Handlers<typeof PolicyA
       const by = await deps.admins.admit(call);
       const document = readJson(documentJson);
       const told = await dryRun(deps, checked(document));
+      await db.read((on) => assertNotInCatalogue(on, document), held(call));
       const proposal = { document, author: by.name, note, nowMs: clock.now() };
       const id = await change(call, by, requestKey, (trx) => propose(trx, proposal));
       log.info({ proposal: id, by: by.name }, 'a policy was proposed');

@@ -1454,6 +1454,7 @@ export declare const AppCatalog: GenService<{
   },
   /**
    * SetVersions says which versions of an app may open sessions.
+   * Errors: CHANGE_REFUSED (the policy says it of this app).
    *
    * @generated from rpc sallyport.catalog.v1.AppCatalog.SetVersions
    */

@@ -16,8 +16,9 @@ import { routeHeaders } from '../route.ts';
 
 const tryTimeoutMs = 10_000;
 const allTimeoutMs = 60_000;
-/** Without a byte for so long, another edge is tried: somebody may give one now and then to keep us waiting. */
+/** When less than that comes in so long, another edge is tried: somebody may give a byte now and then to keep us waiting. */
 const stallMs = 30_000;
+const leastBytes = 4096;
 const lookMs = 5000;
 
 export type UpdateOutcome = 'healthy' | 'install-failed' | 'crashed' | 'errors';
@@ -59,10 +60,12 @@ export function deliveryClient({ edges, platform, enrolment, app, tierNow }: Del
   };
   const call = async <T>(
     signal: AbortSignal,
-    make: (client: ReturnType<typeof clientOf>, headers: Record<string, string>) => Promise<T>,
+    make: (client: ReturnType<typeof clientOf>, headers: Record<string, string>, edge: Edge) => Promise<T>,
   ): Promise<T> => {
     const ask = () =>
-      callEdges(edges, platform, signal, (edge) => make(clientOf(edge), routeHeaders(enrolment().routeKey)));
+      callEdges(edges, platform, signal, (edge) =>
+        make(clientOf(edge), routeHeaders(enrolment().routeKey), edge),
+      );
     try {
       return await ask();
     } catch (thrown) {
@@ -103,16 +106,19 @@ export function deliveryClient({ edges, platform, enrolment, app, tierNow }: Del
     },
     read: async (sha256, offset, take, caller) => {
       let at = offset;
-      await call(caller ?? new AbortController().signal, async (client, headers) => {
+      await call(caller ?? new AbortController().signal, async (client, headers, edge) => {
         const guard = stallGuard(platform, caller);
         try {
           const request = { proof: proof(), sha256, offset: BigInt(at) };
           for await (const { data } of client.readTarget(request, { signal: guard.signal, headers })) {
-            guard.moved();
             await take(data);
             at += data.length;
-            guard.moved();
+            guard.moved(data.length);
           }
+        } catch (thrown) {
+          if (guard.stalled === undefined) throw thrown;
+          edges.failed(edge, guard.stalled);
+          throw guard.stalled;
         } finally {
           guard.done();
         }
@@ -137,19 +143,31 @@ const outcomes: Readonly<Record<UpdateOutcome, Outcome>> = {
 };
 
 function stallGuard(platform: Platform, caller: AbortSignal | undefined) {
-  const stalled = new AbortController();
+  const end = new AbortController();
   const over = new AbortController();
-  let movedAt = platform.monotonic();
+  let stalled: SallyportError | undefined;
+  let bytes = 0;
   const watch = async (): Promise<void> => {
-    while (platform.monotonic() - movedAt < stallMs) await platform.sleep(lookMs, over.signal);
-    stalled.abort(new SallyportError('UNAVAILABLE', { message: `no byte came for ${stallMs / 1000} s` }));
+    const before = Array.from({ length: stallMs / lookMs }, () => -leastBytes);
+    for (;;) {
+      await platform.sleep(lookMs, over.signal);
+      if (bytes - (before.shift() ?? 0) < leastBytes) break;
+      before.push(bytes);
+    }
+    const message = `less than ${leastBytes} bytes came in ${stallMs / 1000} s`;
+    stalled = new SallyportError('UNAVAILABLE', { message });
+    end.abort(stalled);
   };
   // It ends with `over`.
   watch().catch(() => undefined);
   return {
-    signal: caller ? AbortSignal.any([caller, stalled.signal]) : stalled.signal,
-    moved: () => {
-      movedAt = platform.monotonic();
+    signal: caller ? AbortSignal.any([caller, end.signal]) : end.signal,
+    /** Why it was given up. */
+    get stalled() {
+      return stalled;
+    },
+    moved: (more: number) => {
+      bytes += more;
     },
     done: () => over.abort(),
   };

@@ -87,7 +87,8 @@ describe('two sites', function () {
     const closed = (fetching: Promise<unknown>) =>
       fetching.then(
         () => false,
-        (error) => SallyportError.from(error).metadata.grant === 'DENIED_BY_RULE',
+        (error) =>
+          hasReason('POLICY_DENIED')(error) && /"not (t)?here"/.test(SallyportError.from(error).message),
       );
     await openBranch(own, {}, [{ name: 'not there', effect: 'deny', sites: [slave] }]);
     await waitFor(() => closed(there.fetch(`${branchOrigin}/news`)), {

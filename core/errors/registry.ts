@@ -359,6 +359,11 @@ export const registry = define({
     'the SCIM request cannot be done as it stands',
     'the answer says what is wrong, and scimType which kind of thing (RFC 7644 3.12)',
   ],
+  SCIM_HELD: [
+    'RESOURCE_EXHAUSTED',
+    'so many users would lose access by pushes within an hour that somebody is to agree first',
+    'if it is meant: `sallyport sources set NAME --max-removal PERCENT`, and back afterwards; else see to the provider',
+  ],
   SCIM_VERSION_MISMATCH: [
     'FAILED_PRECONDITION',
     'the resource has changed since it was read',

@@ -36,6 +36,7 @@ describe('users pushed by SCIM', function () {
   let db: Db<SecurityTables>;
   let token: string;
   const { keep, close } = keptClients();
+  const pushed = { scim: true, timeoutMs: 1000, pageSize: 100, maxRemovalPercent: 5 };
   const open: ClientHttp2Session[] = [];
 
   /** One request to a pod, as an edge passes it on. */
@@ -101,7 +102,7 @@ describe('users pushed by SCIM', function () {
     sources = keep(sourcesAt(podAt(tier, 0).connectSocket));
     users = keep(createGrpcClient(Directory, clientAt(0)));
     db = openDb({ socketPath: group.rwSocket, user: 'sallyport', password: group.passwords.app });
-    await put(sources, 'idp', { scim: true, precedence: 10, timeoutMs: 1000, pageSize: 100 }, '');
+    await put(sources, 'idp', { ...pushed, precedence: 10 }, '');
     ({ token } = await sources.createScimToken({ source: 'idp', label: 'test' }));
   });
 
@@ -288,6 +289,45 @@ describe('users pushed by SCIM', function () {
       'user hedy: is hedy.lamarr now',
       'user hedy.lamarr: gone from its directory',
     ]);
+  });
+
+  it('stops when more users would lose access within an hour than may, until somebody agrees', async () => {
+    await put(sources, 'guarded', { ...pushed, precedence: 20 }, '');
+    const { token: bearer } = await sources.createScimToken({ source: 'guarded' });
+    const ids: string[] = [];
+    for (let n = 0; n < 13; n++) {
+      const user = { schemas: [userSchema], userName: `guarded-${n}` };
+      ids.push((await ask('POST', '/Users', user, { bearer })).body.id);
+    }
+    const set = async (n: number, value: boolean): Promise<number> => {
+      const Operations = [{ op: 'replace', value: { active: value } }];
+      const answer = await ask('PATCH', `/Users/${ids[n]}`, { Operations }, { bearer });
+      if (answer.status === 429) assert.match(answer.body.detail, /^SCIM_HELD: guarded .* 10 of 13 users/);
+      return answer.status;
+    };
+    const remove = async (n: number): Promise<number> =>
+      (await ask('DELETE', `/Users/${ids[n]}`, undefined, { bearer })).status;
+    for (let n = 0; n < 9; n++) assert.equal(await set(n, false), 200);
+    assert.equal(await remove(9), 204);
+    assert.equal(await set(10, false), 429);
+    assert.equal((await userOf('guarded-10'))?.disabled, false);
+    assert.equal(await remove(10), 429);
+    // What takes nothing away goes on, and whoever is active again counts no more.
+    assert.equal(await remove(0), 204);
+    assert.equal(await set(1, true), 200);
+    assert.equal(await set(1, false), 200);
+    assert.equal(await set(11, false), 429);
+    const { source } = await sources.getSource({ name: 'guarded' });
+    assert.equal(source?.takenLately, 10);
+    await put(
+      sources,
+      'guarded',
+      { ...pushed, precedence: 20, maxRemovalPercent: 100 },
+      '',
+      source?.revision,
+    );
+    assert.equal(await set(11, false), 200);
+    assert.equal(await remove(12), 204);
   });
 
   it('survives a pod that is killed in the middle: what was answered is there, and the rest can be sent again', async () => {

@@ -110,6 +110,8 @@ function told(source: Source, { report }: CommandContext): Outcome {
     ['name', source.name],
     ['users', 'pushed by SCIM 2.0 (`sallyport scim-tokens`)'],
     ['precedence', String(settings?.precedence)],
+    ['asks above', `${settings?.maxRemovalPercent} % of its users within an hour, ten in any case`],
+    ['taken away within an hour', `${source.takenLately} users`],
     ['has', `${source.users} users, ${source.groups} groups`],
   ];
   const read: [string, string | undefined][] = [

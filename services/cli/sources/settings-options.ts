@@ -62,7 +62,7 @@ export const withSettings = (command: Command): Command =>
     .option('--hosts <names>', "pods or hosts on which it may run; '' for any", list)
     .option(
       '--max-removal <percent>',
-      'share of users that one synchronisation may take away unasked',
+      'share of users that one synchronisation, or pushes within an hour, may take away unasked',
       wholeNumber(0, 100),
     )
     .option(

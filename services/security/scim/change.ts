@@ -13,6 +13,7 @@ import { groupsOfUsers, usersBeneath } from './memberships.ts';
 import { memberIds, type ResourceRow, readResource } from './read.ts';
 import { isObject, type Json, type JsonObject, type Kind } from './schema.ts';
 import { scimError } from './scim-error.ts';
+import { countTaking, forgetTaking } from './takings.ts';
 
 export interface ChangeContext {
   readonly trx: Kysely<SecurityTables>;
@@ -46,7 +47,7 @@ export async function lockSource({ trx, source, nowMs }: ChangeContext): Promise
   }
 }
 
-/** Makes or changes a resource. @throws SCIM_INVALID, ALREADY_EXISTS */
+/** Makes or changes a resource. @throws SCIM_INVALID, SCIM_HELD, ALREADY_EXISTS */
 export async function putResource(
   context: ChangeContext,
   kind: Kind,
@@ -66,6 +67,9 @@ export async function putResource(
   };
   if ((row.external_id ?? '').length > 256) throw scimError('invalidValue', 'externalId is too long');
   const id = before?.id ?? randomUUID().replaceAll('-', '');
+  if (kind === 'User' && before !== undefined && before.active !== row.active) {
+    await (row.active === 0 ? countTaking(context, id) : forgetTaking(context, id));
+  }
   const key = { source, kind, id };
   try {
     if (before === undefined) {
@@ -96,10 +100,11 @@ export async function putResource(
   };
 }
 
-/** @throws NOT_FOUND */
+/** @throws NOT_FOUND, SCIM_HELD */
 export async function deleteResource(context: ChangeContext, kind: Kind, id: string): Promise<Ended> {
   const { trx, source } = context;
   const row = await readResource(trx, source, kind, id);
+  if (kind === 'User' && row.active === 1) await countTaking(context, id);
   const beneath = kind === 'Group' ? await usersBeneath(trx, source, [id]) : [];
   await trx
     .deleteFrom('scim_members')

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import { SallyportError } from '#core/errors/error.ts';
+import { databaseNow } from '#kernel/db/database-now.ts';
 import type { Db } from '#kernel/db/db.ts';
 import type { Account } from '#kernel/ldap/hosts.ts';
 import type { DataKeys } from '../keystore/data-keys.ts';
+import { takingsMs } from '../scim/takings.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import type { SourceRow } from '../store/tables-sources.ts';
 import { checkSettings, type Settings, settingsFromText, settingsToText } from './settings.ts';
@@ -126,6 +128,11 @@ export function listSources(db: Kysely<SecurityTables>, name?: string): Promise<
         .whereRef('scim_resources.source', '=', 'sources.name')
         .where('scim_resources.kind', '=', 'Group')
         .as('pushed_groups'),
+      selectFrom('scim_takings')
+        .select(fn.countAll<number>().as('n'))
+        .whereRef('scim_takings.source', '=', 'sources.name')
+        .where('at_ms', '>', sql<number>`${databaseNow} - ${takingsMs}`)
+        .as('taken_lately'),
     ])
     .$if(name !== undefined, (q) => q.where('name', '=', name ?? ''))
     .orderBy('precedence')
@@ -137,6 +144,7 @@ export type ListedSource = SourceRow & {
   users: number | null;
   groups: number | null;
   pushed_groups: number | null;
+  taken_lately: number | null;
 };
 
 export const newRunId = (): string => randomUUID();

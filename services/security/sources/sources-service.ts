@@ -145,5 +145,6 @@ function toWire(row: ListedSource) {
     ...(row.synced_ms !== null && { syncedAt: timestampFromMs(row.synced_ms) }),
     ...(row.full_ms !== null && { fullAt: timestampFromMs(row.full_ms) }),
     lastRun: row.last_run ?? '',
+    takenLately: Number(row.taken_lately),
   };
 }

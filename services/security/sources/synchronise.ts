@@ -155,7 +155,7 @@ async function finish(
 ): Promise<void> {
   if (run.kind === SyncKind.RETIRE) {
     await trx.deleteFrom('sources').where('name', '=', name).execute();
-    for (const table of ['scim_tokens', 'scim_members', 'scim_resources'] as const) {
+    for (const table of ['scim_tokens', 'scim_members', 'scim_resources', 'scim_takings'] as const) {
       await trx.deleteFrom(table).where('source', '=', name).execute();
     }
     return;

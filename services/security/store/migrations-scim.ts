@@ -49,4 +49,13 @@ export const scimMigrations: readonly Migration[] = [
       key by_member (source, member_id)
     )`,
   },
+  {
+    name: 'security-0804-scim-takings',
+    up: `create table scim_takings (
+      source ${ascii(64)} not null,
+      user_id ${ascii(32)} not null,
+      at_ms bigint not null,
+      primary key (source, user_id)
+    )`,
+  },
 ];

@@ -5,6 +5,7 @@ export interface ScimTables {
   scim_tokens: ScimTokenRow;
   scim_resources: ScimResourceRow;
   scim_members: ScimMemberRow;
+  scim_takings: ScimTakingRow;
 }
 
 export interface ScimTokenRow {
@@ -46,4 +47,12 @@ export interface ScimMemberRow {
   group_id: string;
   /** Of a user or a group. */
   member_id: string;
+}
+
+/** A user whom a push has deactivated or removed lately. */
+export interface ScimTakingRow {
+  source: string;
+  /** scim_resources.id */
+  user_id: string;
+  at_ms: number;
 }

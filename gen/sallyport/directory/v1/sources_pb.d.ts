@@ -137,7 +137,7 @@ export declare type SourceSettings = Message<"sallyport.directory.v1.SourceSetti
 
   /**
    * Share of its users, in percent, that one synchronisation may remove or disable without
-   * being asked to.
+   * being asked to; of pushed ones, those that may be within an hour (ten in any case, unless 0).
    *
    * @generated from field: uint32 max_removal_percent = 17;
    */
@@ -262,6 +262,13 @@ export declare type Source = Message<"sallyport.directory.v1.Source"> & {
    * @generated from field: string last_run = 9;
    */
   lastRun: string;
+
+  /**
+   * Users whom pushes have deactivated or removed within an hour.
+   *
+   * @generated from field: uint32 taken_lately = 10;
+   */
+  takenLately: number;
 };
 
 /**

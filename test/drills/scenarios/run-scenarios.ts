@@ -16,42 +16,67 @@ const mayAskForLogin = (persistence: Persistence, number: number): boolean =>
   persistence === 'off' && (number === 1 || number === 4);
 
 /**
- * Runs the scenarios on a mesh for each kind of persistence, one after the other; the mesh is whole again before the next.
- * @throws what a mesh does not start for, and the reason of the signal
+ * Runs the scenarios on a mesh for each kind of persistence, one after the other; the mesh is whole again before the
+ * next, or there is a new one. `errors` is why rows are missing.
+ * @throws the reason of the signal
  */
 export async function runScenarios(
   kinds: readonly Persistence[],
   numbers: readonly number[],
-  { signal, progress }: { readonly signal: AbortSignal; readonly progress: (line: string) => void },
+  o: RunOptions,
 ): Promise<{ rows: ScenarioRow[]; errors: string[] }> {
   const rows: ScenarioRow[] = [];
   const errors: string[] = [];
   for (const persistence of kinds) {
-    signal.throwIfAborted();
-    progress(`a mesh with session persistence ${persistence}`);
-    const world = await World.start(persistence, progress);
+    let world: World | undefined;
     try {
       for (const scenario of scenarios.filter(({ number }) => numbers.includes(number))) {
-        signal.throwIfAborted();
-        progress(`${scenario.number}: a node dies while ${scenario.what}`);
+        o.signal.throwIfAborted();
+        const about = `scenario ${scenario.number}, persistence ${persistence}`;
         try {
+          world ??= await newWorld(persistence, o);
+          o.progress(`${scenario.number}: a node dies while ${scenario.what}`);
           const row = await runOne(world, persistence, scenario);
           rows.push(row);
-          progress(`  ${row.ok ? '✓' : '✗'} ${JSON.stringify(row)}`);
+          o.progress(`  ${row.ok ? '✓' : '✗'} ${JSON.stringify(row)}`);
         } catch (error) {
-          const why = `scenario ${scenario.number}, persistence ${persistence}: ${String(error)}`;
-          errors.push(why);
-          progress(`  ✗ ${why}`);
+          if (o.signal.aborted) throw error;
+          errors.push(`${about}: ${String(error)}`);
+          o.progress(`  ✗ ${errors.at(-1)}`);
         }
-        const mends = performance.now();
-        await world.mesh.waitUp();
-        progress(`  whole again ${((performance.now() - mends) / 1000).toFixed(1)} s after that`);
+        if (world === undefined || (await isWholeAgain(world, o))) continue;
+        errors.push(`${about}: the mesh was not whole again`);
+        const broken = world;
+        world = undefined;
+        await broken.close();
       }
     } finally {
-      await world.close();
+      await world?.close();
     }
   }
   return { rows, errors };
+}
+
+interface RunOptions {
+  readonly signal: AbortSignal;
+  readonly progress: (line: string) => void;
+}
+
+function newWorld(persistence: Persistence, { progress }: RunOptions): Promise<World> {
+  progress(`a mesh with session persistence ${persistence}`);
+  return World.start(persistence, progress);
+}
+
+async function isWholeAgain(world: World, { progress }: RunOptions): Promise<boolean> {
+  const from = performance.now();
+  try {
+    await world.mesh.waitUp();
+    progress(`  whole again ${((performance.now() - from) / 1000).toFixed(1)} s after that`);
+    return true;
+  } catch (error) {
+    progress(`  ✗ ${String(error)}`);
+    return false;
+  }
 }
 
 async function runOne(world: World, persistence: Persistence, scenario: Scenario): Promise<ScenarioRow> {

@@ -47,7 +47,7 @@ export interface Ended {
 
 /** Where tasks are given to workers. */
 export interface Place {
-  submit(input: Input, requestKey: string): Promise<string>;
+  submit: (input: Input, requestKey: string) => Promise<string>;
   /** @throws while it cannot be told */
   find(id: string): Promise<Ended>;
 }

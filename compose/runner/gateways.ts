@@ -10,6 +10,7 @@ import {
   gatewayTarget,
   placeholdersIn,
 } from '#services/gateway/target-schema.ts';
+import type { SitesFile } from './sites.ts';
 
 /** What `sallyport up --gateways FILE` reads. */
 export const gatewaysFile = z.strictObject({
@@ -34,6 +35,13 @@ export const gatewaysFile = z.strictObject({
           .default('in')
           .describe(
             'out: its gateways call the proxies, for networks that let nobody in; resources only, no tasks.',
+          ),
+        site: z
+          .string()
+          .max(15)
+          .optional()
+          .describe(
+            'Name of the site that it stands at, of a mesh with two (sites.yaml): reached from there only. Without it its pods stand at the master, and both reach it.',
           ),
         targets: z.array(gatewayTarget).min(1).max(1000).describe('What it reaches; see below.'),
       }),
@@ -91,6 +99,18 @@ export function parseGateways(text: string, source: string): readonly GatewayGro
     }
   }
   return groups;
+}
+
+/** @throws CONFIG_INVALID for a group at a site that there is not */
+export function checkGatewaySites(groups: readonly GatewayGroup[], { master, slave }: SitesFile): void {
+  const names = [master.name, ...(slave ? [slave.name] : [])];
+  for (const { name, site } of groups) {
+    if (site === undefined || names.includes(site)) continue;
+    throw invalid(
+      `group "${name}" stands at site "${site}", which this mesh has not`,
+      `sites are: ${names.join(', ')}; \`sallyport up --sites FILE\` gives others`,
+    );
+  }
 }
 
 function checkForest({ name, domain }: GatewayTarget, group: GatewayGroup): void {

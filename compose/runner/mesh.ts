@@ -19,7 +19,7 @@ import { readApplied } from './change/apply.ts';
 import { OneChange } from './change/one-change.ts';
 import { type Changes, changesOf } from './changes.ts';
 import { serveControl } from './control/server.ts';
-import { parseGateways, readGateways } from './gateways.ts';
+import { checkGatewaySites, parseGateways, readGateways } from './gateways.ts';
 import { type Host, openHosts } from './hosts.ts';
 import { checkInotify } from './inotify.ts';
 import { limitLogs } from './log-limit.ts';
@@ -205,6 +205,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     if (options.sizes !== undefined) kept.keepSizes(options.sizes);
     const given = options.gatewaysFile === undefined ? kept.gateways : readGateways(options.gatewaysFile);
     const gateways = given === undefined ? [] : parseGateways(given, options.gatewaysFile ?? 'gateways.yaml');
+    checkGatewaySites(gateways, sites);
     if (options.gatewaysFile !== undefined && given !== undefined) kept.keepGateways(given);
     const reached = options.targetsFile === undefined ? kept.targets : readTargets(options.targetsFile);
     const targets = reached === undefined ? {} : parseTargets(reached, options.targetsFile ?? 'targets.yaml');

@@ -27,7 +27,7 @@ export async function placePods(
   {
     gateways,
     slave,
-  }: { gateways: readonly Pick<GatewayGroup, 'name' | 'pods'>[]; slave: SlaveSite | undefined },
+  }: { gateways: readonly Pick<GatewayGroup, 'name' | 'pods' | 'site'>[]; slave: SlaveSite | undefined },
   running?: Topology,
 ): Promise<Topology> {
   // Drawn twice: once to learn which ports are wanted, and once with them.
@@ -36,7 +36,9 @@ export async function placePods(
     embeddedTopology({
       ...folders,
       ...sizes,
-      gateways: gateways.map(({ name, pods }) => ({ name, pods: sizes.gateways?.[name] ?? pods })),
+      gateways: gateways.map(({ name, pods, site }) => ({
+        ...{ name, site, pods: sizes.gateways?.[name] ?? pods },
+      })),
       slave,
       ...(hosts.places && { hosts: hosts.places }),
       allocatePort,

@@ -161,8 +161,8 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
         database: { passwordFile: secrets.appPassword, migratePasswordFile: secrets.migratePassword },
         seedFile: secrets.seed,
         edgeUrls: ctx.edgeUrls,
-        gateways: ctx.gateways.map(({ name, targets }) => ({
-          name,
+        gateways: ctx.gateways.map(({ name, targets, site }) => ({
+          ...{ name, site },
           pods: inRotation(name),
           targets: targets.filter(({ kind }) => kind === 'http').map((target) => target.name),
         })),
@@ -184,7 +184,9 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
         securityPods: podsOf(t, 'security').map((each) => each.name),
         leaving: ctx.leaving,
         site: pod.site ?? ctx.sites.master.name,
-        sites: sitesIn(t, ctx.sites).map(({ name, edgeUrls, backends }) => ({ name, edgeUrls, backends })),
+        sites: sitesIn(t, ctx.sites, ctx.gateways).map(({ name, edgeUrls, backends, gatewayGroups }) => ({
+          ...{ name, edgeUrls, backends, gatewayGroups },
+        })),
         dialingGateways: ctx.gateways
           .filter(({ dial }) => dial === 'out')
           .flatMap(({ name }) => podsOfGroup(t, name).map((each) => each.name)),
@@ -197,7 +199,9 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
         pod: pod.name,
         group: pod.gateway?.group,
         sockets: { grpc: socket('grpc'), out: socket('out') },
-        proxies: group?.dial === 'out' ? podsOf(t, 'proxy').map((each) => each.name) : [],
+        proxies: (group?.dial === 'out' ? podsOf(t, 'proxy') : []).flatMap(({ name, site }) =>
+          group?.site === undefined || site === pod.site ? [name] : [],
+        ),
         targets: group?.targets ?? [],
         ...processTelemetry(ctx.telemetry),
       };

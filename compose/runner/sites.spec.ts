@@ -3,6 +3,7 @@ import { describe, it } from 'mocha';
 import { embeddedTopology } from '#compose/topology/embedded.ts';
 import { backendClusters, podsBeside } from '#compose/topology/query.ts';
 import { SallyportError } from '#core/errors/error.ts';
+import { checkGatewaySites, type GatewayGroup, parseGateways } from './gateways.ts';
 import { leaseMsOf, parseSites, readSites, sitesIn } from './sites.ts';
 
 const refuses = (read: () => unknown, message: RegExp): void => {
@@ -16,8 +17,8 @@ const refuses = (read: () => unknown, message: RegExp): void => {
   );
 };
 let port = 2000;
-const topology = (slave: ReturnType<typeof parseSites>['slave']) =>
-  embeddedTopology({ stateDir: '/state', runDir: '/run', slave, allocatePort: () => port++ });
+const topology = (slave: ReturnType<typeof parseSites>['slave'], gateways: GatewayGroup[] = []) =>
+  embeddedTopology({ stateDir: '/state', runDir: '/run', slave, gateways, allocatePort: () => port++ });
 
 describe('sites.yaml', () => {
   it('is one site when nothing is said', () => {
@@ -47,6 +48,38 @@ describe('sites.yaml', () => {
     assert.deepEqual([master?.name, master?.leaseMs, master?.proxies.length], ['master', undefined, 3]);
     assert.deepEqual([slave?.leaseMs, slave?.backends], [40_000, ['branch', 'intranet']]);
     assert.equal(leaseMsOf({ rideOut: 30_000 }), 40_000);
+  });
+
+  it('has gateways at either site, or at the master for both', () => {
+    const sites = parseSites('master: {name: zurich}\nslave: {name: geneva, backends: []}');
+    const group = (name: string, site?: string) => ({
+      ...{ name, site, pods: 1, forest: 'corp.example' },
+      targets: [{ name, kind: 'http', url: 'http://127.0.0.1:1' }],
+    });
+    const groups = [
+      ...parseGateways(
+        JSON.stringify({ groups: [group('both'), group('near', 'geneva'), group('far', 'zurich')] }),
+        'x',
+      ),
+    ];
+    checkGatewaySites(groups, sites);
+    const t = topology(sites.slave, groups);
+    const where = t.pods
+      .filter(({ role }) => role === 'gateway')
+      .map(({ name, host, site }) => [name, host, site]);
+    assert.deepEqual(where, [
+      ['gw-both-0', 'host-0', undefined],
+      ['gw-near-0', 'slave-0', 'geneva'],
+      ['gw-far-0', 'host-0', undefined],
+    ]);
+    assert.deepEqual(
+      sitesIn(t, sites, groups).map(({ gatewayGroups }) => gatewayGroups),
+      [['far'], ['near']],
+    );
+    refuses(
+      () => checkGatewaySites(groups, parseSites('master: {name: zurich}')),
+      /"near" stands at site "geneva"/,
+    );
   });
 
   it('is refused with the reason', () => {

@@ -115,11 +115,14 @@ export function parseSites(text: string, source = 'sites.yaml'): SitesFile {
 export function sitesIn(
   t: Topology,
   { master, slave }: SitesFile,
+  groups: readonly { readonly name: string; readonly site?: string | undefined }[] = [],
 ): {
   readonly name: string;
   readonly edgeUrls: readonly string[];
   readonly proxies: readonly string[];
   readonly backends: readonly string[];
+  /** Groups of gateways that are reached from there only. */
+  readonly gatewayGroups: readonly string[];
   readonly leaseMs: number | undefined;
 }[] {
   if (slave === undefined) return [];
@@ -133,6 +136,7 @@ export function sitesIn(
       edgeUrls: edgeUrlsOf({ pods: here('edge') }),
       proxies: here('proxy').map((pod) => pod.name),
       backends: [...new Set(here('backend').flatMap(({ backend }) => (backend ? [backend.cluster] : [])))],
+      gatewayGroups: groups.flatMap((group) => (group.site === name ? [group.name] : [])),
       leaseMs,
     };
   });

@@ -18,8 +18,12 @@ export interface EmbeddedOptions {
   /** Clusters of backends, each with this many pods; default `['intranet']`, 1 each. */
   readonly backends?: readonly string[];
   readonly backendReplicas?: number;
-  /** Groups of gateways, each with its number of pods; default none. */
-  readonly gateways?: readonly { readonly name: string; readonly pods: number }[];
+  /** Groups of gateways, each with its number of pods, at the slave site if that is named; default none. */
+  readonly gateways?: readonly {
+    readonly name: string;
+    readonly pods: number;
+    readonly site?: string | undefined;
+  }[];
   /** The slave site; default none. */
   readonly slave?: SlavePlan | undefined;
   /** Failure domains, each with its address; default host-0..2 on 127.0.0.1. Pod n of a tier lives on host n mod length. */
@@ -84,8 +88,10 @@ export function embeddedTopology(o: EmbeddedOptions): Topology {
       ...tier('security', 'sec', o.security ?? 3),
       ...tier('proxy', 'proxy', o.proxies ?? 3),
       ...tier('worker', 'worker', o.workers ?? 1),
-      ...(o.gateways ?? []).flatMap(({ name, pods }) =>
-        tier('gateway', `gw-${name}`, pods, { gateway: { group: name } }),
+      ...(o.gateways ?? []).flatMap(({ name, pods, site }) =>
+        site !== undefined && site === o.slave?.name
+          ? tier('gateway', `gw-${name}`, pods, { gateway: { group: name }, site }, o.slave.hosts)
+          : tier('gateway', `gw-${name}`, pods, { gateway: { group: name } }),
       ),
       ...tier('service', 'svc', o.services ?? 0),
       ...(o.backends ?? ['intranet']).flatMap((cluster) =>

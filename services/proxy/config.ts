@@ -30,6 +30,11 @@ export const proxyConfig = z.strictObject({
         name: z.string().min(1).max(40).describe('Its name in policies.'),
         edgeUrls: z.array(z.url()).max(16).describe('Its edges, for whoever asks at the wrong site.'),
         backends: z.array(z.string()).max(1000).describe('Clusters that have backends there.'),
+        gatewayGroups: z
+          .array(z.string())
+          .max(100)
+          .default([])
+          .describe('Groups of gateways that are reached from there only.'),
       }),
     )
     .max(2)

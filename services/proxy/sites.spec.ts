@@ -4,8 +4,13 @@ import { SallyportError } from '#core/errors/error.ts';
 import { siteGuard } from './sites.ts';
 
 const sites = [
-  { name: 'zurich', edgeUrls: ['https://z0', 'https://z1'], backends: ['intranet', 'both'] },
-  { name: 'geneva', edgeUrls: ['https://g0'], backends: ['branch', 'both'] },
+  {
+    name: 'zurich',
+    edgeUrls: ['https://z0', 'https://z1'],
+    backends: ['intranet', 'both'],
+    gatewayGroups: [],
+  },
+  { name: 'geneva', edgeUrls: ['https://g0'], backends: ['branch', 'both'], gatewayGroups: ['near'] },
 ];
 const resource = (backend: string, site?: string, gatewayGroup?: string) => ({
   ...{ name: 'pages', backend, site, gatewayGroup },
@@ -41,7 +46,12 @@ describe('resources of sites', () => {
     assert.match(refused('master', resource('x', 'gone'), []), /"gone", .*@gone; its edges: none$/);
   });
 
-  it('are reached through gateways from everywhere, and where there is one site all of them are', () => {
+  it('are reached through gateways from the site at which those stand', () => {
+    assert.equal(refused('geneva', resource('payroll', undefined, 'near')), '');
+    assert.match(refused('zurich', resource('payroll', undefined, 'near')), /"geneva", /);
+  });
+
+  it('are reached through gateways of no site from everywhere, and where there is one site all of them are', () => {
     assert.equal(refused('geneva', resource('payroll', undefined, 'hr')), '');
     assert.match(
       refused('geneva', resource('payroll', 'zurich', 'hr')),

@@ -135,6 +135,7 @@ export const securityConfig = z.strictObject({
           .array(z.string().min(1).max(63))
           .max(1000)
           .describe('What resources may name as `backend`: its HTTP targets.'),
+        site: z.string().max(40).optional().describe('The one site from which it is reached.'),
       }),
     )
     .max(100)

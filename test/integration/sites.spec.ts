@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'mocha';
-import { podsBeside } from '#compose/topology/query.ts';
+import { podNamed, podsBeside } from '#compose/topology/query.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import type { Session } from '#sdk/session.ts';
+import { applyPolicy, type Board, boardOrigin, startBoard } from '../gateway-world.ts';
 import { meshStartMs, type OwnMesh, ownMesh } from '../mesh.ts';
 import { enrolDevice, type TestDevice } from '../mesh-device.ts';
 import { branchOrigin, openBranch, siteNames, sitesWith } from '../site-world.ts';
@@ -13,6 +17,8 @@ const hasReason = (reason: string) => (error: unknown) => SallyportError.from(er
 
 describe('two sites', function () {
   this.timeout(120_000);
+  const folder = mkdtempSync(join(tmpdir(), 'sp-sites-'));
+  let board: Board;
   let own: OwnMesh;
   let phone: TestDevice;
   let here: Session;
@@ -20,7 +26,13 @@ describe('two sites', function () {
 
   before(async function () {
     this.timeout(meshStartMs);
+    board = await startBoard();
+    const target = { name: 'board', kind: 'http', url: `http://127.0.0.1:${board.port}` };
+    const near = { name: 'near', forest: 'corp.example', site: slave, pods: 1, targets: [target] };
+    const gatewaysFile = join(folder, 'gateways.yaml');
+    writeFileSync(gatewaysFile, JSON.stringify({ groups: [near] }));
     own = await ownMesh({
+      gatewaysFile,
       sites: sitesWith({ edges: 1, proxies: 1, replica: false }),
       sizes: { security: 1, proxies: 1, edges: 1, db: 1 },
     });
@@ -38,6 +50,8 @@ describe('two sites', function () {
   after(async () => {
     phone?.device.close();
     await own?.close();
+    await board?.close();
+    rmSync(folder, { recursive: true, force: true });
   });
 
   const urls = (site: { site?: string }): string[] =>
@@ -72,6 +86,30 @@ describe('two sites', function () {
     await assert.rejects(there.fetch('/news'), elsewhere(master, urls({})));
     // Who may not have it is not told where it is.
     await assert.rejects(there.fetch('/payroll'), hasReason('POLICY_DENIED'));
+  });
+
+  it('each reach what their own gateways reach', async () => {
+    const open = (site?: string) =>
+      applyPolicy(own, ({ resources }) => {
+        resources.push({
+          ...{ name: 'board', backend: 'board', gatewayGroup: 'near', hosts: ['board.example'] },
+          ...(site !== undefined && { site }),
+          rules: [{ name: 'staff reads the board', groups: ['staff'] }],
+        });
+      });
+    await open();
+    const through = async () => (await there.fetch(`${boardOrigin}/`)).headers.get('x-gateway');
+    const gateway = await waitFor(() => through().catch(() => undefined), {
+      timeoutMs: 30_000,
+      what: 'the board to be open',
+    });
+    assert.equal(gateway, 'gw-near-0');
+    assert.equal(podNamed(own.topology, 'gw-near-0').site, slave);
+    await waitFor(() => here.fetch(`${boardOrigin}/`).catch(hasReason('SITE_ELSEWHERE')), {
+      timeoutMs: 30_000,
+      what: 'the other site to refuse it',
+    });
+    await assert.rejects(open(master), hasReason('POLICY_INVALID'));
   });
 
   it('that are not there are refused, in a profile and in a policy', async () => {

@@ -5,6 +5,8 @@ export interface ReachableGroup {
   readonly name: string;
   /** Names of its HTTP targets. */
   readonly targets: readonly string[];
+  /** The one site from which it is reached. */
+  readonly site?: string | undefined;
 }
 
 /** What resources may name. */
@@ -35,14 +37,20 @@ function assertSites(policy: Policy, sites: Reachable['sites']): void {
 
 /**
  * A resource behind gateways names a group that this mesh has, and a target of it; one that is reached from one site
- * only, a site of it; a rule for sites, sites of it.
+ * only, a site of it, and no group of the other; a rule for sites, sites of it.
  * @throws POLICY_INVALID
  */
 export function assertReachable(policy: Policy, { gateways: groups, sites }: Reachable): void {
   assertSites(policy, sites);
-  for (const { name, backend, gatewayGroup } of policy.resources) {
+  for (const { name, backend, gatewayGroup, site } of policy.resources) {
     if (gatewayGroup === undefined) continue;
     const group = groups.find((each) => each.name === gatewayGroup);
+    if (site !== undefined && group?.site !== undefined && site !== group.site) {
+      throw new SallyportError('POLICY_INVALID', {
+        message: `resource "${name}" is reached from site "${site}", and gateway group "${gatewayGroup}" from "${group.site}" only`,
+        hint: `remove its site, or name a group of ${site}`,
+      });
+    }
     if (group?.targets.includes(backend)) continue;
     throw new SallyportError('POLICY_INVALID', {
       message:

@@ -30,7 +30,7 @@ interface Link {
 
 interface Gateway {
   readonly idle: Link[];
-  readonly waiting: ((link: Link) => void)[];
+  readonly waiting: { give(link: Link): void; hurry(): void }[];
   /** Streams of it, those with a call included. */
   open: number;
 }
@@ -103,12 +103,18 @@ export class GatewayLinks {
     return new Promise((resolve) => {
       const give = (link: Link | undefined): void => {
         timer.cancel();
-        const at = of.waiting.indexOf(give);
+        const at = of.waiting.indexOf(waiter);
         if (at >= 0) of.waiting.splice(at, 1);
         resolve(link);
       };
-      const timer = this.#clock.setTimer(of.open > 0 ? waitMs.busy : waitMs.away, () => give(undefined));
-      of.waiting.push(give);
+      const wait = (ms: number) => this.#clock.setTimer(ms, () => give(undefined));
+      let timer = wait(of.open > 0 ? waitMs.busy : waitMs.away);
+      const hurry = (): void => {
+        timer.cancel();
+        timer = wait(waitMs.away);
+      };
+      const waiter = { give, hurry };
+      of.waiting.push(waiter);
     });
   }
 
@@ -130,13 +136,15 @@ export class GatewayLinks {
     signal.addEventListener('abort', over, { once: true });
     of.open += 1;
     const next = of.waiting.shift();
-    if (next) next(link);
+    if (next) next.give(link);
     else of.idle.push(link);
     try {
       if (!signal.aborted) yield* link.out;
     } finally {
       signal.removeEventListener('abort', over);
       of.open -= 1;
+      // It has died with all that it had: whoever waits for it is not to wait as for one that is busy.
+      if (of.open === 0) for (const { hurry } of of.waiting) hurry();
       const at = of.idle.indexOf(link);
       if (at >= 0) of.idle.splice(at, 1);
     }

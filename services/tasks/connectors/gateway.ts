@@ -111,8 +111,10 @@ export function gatewayCalls({
       const lost = signal.aborted ? undefined : lostGateway(error);
       if (lost === undefined) throw explained(target, error);
       if (lost.maybeExecuted) maybe = error;
-      if (tries < all.length && (!lost.maybeExecuted || deduplicates(call) !== 'once'))
-        return all[(first + tries) % all.length];
+      const [gone, next = begin] = [tries - 1, tries].map((n) => all[(first + n) % all.length]);
+      // Whoever calls next, and would learn nothing of this one's fate, begins at another.
+      if ((used.get(group) ?? all[0]) === gone) used.set(group, next);
+      if (tries < all.length && (!lost.maybeExecuted || deduplicates(call) !== 'once')) return next;
       throw maybe === undefined ? unreachable(target, error) : silent(target, maybe);
     });
     return answerOf(target, response);

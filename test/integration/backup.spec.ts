@@ -30,6 +30,7 @@ import {
   snapshotIds,
 } from '#services/db-agent/backup/documents.ts';
 import type { Source } from '#services/db-agent/backup/fetch-snapshot.ts';
+import { firstCommitBeyond } from '#services/db-agent/backup/first-commit.ts';
 import { folderStore } from '#services/db-agent/backup/folder-store.ts';
 import { freezeNode } from '#services/db-agent/backup/freeze.ts';
 import type { BackupJob } from '#services/db-agent/backup/job.ts';
@@ -302,6 +303,35 @@ describe('backups of a database group', function () {
     await waitFor(there, { timeoutMs: 30_000, what: 'the node to catch up' });
   });
 
+  it('bring a revocation at once, and know since when others wait', async () => {
+    // Nothing else brings the log before an hour has passed.
+    const before = new Set((await source.documents.marks()).map(({ stream }) => stream));
+    writeStateFile(join(group.dir, 'backup.json'), { ...job, logSeconds: 3600 });
+    const brought = await waitFor(
+      async () => (await source.documents.marks()).find(({ stream }) => !before.has(stream)),
+      { timeoutMs: 60_000, what: 'a first stretch of the log under the new schedule' },
+    );
+    const began = Date.now();
+    await addUser('emil');
+    const { node } = await maker();
+    const data = join(node.dir, 'data');
+    const files = readdirSync(data).filter((name) => /^binlog\.\d+$/.test(name));
+    const paths = files.sort().map((name) => join(data, name));
+    const first = await firstCommitBeyond(mysql.mysqlbinlog, paths, brought.gtid);
+    assert.ok(first !== undefined && first >= began && first <= Date.now(), `${first}, not ${began}`);
+    await db.tx(
+      async (trx) => {
+        await sql`update feed_counter set position = 1 where id = 1`.execute(trx);
+        await sql`insert into revocations (position, kind, subject, reason, committed_ms)
+          values (1, 'user', 'anna', 'left', ${Date.now()})`.execute(trx);
+      },
+      { idempotent: true, deadlineMs: 60_000 },
+    );
+    await shipped();
+    writeStateFile(join(group.dir, 'backup.json'), job);
+    await shipped();
+  });
+
   it('go on at another node when the agent that makes them is killed, without a gap', async () => {
     const first = await maker();
     // Its mysqld stays: one of two has no majority, and nobody would make any.
@@ -320,7 +350,7 @@ describe('backups of a database group', function () {
     await source.store.put(objects.segment(mark.stream, mark.seq), torn ?? Buffer.alloc(0));
     await readAll(source, manifest.id);
     await restoreTo('after', manifest);
-    assert.deepEqual(await usersIn('after'), ['anna', 'bert', 'carl', 'dora']);
+    assert.deepEqual(await usersIn('after'), ['anna', 'bert', 'carl', 'dora', 'emil']);
     assert.deepEqual((await snapshotIds(source.store)).length, 1);
     const proof = await proveSnapshot(source, manifest, {
       ...{ tools: mysql, scratch: join(folder, 'proof'), clock: systemClock },

@@ -47,7 +47,8 @@ export function runList(options: TargetOptions, command: CommandContext): Promis
       { name: 'proven', value: proven.length, unit: 'snapshots', goal: 'at least 1', ok: proven.length > 0 },
     ];
     if (newest !== undefined) {
-      const worst = seconds(newest.worstLossMs);
+      // Of every node that has brought a stretch that is kept, and of the time until it went on for another.
+      const worst = seconds(Math.max(...marks.map(({ worstLossMs }) => worstLossMs)));
       const goal = `at most ${rpoGoal}`;
       figures.push({ name: 'proven RPO', value: worst, unit: 's', goal, ok: worst <= rpoGoal });
       const age = seconds(clock.now() - newest.readAtMs);

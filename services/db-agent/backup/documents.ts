@@ -70,7 +70,7 @@ const markSchema = z.object({
   /** When the log was looked at last: what was committed on this node before is in the store. */
   readAtMs: time,
   gtid: z.string(),
-  /** The longest time of which, at any moment so far, nothing was in the store yet. */
+  /** The longest time of which, at any moment so far, nothing was in the store yet; that before it went on for another, too. */
   worstLossMs: z.number(),
 });
 export type Mark = z.infer<typeof markSchema>;

@@ -2,10 +2,13 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { SallyportError } from '#core/errors/error.ts';
+import { mysqlNumber } from '#kernel/db/failures.ts';
 import type { Clock } from '#kernel/time/clock.ts';
+import { schema } from '../accounts.ts';
 import { includes, parseGtidSet } from '../gtid.ts';
 import { type LocalAccount, type LocalDb, onLocal } from '../local-sql.ts';
 import { type Documents, type Mark, names } from './documents.ts';
+import { firstCommitBeyond } from './first-commit.ts';
 import { sealSegment } from './log-segment.ts';
 import { type BackupKey, type DataKey, newDataKey } from './seal.ts';
 import type { BackupStore } from './store.ts';
@@ -19,11 +22,15 @@ export interface LogShipperOptions {
   readonly pod: string;
   readonly stream: string;
   readonly clock: Clock;
+  readonly mysqlbinlog: string;
+  /** Unix milliseconds. What was committed while nobody wanted backups is no loss of theirs. */
+  readonly scheduledAtMs: number;
 }
 
 /** Bytes of a segment at most. */
 const segmentBytes = 16 * 2 ** 20;
 const sqlMs = 30_000;
+const noSuchTable = 1146;
 
 interface LogStatus {
   readonly file: string;
@@ -45,6 +52,9 @@ export class LogShipper {
   #offset = 0;
   #seq = 0;
   #mark: Omit<Mark, 'keyId'> | undefined;
+  /** When the first transaction was committed that no node had brought when this one began. */
+  #unstoredSinceMs: number | undefined;
+  #feedPosition: number | undefined;
   #shipping: Promise<void> = Promise.resolve();
 
   constructor(options: LogShipperOptions) {
@@ -64,6 +74,11 @@ export class LogShipper {
     return next;
   }
 
+  /** Somebody was revoked since the last look: that is not to wait, lest a restore trusts them again. */
+  async hasRevocations(): Promise<boolean> {
+    return (await this.#on('the revocation feed', feedPosition)) !== this.#feedPosition;
+  }
+
   /** Begins a new file of the log, so that what is restored needs nothing before it; gives its first segment's number. */
   async rotate(): Promise<number> {
     await this.#on('a new binary log', (db) => sql`flush binary logs`.execute(db));
@@ -75,7 +90,7 @@ export class LogShipper {
   async #round(): Promise<void> {
     const { clock, documents, stream, pod } = this.#o;
     const readAtMs = clock.now();
-    const before = this.#mark?.readAtMs;
+    this.#feedPosition = await this.#on('the revocation feed', feedPosition);
     const now = await this.#on('the place in the log', logStatus);
     if (this.#file === undefined) await this.#begin(now);
     for (const file of await this.#filesUpTo(now)) {
@@ -86,7 +101,8 @@ export class LogShipper {
       while (this.#offset < file.end)
         await this.#send(file.name, Math.min(file.end, this.#offset + segmentBytes));
     }
-    // Until this is stored, all since the look before could still be lost.
+    // Until this is stored, all since the look before could still be lost; at first, all since others brought theirs.
+    const before = this.#mark?.readAtMs ?? this.#unstoredSinceMs;
     const loss = before === undefined ? 0 : clock.now() - before;
     const worstLossMs = Math.max(this.#mark?.worstLossMs ?? 0, loss);
     const mark = { stream, pod, first: this.first, seq: this.#seq, readAtMs, gtid: now.gtid, worstLossMs };
@@ -101,6 +117,11 @@ export class LogShipper {
     if (covered === undefined) return;
     const has = parseGtidSet(covered.gtid);
     const files = await this.#on('the list of logs', listLogs);
+    await this.#beginAt(files, has);
+    await this.#measureGap(files, covered);
+  }
+
+  async #beginAt(files: readonly { name: string }[], has: ReturnType<typeof parseGtidSet>): Promise<void> {
     for (const { name } of files.toReversed()) {
       this.#file = name;
       const { rows } = await this.#on('the beginning of a log', (db) =>
@@ -109,6 +130,14 @@ export class LogShipper {
       const previous = rows.find(({ Event_type }) => Event_type === 'Previous_gtids')?.Info ?? '';
       if (includes(has, parseGtidSet(previous))) return;
     }
+  }
+
+  async #measureGap(files: readonly { name: string }[], { gtid }: Mark): Promise<void> {
+    const { mysqlbinlog, dataDir, scheduledAtMs } = this.#o;
+    const from = files.findIndex(({ name }) => name === this.#file);
+    const paths = files.slice(from).map(({ name }) => join(dataDir, name));
+    const first = await firstCommitBeyond(mysqlbinlog, paths, gtid);
+    if (first !== undefined) this.#unstoredSinceMs = Math.max(first, scheduledAtMs);
   }
 
   /** How far others have brought it; whatever is damaged ends there, and the next snapshot begins anew. */
@@ -167,6 +196,18 @@ export async function logStatus(db: LocalDb): Promise<LogStatus> {
   const [row] = rows;
   if (row === undefined) throw new Error('the node writes no binary log');
   return { file: row.File, position: Number(row.Position), gtid: row.Executed_Gtid_Set.replace(/\s/g, '') };
+}
+
+/** Undefined before the security tier's first start. */
+async function feedPosition(db: LocalDb): Promise<number | undefined> {
+  try {
+    const { rows } = await sql<{ position: number }>`
+      select position from ${sql.id(schema, 'feed_counter')} where id = 1`.execute(db);
+    return rows[0] && Number(rows[0].position);
+  } catch (error) {
+    if (mysqlNumber(error) === noSuchTable) return undefined;
+    throw error;
+  }
 }
 
 async function listLogs(db: LocalDb): Promise<{ name: string; size: number }[]> {

@@ -3,7 +3,7 @@
  * then 'now' for each snapshot that somebody asks for; gives BackupWords.
  */
 import { randomBytes } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { SallyportError } from '#core/errors/error.ts';
 import { createLogger, flushRepeats } from '#kernel/log/logger.ts';
@@ -62,6 +62,7 @@ async function work({ config, job }: BackupOrder): Promise<void> {
       account: { socketPath: config.sockets.mysqld, user: users.root, password: secrets.root },
       tools: { mysqld: config.mysqld, mysql: backup.mysql, mysqlbinlog: backup.mysqlbinlog },
       stateDir: backup.stateDir,
+      scheduledAtMs: (await stat(join(backup.stateDir, 'backup.json'))).mtimeMs,
       spoolDir: join(folder, 'spool'),
       clock: systemClock,
       randomHex: (bytes) => randomBytes(bytes).toString('hex'),

@@ -14,6 +14,8 @@ import type { MysqlTools } from './throwaway.ts';
 
 export interface RunnerOptions {
   readonly job: BackupJob;
+  /** When it was written, Unix milliseconds. */
+  readonly scheduledAtMs: number;
   readonly store: BackupStore;
   readonly key: BackupKey;
   readonly account: LocalAccount;
@@ -34,6 +36,8 @@ export interface RunnerOptions {
 /** Milliseconds between two looks at what is due, and before what failed is tried again. */
 const lookMs = 500;
 const retryMs = 10_000;
+/** Milliseconds between two looks for revocations, which do not wait for the log's next turn. */
+const revocationsMs = 500;
 /** A snapshot and its proof take at most this share of the time. */
 const largestShare = 0.05;
 
@@ -55,7 +59,13 @@ export class BackupRunner {
     this.#o = options;
     this.#stream = `${timeName(clock.now())}-${pod}-${options.randomHex(2)}`;
     this.#documents = documents(store, key);
-    const own = { documents: this.#documents, stream: this.#stream };
+    const { scheduledAtMs, tools } = options;
+    const own = {
+      documents: this.#documents,
+      stream: this.#stream,
+      scheduledAtMs,
+      mysqlbinlog: tools.mysqlbinlog,
+    };
     this.#shipper = new LogShipper({ store, key, pod, clock, account, dataDir, ...own });
   }
 
@@ -97,7 +107,11 @@ export class BackupRunner {
   async #ship(): Promise<void> {
     await this.#shipper.ship();
     if (this.#errors.delete('the log')) this.#say({});
-    await this.#o.clock.sleep(this.#o.job.logSeconds * 1000 - lookMs, this.#o.signal);
+    const { clock, job, signal } = this.#o;
+    for (let left = job.logSeconds * 1000 - lookMs; left > 0; left -= revocationsMs) {
+      await clock.sleep(Math.min(left, revocationsMs), signal);
+      if (await this.#shipper.hasRevocations()) return;
+    }
   }
 
   async #snapshotIfDue(): Promise<void> {

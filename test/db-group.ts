@@ -19,6 +19,7 @@ import type { BackupAnswer } from '#services/db-agent/backup/duty.ts';
 import { askStatus } from '#services/db-agent/peers.ts';
 import type { AgentStatus } from '#services/db-agent/status.ts';
 import { askAgent, startRelay } from './db-relay.ts';
+import { whenProcessEnds } from './leave-nothing.ts';
 
 export interface DbGroupOptions {
   /** Default 3. */
@@ -100,6 +101,12 @@ export async function startDbGroup(options: DbGroupOptions = {}): Promise<DbGrou
     agent: { socketPath: join(dir, 'run', pod, 'agent.sock'), host: `${pod}.agent` },
   }));
   const all: DbNode[] = [];
+  const forget = whenProcessEnds(() => {
+    // Agents first: they would start their mysqlds again.
+    for (const pid of [...all.map((node) => node.agentPid()), ...all.map((node) => node.mysqldPid())])
+      if (pid !== undefined) process.kill(pid, 'SIGKILL');
+    rmSync(dir, { recursive: true, force: true, maxRetries: 10 });
+  });
   for (const { pod, address, groupPort, run, agent } of places) {
     await pki.ensurePod(pod, 'db', { ips: [address] });
     const podDir = join(dir, 'pods', pod);
@@ -139,20 +146,13 @@ export async function startDbGroup(options: DbGroupOptions = {}): Promise<DbGrou
   ];
 
   const close = async (): Promise<void> => {
-    process.off('SIGTERM', onTerm);
+    forget();
     for (const relay of relays) relay.close();
     // Agents first: they would start their mysqlds again.
     await Promise.all(all.map((node) => node.killAgent()));
     await Promise.all(all.map((node) => node.killMysqld()));
     rmSync(dir, { recursive: true, force: true });
   };
-  // Told to end, mocha runs no `after`: the group would stay.
-  const onTerm = (): void => {
-    const leave = (): void => process.exit(143);
-    close().then(leave, leave);
-  };
-  process.once('SIGTERM', onTerm);
-
   const primary = async (): Promise<DbNode> => {
     for (const node of nodes) if ((await askAgent(node.agentSocket, 'GET', '/primary')) === 200) return node;
     throw new Error('there is no primary');

@@ -9,6 +9,7 @@ import { type Mesh, type MeshOptions, startMesh } from '#compose/runner/mesh.ts'
 import { isAlive } from '#kernel/lifecycle/process-identity.ts';
 import { type MeshFacts, runningMesh } from '#services/cli/mesh/mesh-of-state.ts';
 import { createActivation } from '#services/cli/operator.ts';
+import { whenProcessEnds } from './leave-nothing.ts';
 import { killAll, removeState, temporaryState } from './mesh-state.ts';
 
 /** A mesh that a test may call, and must not change. */
@@ -66,15 +67,13 @@ export async function sharedMesh(): Promise<SharedMesh> {
 export async function ownMesh(options: OwnMeshOptions = {}): Promise<OwnMesh> {
   const temporary = options.stateDir === undefined;
   const stateDir = options.stateDir ?? temporaryState();
-  // mocha ends at once when it is told to, and a runner's processes would outlive it.
-  const onTerm = (): void => {
+  // A runner's processes would outlive it.
+  const forget = whenProcessEnds(() => {
     killAll(stateDir);
     remove();
-    process.exit(143);
-  };
-  process.once('SIGTERM', onTerm);
+  });
   const remove = (): void => {
-    process.off('SIGTERM', onTerm);
+    forget();
     if (temporary) removeState(stateDir);
   };
   const told: string[] = [];

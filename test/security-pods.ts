@@ -10,6 +10,7 @@ import { hashPassword } from '#kernel/crypto/password.ts';
 import { createGrpcClient } from '#kernel/rpc/grpc-client.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import type { DbGroup } from './db-group.ts';
+import { whenProcessEnds } from './leave-nothing.ts';
 import { type PodRelay, startPodRelay } from './pod-relay.ts';
 
 export interface SecurityPod {
@@ -140,8 +141,8 @@ function securityPod(
       const started = child;
       // However this process ends, the pod does not outlive it.
       const kill = (): void => void started.kill('SIGKILL');
-      process.once('exit', kill);
-      started.once('exit', () => process.off('exit', kill));
+      const forget = whenProcessEnds(kill);
+      started.once('exit', forget);
       await serving(grpc, started, logFile);
     },
     end: async (signal) => {

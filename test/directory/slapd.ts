@@ -11,6 +11,7 @@ import { createCa, issue } from '#kernel/pki/authority.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { portFinder } from '../envoy.ts';
+import { whenProcessEnds } from '../leave-nothing.ts';
 import { findSlapd, type Slapd } from '../tools/slapd.ts';
 
 export interface SlapdOptions {
@@ -84,9 +85,12 @@ export async function startSlapd(options: SlapdOptions): Promise<SlapdServer> {
       stdio: ['ignore', log, log],
     });
     child = started;
-    const kill = (): void => void started.kill('SIGKILL');
-    process.once('exit', kill);
-    started.once('exit', () => process.off('exit', kill));
+    const kill = (): void => {
+      started.kill('SIGKILL');
+      rmSync(dir, { recursive: true, force: true, maxRetries: 10 });
+    };
+    const forget = whenProcessEnds(kill);
+    started.once('exit', forget);
     await waitFor(() => started.exitCode !== null || answers(port), {
       timeoutMs: 60_000,
       what: 'slapd to listen',

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { socketStatus } from '#compose/runner/socket-status.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import type { DbGroup } from '../db-group.ts';
+import { whenProcessEnds } from '../leave-nothing.ts';
 import { startPodRelay } from '../pod-relay.ts';
 import type { SecurityPods } from '../security-pods.ts';
 
@@ -64,8 +65,8 @@ export async function workerProcess(
       child = started;
       // However this process ends, the worker does not outlive it.
       const kill = (): void => void started.kill('SIGKILL');
-      process.once('exit', kill);
-      started.once('exit', () => process.off('exit', kill));
+      const forget = whenProcessEnds(kill);
+      started.once('exit', forget);
       const claims = async (): Promise<boolean> => (await socketStatus(figures, '/metrics', 1000)) === 200;
       await waitFor(async () => started.exitCode !== null || (await claims()), {
         timeoutMs: 150_000,

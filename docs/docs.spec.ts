@@ -51,6 +51,21 @@ describe('documentation', () => {
     });
   }
 
+  it('names rows of figures that there are, in docs/DEPLOYING.md', () => {
+    const rows = [...read('docs/DEPLOYING.md').matchAll(/\| (?:\[?(README|BENCH)\b|drill `(\w+)`).*\|$/gm)];
+    assert.ok(rows.length > 8);
+    for (const [line, page, drill] of rows) {
+      const quoted = [...line.slice(line.lastIndexOf('| ', line.length - 3)).matchAll(/`([^`]+)`/g)].map(
+        ([, row]) => row,
+      );
+      const has = page === undefined ? '' : read(page === 'README' ? 'README.md' : 'docs/BENCH.md');
+      for (const row of quoted) {
+        if (drill !== undefined) assert.ok(existsSync(join(root, 'test/drills', drill)), drill);
+        else assert.ok(has.includes(`| ${row} |`), `${page} has no row "${row}"`);
+      }
+    }
+  });
+
   it('is what hints of errors point to', () => {
     const named = Object.values(registry).flatMap(({ message, hint }) => pathsIn(`${message} ${hint}`));
     assert.deepEqual(

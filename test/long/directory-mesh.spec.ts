@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Attribute, Change } from 'ldapts';
 import { after, before, describe, it } from 'mocha';
 import { Agent, fetch } from 'undici';
@@ -133,5 +135,59 @@ describe('directories at a whole mesh', function () {
     assert.equal((await ask('GET', '/scim/v22/Users')).status, 404);
     await json('scim-tokens', 'revoke', id);
     assert.equal((await ask('GET', '/scim/v2/Users')).status, 401);
+  });
+
+  it('are two, for staff and for partners, as docs/examples/service-provider sets them up', async () => {
+    const example = new URL('../../docs/examples/service-provider/', import.meta.url).pathname;
+    const servers: Record<string, SlapdServer> = {};
+    const given: Record<string, string> = {};
+    try {
+      for (const which of ['staff', 'extranet']) {
+        const server = await startSlapd({ ldif: readFileSync(join(example, `${which}.ldif`), 'utf8') });
+        servers[which] = server;
+        const [ca, passwordFile] = [join(folder, `${which}.pem`), join(folder, `${which}.password`)];
+        writeFileSync(ca, server.caPem);
+        writeFileSync(passwordFile, server.admin.password, { mode: 0o600 });
+        const name = which.toUpperCase();
+        given[`${name}_URL`] = server.ldaps;
+        given[`${name}_CA`] = ca;
+        given[`${name}_BIND_DN`] = server.admin.dn;
+        given[`${name}_PASSWORD_FILE`] = passwordFile;
+      }
+      await promisify(execFile)(join(example, 'set-up.sh'), {
+        env: {
+          ...process.env,
+          ...given,
+          SALLYPORT_STATE: own.stateDir,
+          SALLYPORT: new URL('../../services/cli/sallyport', import.meta.url).pathname,
+        },
+      });
+      const { activation } = await json<{ activation: string }>('activation', 'create', '--user', 'olga');
+      const { device } = await enrolDevice(own, { activation });
+      try {
+        const olga = await device.open({ user: 'olga', password: 'olga at home', origin: demoOrigin });
+        const opened = await waitFor(() => olga.fetch('/news').catch(() => undefined), {
+          timeoutMs: 30_000,
+          what: 'the policy to be in force',
+        });
+        assert.equal(opened.status, 200);
+        // A group of that name in her own directory is nobody's here.
+        await assert.rejects(olga.fetch('/whoami'), { reason: 'POLICY_DENIED' });
+      } finally {
+        device.close();
+      }
+      const work = await json<{ activation: string }>('activation', 'create', '--user', 'ada');
+      const phone = await enrolDevice(own, { activation: work.activation });
+      try {
+        const stranger = { user: 'ada', password: 'not the same ada', origin: demoOrigin };
+        await assert.rejects(phone.device.open(stranger), { reason: 'CREDENTIALS_INVALID' });
+        const ada = await phone.device.open({ ...stranger, password: 'ada at work' });
+        assert.equal((await ada.fetch('/whoami')).status, 200);
+      } finally {
+        phone.device.close();
+      }
+    } finally {
+      await Promise.all(Object.values(servers).map((server) => server.close()));
+    }
   });
 });

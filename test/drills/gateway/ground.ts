@@ -38,9 +38,7 @@ export function commandsRun(stateDir: string): Map<string, number> {
  */
 export async function prepare(): Promise<Ground> {
   const stateDir = temporaryState();
-  const runDir = runDirOf(stateDir, { tmp: tmpdir(), uid: process.getuid?.() ?? userInfo().uid });
-  const path = socketPath({ stateDir, runDir }, 'intranet-0', 'http');
-  const intranet = await listening((socket) => pair(socket, connect(path)));
+  const intranet = await intranetBeside(stateDir);
   const echo = await listening((socket) => socket.pipe(socket));
   const slapd = await startSlapd({ ldif });
   const passwordFile = join(stateDir, 'directory-password');
@@ -84,6 +82,26 @@ export async function prepare(): Promise<Ground> {
       for (const each of [intranet, echo]) each.close();
       await slapd.close();
       rmSync(stateDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The demo's intranet of the mesh on that folder, at a port of loopback, past its sidecar. */
+export async function intranetBeside(
+  stateDir: string,
+): Promise<{ readonly port: number; readonly connections: number; close(): void }> {
+  const runDir = runDirOf(stateDir, { tmp: tmpdir(), uid: process.getuid?.() ?? userInfo().uid });
+  const path = socketPath({ stateDir, runDir }, 'intranet-0', 'http');
+  let connections = 0;
+  const { port, close } = await listening((socket) => {
+    connections += 1;
+    pair(socket, connect(path));
+  });
+  return {
+    ...{ port, close },
+    /** Since it began. */
+    get connections() {
+      return connections;
     },
   };
 }

@@ -138,6 +138,7 @@ describe('backups of a database group', function () {
     restoreData(source, manifest, {
       ...{ tools: mysql, folder: join(folder, at), stopAtMs },
       nextEra: (before) => before + 1,
+      blockDevices: false,
       bringUpToDate: (on) => bringUpToDate(on, () => {}),
       progress: () => {},
       signal: new AbortController().signal,
@@ -267,8 +268,27 @@ describe('backups of a database group', function () {
     assert.notEqual(refusedFirst.code, 0);
     assert.match(refusedFirst.said, /RESTORE_OVER_MESH/);
     assert.deepEqual(readdirSync(stateDir).sort(), ['pki', 'pods']);
-    const done = await cli(...args, '--yes', '--replace');
+    await db.tx(
+      (trx) =>
+        sql`insert into shared_keys
+          (route_key, device_id, device_name, user, app_id, platform, sealed_key, created_ms)
+          values (${'r'.repeat(22)}, ${'d'.repeat(22)}, 'phone', 'anna', 'app', 'linux', 'x', 1)`.execute(
+          trx,
+        ),
+      { idempotent: true, deadlineMs: 60_000 },
+    );
+    await shipped();
+    const done = await cli(...args, '--yes', '--replace', '--block-devices');
     assert.equal(done.code, 0, done.said);
+    assert.match(done.said, /1 devices are blocked.*\n.*devices unblock --blocked-by restore\/era-2\n/);
+    await withThrowaway(mysql, join(stateDir, 'pods/db-2/data'), ({ account }) =>
+      onLocal(account, 30_000, 'looking at the device', async (on) => {
+        const { rows } = await sql<{
+          blocked_by: string;
+        }>`select blocked_by from sallyport.shared_keys`.execute(on);
+        assert.deepEqual(rows, [{ blocked_by: 'restore/era-2' }]);
+      }),
+    );
     const [aside] = readdirSync(stateDir).filter((name) => name.startsWith('before-restore-'));
     assert.equal(readFileSync(join(stateDir, aside ?? '', 'pods/db-0/what'), 'utf8'), 'was there');
     assert.ok(existsSync(join(stateDir, 'pods/db-2/data/auto.cnf')));

@@ -100,7 +100,10 @@ describe('devices on a whole mesh', function () {
     // What is over cannot be saved: its key is wiped.
     await assert.rejects(session.renew(), hasReason('SESSION_REVOKED'));
     await assert.rejects(open(phone), hasReason('DEVICE_BLOCKED'));
-    await json('devices', 'unblock', '--', deviceId);
+    assert.match((await run('devices', 'unblock')).err, /which one/);
+    await json('devices', 'unblock', '--blocked-by', 'restore/era-2');
+    await assert.rejects(open(phone), hasReason('DEVICE_BLOCKED'));
+    await json('devices', 'unblock', '--blocked-by', 'operator/operator');
     const again = await open(phone);
     assert.equal((await again.fetch('/news')).status, 200);
     await json('devices', 'wipe', '--', deviceId);

@@ -82,6 +82,11 @@ describe('devices', function () {
     const device = await bench.enrol();
     const { deviceId } = device;
     const session = await bench.open(device);
+    // As a restore does with all devices: whoever blocks this one means it, and lifting the others' leaves it.
+    const byRestore = { blocked_ms: 1, blocked_by: 'restore/era-2' };
+    await bench.db.read((on) =>
+      on.updateTable('shared_keys').set(byRestore).where('device_id', '=', deviceId).execute(),
+    );
     const blocked = await devices.blockDevice({ deviceId, wait: RevokeWait.FLEET }, operator);
     assert.equal(blocked.everywhere, true);
     assert.deepEqual(

@@ -137,12 +137,17 @@ Examples:
       '--replace',
       'the mesh in the folder: its data, keys and settings are moved to before-restore-...',
     )
+    .option(
+      '--block-devices',
+      'all of them, until you unblock them: whoever was revoked in what is missing stays out',
+    )
     .option('--yes', 'do not ask')
     .addHelpText(
       'after',
       `
 Examples:
   sallyport backup restore --replace
+  sallyport backup restore --replace --block-devices
   sallyport backup restore --replace --to 2026-11-27T15:04:05Z
   sallyport backup restore --state /srv/mesh --from /mnt/backups/mesh --key-file backup.key --yes`,
     );

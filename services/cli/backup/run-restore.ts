@@ -22,6 +22,7 @@ import { type TargetOptions, withSource } from './target.ts';
 export interface RestoreOptions extends TargetOptions {
   readonly to?: string;
   readonly replace?: boolean;
+  readonly blockDevices?: boolean;
   readonly yes?: boolean;
 }
 
@@ -49,6 +50,7 @@ export function runRestore(
       restored = await restoreData(source, manifest, {
         ...{ tools, folder, stopAtMs, signal },
         nextEra: (before) => Math.max(before, lastEra) + 1,
+        blockDevices: options.blockDevices === true,
         bringUpToDate: (db) => bringUpToDate(db, report.progress),
         progress: report.progress,
       });
@@ -91,6 +93,7 @@ export function runRestore(
         coveredUntil: iso(restored.coveredUntilMs),
         tables: restored.tables,
         migrated: restored.migrated,
+        ...(restored.blocked && { blocked: restored.blocked }),
         ...(aside !== undefined && { aside }),
       },
     };
@@ -126,7 +129,7 @@ async function refuseForeign(stateDir: string, meshId: string): Promise<void> {
 }
 
 function tell(
-  { coveredUntilMs, missing, migrated, tables, era }: RestoredData,
+  { coveredUntilMs, missing, migrated, blocked, tables, era }: RestoredData,
   now: number,
   say: (line: string) => void,
 ): void {
@@ -138,7 +141,15 @@ function tell(
   say(
     `What was done from ${iso(coveredUntilMs)} to ${iso(now)} may be missing: revocations, enrolments, changes`,
   );
-  say('of users and policies. Whoever was blocked, revoked or disabled in that time is not any more.');
+  say(
+    'of users and policies. Whoever was blocked, revoked or disabled in that time is not any more, and codes that',
+  );
+  say('were used in it can be used again. What it was, no backup knows.');
+  if (blocked === undefined) say('--block-devices keeps all devices out until you have looked.');
+  else {
+    say(`${blocked.devices} devices are blocked. Revoke again what you know of, then let the others in:`);
+    say(`  sallyport devices unblock --blocked-by ${blocked.by}`);
+  }
   if (missing.length === 0) return;
   say('Known of it:');
   for (const each of missing) say(`  ${line(each)}`);

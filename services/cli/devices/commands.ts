@@ -4,7 +4,12 @@ import { withCommon } from '../command.ts';
 import type { CliContext } from '../context.ts';
 import { withPages } from '../list.ts';
 import { withWait } from '../sessions/commands.ts';
-import type { DeviceEndOptions, DeviceListOptions, DeviceReplaceOptions } from './run-devices.ts';
+import type {
+  DeviceEndOptions,
+  DeviceListOptions,
+  DeviceReplaceOptions,
+  UnblockOptions,
+} from './run-devices.ts';
 
 /** `devices list`, `show`, `rename`, `block`, `unblock`, `wipe` and `replace`. */
 export function addDevicesCommands(program: Command, context: CliContext, end: { code: number }): void {
@@ -85,13 +90,22 @@ Examples:
     return runDeviceBlock(id, options, command);
   });
 
-  const unblock = one('unblock')
+  const unblock = devices
+    .command('unblock')
+    .argument('[device]', 'its device id')
     .summary('let it open sessions again')
     .description('Lifts a block. Whoever is no administrator can lift only a block of their own.')
-    .addHelpText('after', '\nExamples:\n  sallyport devices unblock 2PGqC6nwWmkvX8XnrFWAoQ');
-  withCommon(unblock, 'devices unblock', context, end, async (_, command, [id = '']) => {
+    .option('--blocked-by <name>', 'all that were blocked by this one, such as a restore')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sallyport devices unblock 2PGqC6nwWmkvX8XnrFWAoQ
+  sallyport devices unblock --blocked-by restore/era-2`,
+    );
+  withCommon<UnblockOptions>(unblock, 'devices unblock', context, end, async (options, command, [id]) => {
     const { runDeviceUnblock } = await import('./run-devices.ts');
-    return runDeviceUnblock(id, command);
+    return runDeviceUnblock(id, options, command);
   });
 
   const wipe = withWait(one('wipe'))

@@ -4,6 +4,7 @@ import { type Device, DeviceSchema, DeviceService, DeviceState } from '#gen/sall
 import { type ActivationOutput, showActivation } from '../activation/show.ts';
 import { askTier } from '../ask-tier.ts';
 import type { CommandContext, CommonOptions } from '../command.ts';
+import { UsageError } from '../failure.ts';
 import { type ListOptions, readList, showList } from '../list.ts';
 import type { Outcome } from '../report.ts';
 import { type WaitOption, waitFor } from '../sessions/wait.ts';
@@ -13,6 +14,13 @@ export interface DeviceListOptions extends ListOptions {
   readonly user?: string;
   readonly revoked?: boolean;
 }
+
+export interface UnblockOptions extends CommonOptions {
+  readonly blockedBy?: string;
+}
+
+/** Devices of one look. */
+const pageSize = 200;
 
 export interface DeviceEndOptions extends CommonOptions, WaitOption {
   readonly reason: string;
@@ -106,12 +114,42 @@ export async function runDeviceBlock(
 }
 
 /** `sallyport devices unblock` */
-export async function runDeviceUnblock(deviceId: string, command: CommandContext): Promise<Outcome> {
+export async function runDeviceUnblock(
+  deviceId: string | undefined,
+  { blockedBy }: UnblockOptions,
+  command: CommandContext,
+): Promise<Outcome> {
   const { signal } = command;
+  if ((deviceId === undefined) === (blockedBy === undefined))
+    throw new UsageError('which one?', 'name a device, or say --blocked-by');
+  if (deviceId === undefined) return unblockAll(blockedBy ?? '', command);
   const { device } = await askTier(command, DeviceService, (service) =>
     service.unblockDevice({ deviceId }, { signal }),
   );
   return told(device, command, (d) => [`${d.name} of ${d.user} may open sessions again.`]);
+}
+
+/** Cut off, it is run again for those that are left. */
+async function unblockAll(blockedBy: string, command: CommandContext): Promise<Outcome> {
+  const { signal, report } = command;
+  const done = new Set<string>();
+  let pageToken = '';
+  do {
+    pageToken = await askTier(command, DeviceService, async (service) => {
+      const page = await service.listDevices({ pageSize, pageToken }, { signal });
+      for (const device of page.devices.filter((each) => each.blockedBy === blockedBy)) {
+        await service.unblockDevice({ deviceId: device.deviceId }, { signal });
+        done.add(device.deviceId);
+      }
+      return page.nextPageToken;
+    });
+    if (pageToken !== '') report.progress(`${done.size} devices may open sessions again`);
+  } while (pageToken !== '');
+  report.say(`${done.size} devices that were blocked by ${blockedBy} may open sessions again.`);
+  return {
+    ok: true,
+    figures: [{ name: 'unblocked', value: done.size, unit: 'devices', goal: '', ok: true }],
+  };
 }
 
 /** `sallyport devices wipe` */

@@ -22,6 +22,8 @@ export interface RestoreOptions {
   readonly stopAtMs?: number | undefined;
   /** Gives the era that begins, from the one that the data are of. */
   readonly nextEra: (before: number) => number;
+  /** Blocks all devices, until somebody unblocks them: who was revoked in what is missing stays out. */
+  readonly blockDevices: boolean;
   /** Brings the data to this release's schema, before the era begins; gives what it has applied. */
   readonly bringUpToDate: (db: LocalDb) => Promise<readonly string[]>;
   readonly progress: (line: string) => void;
@@ -40,6 +42,8 @@ export interface RestoredData {
   readonly tables: Tables;
   /** Migrations that an older release's data lacked. */
   readonly migrated: readonly string[];
+  /** Devices that were blocked, and by whom they say that they are. */
+  readonly blocked: { readonly devices: number; readonly by: string } | undefined;
   /** What was committed before is there. */
   readonly coveredUntilMs: number;
   /** What is known to be left out, because of `stopAtMs`; the first thousand of each kind. */
@@ -83,7 +87,10 @@ export async function restoreData(
       const begun = await onLocal(server.account, sqlMs, 'beginning a new era', (db) =>
         beginEra(db, o.nextEra),
       );
-      return { ...begun, migrated };
+      const blocked = o.blockDevices
+        ? await onLocal(server.account, sqlMs, 'blocking devices', (db) => blockAll(db, begun.era))
+        : undefined;
+      return { ...begun, migrated, blocked };
     },
     signal,
   );
@@ -108,6 +115,14 @@ async function beginEra(
   const era = nextEra(Number(rows[0]?.era ?? 0));
   await sql`update ${table('era')} set era = ${era} where id = 1`.execute(db);
   return { era, position: Number(rows[0]?.position ?? 0), tables };
+}
+
+async function blockAll(db: LocalDb, era: number): Promise<NonNullable<RestoredData['blocked']>> {
+  const by = `restore/era-${era}`;
+  const { numAffectedRows = 0n } = await sql`update ${table('shared_keys')}
+    set blocked_ms = cast(unix_timestamp(now(3)) * 1000 as signed), blocked_by = ${by}
+    where revoked_ms is null and blocked_ms is null`.execute(db);
+  return { devices: Number(numAffectedRows), by };
 }
 
 const table = (name: string): RawBuilder<unknown> => sql.id(schema, name);

@@ -95,7 +95,9 @@ export function deviceService(deps: DeviceServiceDeps): Handlers<typeof DeviceSe
         mustBeEnrolled(found);
         const { blockedMs, blockedBy = '' } = found.enrolment;
         // An administrator's block is not taken over by whoever owns the device.
-        const stays = blockedMs !== undefined && (by.owner !== undefined || !blockedBy.startsWith('person/'));
+        // One of a restore is lifted for all devices together: who blocks one of them means more than that.
+        const passing = blockedBy.startsWith('person/') || blockedBy.startsWith('restore/');
+        const stays = blockedMs !== undefined && (by.owner !== undefined || !passing);
         const block = stays ? {} : { blockedMs: clock.now(), blockedBy: by.name };
         await voidReplacements(trx, found.enrolment.routeKey);
         const entry = { kind: 'device', subject: deviceId, reason: reason || 'blocked' } as const;

@@ -12,16 +12,20 @@ interface Json {
   readonly items: { architecture: { name: string }; causes: { cause: string; seconds: object }[] }[];
 }
 
+const noDrills = JSON.stringify({ date: '2026-11-27', commit: 'abc1234', rows: [] });
+
 describe('sallyport downtime-cost', () => {
   let cwd: string;
   before(() => {
     cwd = mkdtempSync(join(tmpdir(), 'sp-cost-'));
+    writeFileSync(join(cwd, 'drills.json'), noDrills);
   });
   after(() => rmSync(cwd, { recursive: true, force: true }));
 
   const run = async (...args: string[]) => {
     const { context, written } = testContext({ cwd });
-    const code = await runCli(['downtime-cost', '--drills', 'drills.json', ...args], context);
+    const drills = args.includes('--example') ? [] : ['--drills', 'drills.json'];
+    const code = await runCli(['downtime-cost', ...drills, ...args], context);
     return { code, ...written };
   };
   const json = async (...args: string[]): Promise<Json> => {
@@ -72,7 +76,7 @@ describe('sallyport downtime-cost', () => {
         'drill "SIGKILL a security pod" of 2026-11-27, commit abc1234, longest relay stall of 2 seeds (seed 2)',
       kind: 'measured',
     });
-    rmSync(join(cwd, 'drills.json'));
+    writeFileSync(join(cwd, 'drills.json'), noDrills);
   });
 
   it('counts phones as a share of the population, unless it is told how many', async () => {
@@ -135,6 +139,12 @@ describe('sallyport downtime-cost', () => {
     ['an unknown field', ['--file', 'unknown.yaml'], /colour/],
     ['an architecture without durations', ['--file', 'more.yaml'], /there is none for cloud/],
     ['a list instead of fields', ['--file', 'list.yaml'], /does not hold the fields/],
+    ['drills that are not there', ['--drills', 'nowhere.json'], /nowhere.json is not there/],
+    [
+      'the example with other numbers',
+      ['--example', '--working-hours', '7'],
+      /leave out --example, or --working-hours/,
+    ],
     ['a file that is no table of drills', ['--drills', 'list.yaml'], /is not a table of drills/],
   ] as const) {
     it(`refuses ${what}, and says why`, async () => {

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { compare } from '#core/cost/compare.ts';
 import { type OutageCost, outageCost } from '#core/cost/outage.ts';
@@ -10,7 +10,7 @@ import type { Figure, Outcome } from '../report.ts';
 import { csvReport } from './csv.ts';
 import { htmlReport } from './html.ts';
 import { assumptionsFile, comparisonOf, readInput, workforceOf } from './input.ts';
-import { measuredIn } from './measured.ts';
+import { type MeasuredStalls, measuredIn } from './measured.ts';
 import { textReport } from './text.ts';
 
 export interface DowntimeCostOptions extends CommonOptions {
@@ -33,6 +33,13 @@ export interface DowntimeCostOptions extends CommonOptions {
 const latest = join(import.meta.dirname, '..', '..', '..', 'docs', 'drills', 'latest.json');
 const hoursPerYear = 8766;
 
+/** What the example does not take. */
+const inputs = [
+  ...(['file', 'population', 'resets', 'hires', 'workingHours', 'rate'] as const),
+  ...(['share', 'people', 'outage', 'drills', 'out'] as const),
+];
+const optionOf = (name: string): string => `--${name.replace(/[A-Z]/, (c) => `-${c.toLowerCase()}`)}`;
+
 /** `sallyport downtime-cost` */
 export async function runDowntimeCost(o: DowntimeCostOptions, command: CommandContext): Promise<Outcome> {
   const { report, cwd, clock } = command;
@@ -40,7 +47,12 @@ export async function runDowntimeCost(o: DowntimeCostOptions, command: CommandCo
     command.out(readFileSync(assumptionsFile, 'utf8'));
     return { ok: true };
   }
-  if (o.example) return example(command);
+  if (o.example) {
+    const other = inputs.find((name) => o[name] !== undefined);
+    if (other !== undefined)
+      throw new UsageError('--example has its own numbers', `leave out --example, or ${optionOf(other)}`);
+    return example(command);
+  }
   const input = readInput(await givenBy(o, command), o.file ?? 'the options');
   const hours = within('--outage', o.outage ?? 1, hoursPerYear, 'a year has 8,766 hours');
   const people =
@@ -48,7 +60,7 @@ export async function runDowntimeCost(o: DowntimeCostOptions, command: CommandCo
       ? undefined
       : within('--people', o.people, input.workforce.population, 'more than there are (--population)');
   const outage = outageCost({ ...workforceOf(input), people }, hours);
-  const results = compare(comparisonOf(input, measuredIn(o.drills ? resolve(cwd, o.drills) : latest)));
+  const results = compare(comparisonOf(input, measuredBy(o.drills, cwd)));
   const written =
     o.format === 'csv'
       ? csvReport(results)
@@ -71,6 +83,16 @@ export async function runDowntimeCost(o: DowntimeCostOptions, command: CommandCo
     figures: report.json ? [...outageFigures(outage), ...figures] : [],
     items: { items: results, outage },
   };
+}
+
+/** Without a name those of the last run, if there was one. @throws CONFIG_INVALID */
+function measuredBy(drills: string | undefined, cwd: string): MeasuredStalls {
+  const file = drills === undefined ? latest : resolve(cwd, drills);
+  if (drills !== undefined && !existsSync(file)) {
+    const hint = 'leave --drills out for what was measured last';
+    throw new SallyportError('CONFIG_INVALID', { message: `${file} is not there`, hint });
+  }
+  return measuredIn(file);
 }
 
 /** 20,000 employees, 130 resets and 30 hires a day, $100 an hour, half of it lost, 2 hours: $2,000. */

@@ -97,7 +97,8 @@ export function parseSites(text: string, source = 'sites.yaml'): SitesFile {
   try {
     input = parse(text) ?? {};
   } catch (cause) {
-    throw invalid(`${source} is not YAML`, 'docs/CONFIG.md has an example', cause);
+    const why = cause instanceof Error ? cause.message.split('\n', 1)[0] : String(cause);
+    throw invalid(`${source} is not YAML: ${why}`, 'docs/CONFIG.md has an example', cause);
   }
   const result = sitesFile.safeParse(input, { reportInput: false });
   if (!result.success) {
@@ -108,6 +109,9 @@ export function parseSites(text: string, source = 'sites.yaml'): SitesFile {
   const { master, slave } = result.data;
   if (slave?.name === master.name)
     throw invalid(`both sites are named "${master.name}"`, 'profiles tell them apart by their names');
+  const names = slave?.hosts.map((host) => host.name) ?? [];
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined) throw invalid(`two hosts are named ${twice}`, 'give each host a name of its own');
   return result.data;
 }
 

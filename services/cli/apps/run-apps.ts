@@ -17,7 +17,7 @@ import type { Outcome } from '../report.ts';
 import { table } from '../table.ts';
 import { timeText } from '../time-text.ts';
 import { uploadDeltas } from './upload-deltas.ts';
-import { uploadPackage } from './upload-package.ts';
+import { requireContent, uploadPackage } from './upload-package.ts';
 
 export interface AppOptions extends CommonOptions {
   readonly app?: string;
@@ -59,6 +59,7 @@ export async function runUpload(file: string, o: UploadOptions, command: Command
     told = Math.max(told, tenth);
   };
   const upload = { file: resolve(cwd, file), name, notes: o.notes };
+  await requireContent(upload.file);
   const release = await askTier(command, AppCatalog, (catalog) =>
     uploadPackage(catalog, upload, { signal, onProgress }),
   );

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import type { Client } from '@connectrpc/connect';
+import { SallyportError } from '#core/errors/error.ts';
 import type { AppCatalog, Release } from '#gen/sallyport/catalog/v1/catalog_pb.js';
 
 export interface PackageToUpload {
@@ -24,6 +25,17 @@ export interface UploadOptions {
 export const together = 4;
 /** The tier reads the whole package before it publishes it; milliseconds. */
 const commitMs = 10 * 60_000;
+
+/** Looked at before anybody is asked. @throws what the system says of the file; INVALID_FIELD when there is nothing in it */
+export async function requireContent(file: string): Promise<void> {
+  await pipeline(createReadStream(file, { end: 0 }), async (source: AsyncIterable<Buffer>) => {
+    for await (const _ of source) return;
+    throw new SallyportError('INVALID_FIELD', {
+      message: `${file} is empty`,
+      hint: 'name the package itself',
+    });
+  });
+}
 
 /** Uploads a package piece by piece, going on where an earlier upload of the same bytes was broken off. */
 export async function uploadPackage(

@@ -13,6 +13,24 @@ const abandonedMs = 86_400_000;
 
 type Db = Kysely<SecurityTables>;
 
+/** Whoever began with a wrong length and sent nothing stands in nobody's way. False when something was sent. */
+async function beginAnew(trx: Db, sha256: Buffer, length: number): Promise<boolean> {
+  const sent = await trx
+    .selectFrom('catalog_chunks')
+    .select('idx')
+    .where('sha256', '=', sha256)
+    .limit(1)
+    .executeTakeFirst();
+  if (sent !== undefined) return false;
+  await trx
+    .updateTable('catalog_blobs')
+    .set({ length })
+    .where('sha256', '=', sha256)
+    .where('complete', '=', 0)
+    .execute();
+  return true;
+}
+
 export interface PackageName {
   readonly appId: string;
   readonly platform: string;
@@ -34,12 +52,12 @@ export async function beginUpload(
     .onDuplicateKeyUpdate({ created_ms: nowMs })
     .execute();
   const blob = await findBlob(trx, sha256);
-  if (blob?.length !== length) {
+  if (blob?.length !== length && !(await beginAnew(trx, sha256, length))) {
     throw new SallyportError('INVALID_FIELD', {
       message: 'length is not that of the upload with this digest',
     });
   }
-  if (blob.complete !== 0) return Math.ceil(length / chunkBytes);
+  if (blob?.complete !== 0) return Math.ceil(length / chunkBytes);
   const rows = await trx
     .selectFrom('catalog_chunks')
     .select('idx')
@@ -153,6 +171,12 @@ async function checkName(db: Db, name: PackageName, sha256: Buffer): Promise<boo
     throw new SallyportError('ALREADY_EXISTS', {
       message: `${appId} ${version} for ${platform} was published with other content`,
       hint: 'give the new content a version of its own',
+    });
+  }
+  if (fromVersion === version) {
+    throw new SallyportError('INVALID_FIELD', {
+      message: 'from_version is the version itself: there is nothing to change',
+      hint: 'a delta leads from another release',
     });
   }
   for (const needed of fromVersion === '' ? [] : [version, fromVersion]) {

@@ -3,6 +3,7 @@ import { SallyportError } from '#core/errors/error.ts';
 import type { ScheduleService } from '#gen/sallyport/task/v1/schedule_pb.js';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
+import { checkInput } from '#services/tasks/check-input.ts';
 import { readPiece } from '#services/tasks/routine/own-rows.ts';
 import {
   listSchedules,
@@ -13,7 +14,7 @@ import {
   runSchedule,
   type ScheduleInfo,
 } from '#services/tasks/schedules/schedule-store.ts';
-import { specFromText } from '#services/tasks/schedules/spec.ts';
+import { inputOf, specFromText } from '#services/tasks/schedules/spec.ts';
 import { listKinds } from '#services/tasks/store/read-tasks.ts';
 import { changeKey } from '../authorize/administrators.ts';
 import type { TaskDeps } from './task-service.ts';
@@ -47,6 +48,7 @@ export function scheduleService({
       const by = await admins.admit(call);
       if (spec === undefined) throw new SallyportError('MALFORMED');
       await versionOf(spec.kind, call);
+      checkInput(spec.kind, inputOf(spec));
       await db.tx((trx) => putSchedule(trx, { name, spec, revision, by: by.name }), {
         key: changeKey(call, by, requestKey),
         ...held(call),

@@ -4,11 +4,11 @@ import type { Db } from '#kernel/db/db.ts';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
+import { checkInput } from '#services/tasks/check-input.ts';
 import { cancelTask, messageTask, reviveTask, submitTask } from '#services/tasks/store/change-tasks.ts';
 import { isReserved } from '#services/tasks/store/ids.ts';
 import { findTask, historyOf, listKinds, listTasks } from '#services/tasks/store/read-tasks.ts';
 import type { TaskInfo } from '#services/tasks/store/task-store.ts';
-import { checkForm } from '#services/tasks/workflows/request.ts';
 import type { Administrators } from '../authorize/administrators.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import { readPageToken, pageToken as tokenOf } from './page-token.ts';
@@ -51,7 +51,7 @@ export function taskService(deps: TaskDeps): Omit<Handlers<typeof TaskService>, 
           message: `"${kind}" is submitted by operators and people with the role operator`,
         });
       }
-      checkForm(kind, input);
+      checkInput(kind, input);
       const task = { kind, version: newest.version, input, submitter: visitor.name, requestKey };
       const { id, created } = await db.tx((trx) => submitTask(trx, task), again(call));
       bell.ring();

@@ -8,7 +8,8 @@ import { maxPieceBytes } from './own-rows.ts';
 import { formats, writers } from './report-formats.ts';
 import { pagesOf, subjects } from './report-pages.ts';
 
-const inputSchema = z.strictObject({
+/** What it is begun with. */
+export const reportInput = z.strictObject({
   of: z.enum(subjects),
   /** For spreadsheets, or a page that prints on paper as it stands. */
   as: z.enum(formats).default('csv'),
@@ -27,7 +28,7 @@ export const report = (connectors: () => Connectors): TaskDefinition => ({
   version: 1,
   summary: 'a list of users, devices, sessions or enrolments as CSV or for paper',
   run: async (context, given) => {
-    const { of, as, mail } = readInput(inputSchema, given);
+    const { of, as, mail } = readInput(reportInput, given);
     const all = connectors();
     const { head, read } = pagesOf[of];
     const { mediaType, begin, row, end } = writers[as];

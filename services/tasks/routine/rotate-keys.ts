@@ -5,7 +5,8 @@ import type { Connectors } from '../connectors/connectors.ts';
 import type { TaskDefinition } from '../engine/definition.ts';
 import { readInput } from './input.ts';
 
-const inputSchema = z.strictObject({
+/** What it is begun with. */
+export const rotateKeysInput = z.strictObject({
   /** A shared key is used for so long: an enrolment is at its second one after that, and so on. */
   keptDays: z.int().min(1).max(3650).default(365),
   /** Also re-wrap what rests in the database under the provider's newest root key. */
@@ -26,7 +27,7 @@ export const rotateKeys = (connectors: () => Connectors): TaskDefinition => ({
   version: 1,
   summary: 'rotate shared keys of old enrolments, and the root key',
   run: async (context, given) => {
-    const { keptDays, rootKey } = readInput(inputSchema, given ?? {});
+    const { keptDays, rootKey } = readInput(rotateKeysInput, given ?? {});
     const { keys } = connectors().clients;
     if (rootKey) {
       await context.step('root key', async ({ signal }) => {

@@ -5,7 +5,8 @@ import type { Connectors } from '../connectors/connectors.ts';
 import type { TaskDefinition } from '../engine/definition.ts';
 import { readInput } from './input.ts';
 
-const inputSchema = z.strictObject({ source: z.string().min(1).max(64) });
+/** What it is begun with. */
+export const sourceSyncInput = z.strictObject({ source: z.string().min(1).max(64) });
 
 /** Milliseconds between two looks at how far it is: the first, doubled each time, and the longest. */
 const firstLookMs = 500;
@@ -26,7 +27,7 @@ export const sourceSync = (connectors: () => Connectors): TaskDefinition => ({
   version: 1,
   summary: 'bring users in step with a directory',
   run: async (context, given) => {
-    const { source } = readInput(inputSchema, given);
+    const { source } = readInput(sourceSyncInput, given);
     const { sources } = connectors().clients;
     // The token is the request key: however often it is asked for, it is one synchronisation.
     const id = await context.step('order', async ({ token, signal }) =>

@@ -1,13 +1,6 @@
 import { type DescMessage, fromJson, type JsonValue, type MessageShape } from '@bufbuild/protobuf';
 import { SallyportError } from '#core/errors/error.ts';
 import { canonicalUser } from '#core/ids/canonical-user.ts';
-import {
-  AccessRequestSchema,
-  DeviceEnrolmentRequestSchema,
-  OffboardingRequestSchema,
-  OnboardingRequestSchema,
-  PasswordResetRequestSchema,
-} from '#gen/sallyport/workflow/v1/workflow_pb.js';
 import { checkRequest } from '#kernel/rpc/validate.ts';
 import type { Json } from '../engine/json.ts';
 
@@ -24,21 +17,6 @@ export function readForm<S extends DescMessage>(schema: S, given: Json): Message
   }
   checkRequest(schema, message);
   return message;
-}
-
-/** What the workflows that ship are begun with. */
-const forms: Readonly<Record<string, DescMessage>> = {
-  onboarding: OnboardingRequestSchema,
-  'device-enrolment': DeviceEnrolmentRequestSchema,
-  'access-request': AccessRequestSchema,
-  offboarding: OffboardingRequestSchema,
-  'password-reset': PasswordResetRequestSchema,
-};
-
-/** What can be told before a task is there: whoever submits it stands by. @throws MALFORMED, INVALID_FIELD */
-export function checkForm(kind: string, given: Json): void {
-  const schema = forms[kind];
-  if (schema !== undefined) readForm(schema, given);
 }
 
 /** Who may ask for everybody: those whom the service lets submit it. People ask for themselves. @throws CALLER_NOT_ALLOWED */

@@ -21,7 +21,8 @@ describe('sticky routing by real sidecars', function () {
   before(async () => {
     mesh = await startFakeMesh(
       { security: 3, proxies: 2, edges: 1, db: 0, backends: [] },
-      'edge: {requests_per_second: 100000, request_burst: 100000}',
+      // A pod is down when it says so or is gone, and not because this machine has let it wait for half a second.
+      'edge: {requests_per_second: 100000, request_burst: 100000}\nhealth: {timeout: 10s}',
     );
     const edge = podNamed(mesh.topology, 'edge-0');
     const ca = readFileSync(join(mesh.topology.stateDir, 'pki', 'public-ca.crt'));

@@ -78,7 +78,7 @@ export class TaskStand {
     this.#workers.set(name, child);
   }
 
-  /** Whether that process of it has journaled something: `worker.ts` says so. */
+  /** Whether that process of it has journaled a few steps: `worker.ts` says so. */
   works(name: string): boolean {
     const child = this.#workers.get(name);
     return child !== undefined && this.#working.has(child);

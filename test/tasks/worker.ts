@@ -1,7 +1,7 @@
 /**
  * A worker in a process of its own, to be killed; it also begins what is scheduled. Arguments: name, socket of the
  * database, user, password; a module of definitions, by default this folder's. Tells its parent when it has journaled
- * something.
+ * so much that it was worth its start.
  */
 
 import { openDb } from '#kernel/db/open-db.ts';
@@ -21,8 +21,12 @@ const { definitions } = (await import(module)) as { definitions: readonly TaskDe
 const db = openDb<TaskTables & ScheduleTables>({ socketPath, user, password, connections: 4 });
 const store = mysqlTaskStore(db);
 const registry = taskRegistry(definitions);
-let tell = (): void => {
-  tell = () => {};
+/** Entries of the journal after which it is told that this worker works. */
+const entries = 10;
+let journaled = 0;
+const tell = (): void => {
+  journaled += 1;
+  if (journaled !== entries) return;
   process.send?.('works');
   if (process.connected) process.disconnect();
 };

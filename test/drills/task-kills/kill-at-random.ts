@@ -72,6 +72,7 @@ export async function killAtRandom(o: KillOptions): Promise<void> {
   o.figure({ name: 'kills', value: o.kills, unit: '' });
   o.figure({ name: 'effects', value: work.had, unit: '', atLeast: 1 });
   o.figure({ name: 'effects begun again, had once', value: again, unit: '' });
+  o.figure({ name: 'tasks put aside, and told to go on', value: work.retried, unit: '' });
   o.figure({ name: 'steps lost', value: lost.length, unit: '', atMost: 0 });
   o.figure({ name: 'effects doubled', value: doubled.length, unit: '', atMost: 0 });
   o.figure({ name: 'tasks that did not end', value: left.length, unit: '', atMost: 0 });

@@ -36,6 +36,7 @@ export async function killWorkersOnDatabase(kills: number, context: AloneContext
         const names = (await store.journalOf(id)).map(({ name }) => name);
         return { state: info?.state ?? 'open', names };
       },
+      retry: (id) => store.revive(id, undefined),
     };
     const killWorker = (name: string): Killable => ({
       ...{ name, weight: workersWeight },

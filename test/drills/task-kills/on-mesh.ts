@@ -58,6 +58,7 @@ function placeOf({ stateDir }: OwnMesh): Place {
       const { task, history } = await operator(TaskService, (tasks) => tasks.getTask({ id }));
       return { state: stateOf[task?.state ?? TaskState.OPEN], names: history.map(({ name }) => name) };
     },
+    retry: (id) => operator(TaskService, async (tasks) => void (await tasks.retryTask({ id }))),
   };
 }
 

@@ -14,6 +14,7 @@ function world(find: (input: Input) => Ended) {
     close: async () => {},
   };
   const submitted: string[] = [];
+  const retried: string[] = [];
   const place: Place = {
     submit: async (input, requestKey) => {
       submitted.push(requestKey);
@@ -23,8 +24,9 @@ function world(find: (input: Input) => Ended) {
       return input.label;
     },
     find: async (id) => find(tasks.get(id) as Input),
+    retry: async (id) => void retried.push(id),
   };
-  return { receiver, submitted, place, work: new Work(place, receiver) };
+  return { receiver, submitted, retried, place, work: new Work(place, receiver) };
 }
 
 const well = ({ steps, takenBack }: Input): Ended => ({
@@ -34,11 +36,12 @@ const well = ({ steps, takenBack }: Input): Ended => ({
 
 describe('tasks under which workers are killed', () => {
   it('are judged by their journals and by what their receiver has got', async () => {
-    const { work, receiver } = world((input) =>
+    const { work, receiver, retried } = world((input) =>
       input.label === 'task-1' ? { state: 'dead', names: ['effect 1'] } : well(input),
     );
     await work.keepUp();
     assert.deepEqual(await work.unfinished(), ['task-1 (task-1) is dead']);
+    assert.deepEqual([retried, work.retried], [['task-1'], 1]);
     receiver.effects.splice(receiver.effects.indexOf('task-0 effect 2'), 1, 'task-0 effect 1', 'of nobody');
     receiver.keys.push('task-3 effect 1');
     const { lost, doubled, again } = await work.judge();

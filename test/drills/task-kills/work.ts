@@ -50,6 +50,8 @@ export interface Place {
   submit: (input: Input, requestKey: string) => Promise<string>;
   /** @throws while it cannot be told */
   find(id: string): Promise<Ended>;
+  /** As an operator has one go on that was put aside: `tasks retry`. */
+  retry(id: string): Promise<void>;
 }
 
 /** Tasks that go on while others are killed. */
@@ -58,6 +60,8 @@ export class Work {
   readonly #receiver: HookReceiver;
   readonly tasks = new Map<string, Input>();
   #expected = 0;
+  /** Tasks that were put aside, as their workers died again and again, and went on when they were told to. */
+  retried = 0;
 
   constructor(place: Place, receiver: HookReceiver) {
     this.#place = place;
@@ -98,10 +102,14 @@ export class Work {
     }
   }
 
-  /** Tasks that have not ended as they are to. */
+  /** Tasks that have not ended as they are to. Those that were put aside are told to go on. */
   async unfinished(): Promise<string[]> {
     const all = [...this.tasks].map(async ([id, { label, takenBack }]) => {
       const { state } = await this.#place.find(id);
+      if (state === 'dead') {
+        await this.#place.retry(id);
+        this.retried += 1;
+      }
       return state === (takenBack ? 'failed' : 'done') ? [] : [`${label} (${id}) is ${state}`];
     });
     return (await Promise.all(all)).flat();

@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { readRunState } from '#compose/runner/run-file.ts';
+import { systemClock } from '#kernel/time/system-clock.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
+import { runCli } from '#services/cli/run-cli.ts';
 
 /** Milliseconds for a mesh to come up on a machine that does other things, too. */
 const startMs = 150_000;
@@ -55,6 +57,25 @@ export async function cli(
   const child = spawnCli(...args);
   const said = collect(child);
   return { code: await ended(child), said: said() };
+}
+
+/** The same in this process, at the mesh of that folder. */
+export async function cliAt(
+  stateDir: string,
+  ...args: string[]
+): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
+  const written = { out: '', err: '' };
+  const code = await runCli(args, {
+    ...{ env: { SALLYPORT_STATE: stateDir }, cwd: stateDir, clock: systemClock },
+    ...{ signal: new AbortController().signal, onSecondInterrupt: () => {}, outBytes: async () => {} },
+    out: (text) => {
+      written.out += text;
+    },
+    err: (text) => {
+      written.err += text;
+    },
+  });
+  return { code, ...written };
 }
 
 function spawnCli(...args: string[]): ChildProcess {

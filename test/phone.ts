@@ -7,7 +7,15 @@ import { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
 import { SessionService } from '#gen/sallyport/session/v1/session_pb.js';
 import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
 import { createGrpcClient, type GrpcClient } from '#kernel/rpc/grpc-client.ts';
-import { type Enrolled, enrolMessage, newestKey, openMessage, testApp } from './device-messages.ts';
+import type { OpenIdCredential } from '#sdk/oidc.ts';
+import {
+  type Enrolled,
+  enrolMessage,
+  newestKey,
+  type OpenWords,
+  openMessage,
+  testApp,
+} from './device-messages.ts';
 
 export interface PhoneSession {
   readonly id: string;
@@ -20,6 +28,8 @@ export interface Phone {
   readonly deviceId: string;
   /** In the name of whom it was enrolled for, unless that has changed. */
   open(connectSocket: string, password: string, name?: string): Promise<PhoneSession>;
+  /** The same by what a provider says of who it is. */
+  openBy(connectSocket: string, openId: OpenIdCredential): Promise<PhoneSession>;
 }
 
 const operator = { 'x-forwarded-client-cert': 'URI=spiffe://sallyport.internal/operator/test' };
@@ -52,6 +62,7 @@ export async function enrolPhone(connectSocket: string, user: string, deadlineMs
       routeKey,
       deviceId,
       open: (socket, password, name = user) => open(socket, enrolled, { user: name, password }),
+      openBy: (socket, openId) => open(socket, enrolled, { user, openId }),
     };
   } finally {
     sessions.close();
@@ -59,11 +70,7 @@ export async function enrolPhone(connectSocket: string, user: string, deadlineMs
   }
 }
 
-async function open(
-  connectSocket: string,
-  enrolled: Enrolled,
-  words: { user: string; password: string },
-): Promise<PhoneSession> {
+async function open(connectSocket: string, enrolled: Enrolled, words: OpenWords): Promise<PhoneSession> {
   const { sessions, keys } = clients(connectSocket);
   try {
     const message = await openMessage(newestKey(await keys.getServerKeys({})), enrolled, words);

@@ -6,11 +6,10 @@ import { after, afterEach, before, describe, it } from 'mocha';
 import { SallyportError } from '#core/errors/error.ts';
 import { SessionService } from '#gen/sallyport/session/v1/session_pb.js';
 import { createConnectClient } from '#kernel/rpc/connect-client.ts';
-import { systemClock } from '#kernel/time/system-clock.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import type { Session } from '#sdk/session.ts';
-import { runCli } from '#services/cli/run-cli.ts';
 import { routeKeyOfUser } from '#services/security/session/login.ts';
+import { cliAt } from '../cli-runner.ts';
 import { activationFor, meshStartMs, type OwnMesh, ownMesh } from '../mesh.ts';
 import { enrolDevice, type TestDevice } from '../mesh-device.ts';
 
@@ -36,24 +35,7 @@ describe('the command line of a running mesh', function () {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const run = async (...args: string[]) => {
-    const written = { out: '', err: '' };
-    const code = await runCli(args, {
-      env: { SALLYPORT_STATE: own.stateDir },
-      cwd: own.stateDir,
-      signal: new AbortController().signal,
-      onSecondInterrupt: () => {},
-      clock: systemClock,
-      out: (text) => {
-        written.out += text;
-      },
-      outBytes: async () => {},
-      err: (text) => {
-        written.err += text;
-      },
-    });
-    return { code, ...written };
-  };
+  const run = (...args: string[]) => cliAt(own.stateDir, ...args);
 
   /** With --json: the object, of which `T` is what the test looks at. */
   const json = async <T>(...args: string[]): Promise<T & { ok: boolean; code: number }> => {

@@ -5,10 +5,9 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'mocha';
 import { parse } from 'yaml';
 import { SallyportError } from '#core/errors/error.ts';
-import { systemClock } from '#kernel/time/system-clock.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import type { Session } from '#sdk/session.ts';
-import { runCli } from '#services/cli/run-cli.ts';
+import { cliAt } from '../cli-runner.ts';
 import { activationFor, meshStartMs, type OwnMesh, ownMesh } from '../mesh.ts';
 import { enrolDevice, type TestDevice } from '../mesh-device.ts';
 
@@ -37,20 +36,7 @@ describe('devices on a whole mesh', function () {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const run = async (...args: string[]) => {
-    const written = { out: '', err: '' };
-    const code = await runCli(args, {
-      ...{ env: { SALLYPORT_STATE: own.stateDir }, cwd: own.stateDir, clock: systemClock },
-      ...{ signal: new AbortController().signal, onSecondInterrupt: () => {}, outBytes: async () => {} },
-      out: (text) => {
-        written.out += text;
-      },
-      err: (text) => {
-        written.err += text;
-      },
-    });
-    return { code, ...written };
-  };
+  const run = (...args: string[]) => cliAt(own.stateDir, ...args);
   const json = async <T>(...args: string[]): Promise<T> => {
     const [group = '', verb = '', ...rest] = args;
     const { code, out, err } = await run(group, verb, '--json', ...rest);

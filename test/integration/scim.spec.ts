@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { type ClientHttp2Session, connect } from 'node:http2';
-import { createConnection } from 'node:net';
 import { inspect } from 'node:util';
 import { after, before, describe, it } from 'mocha';
 import { Directory } from '#gen/sallyport/directory/v1/directory_pb.js';
@@ -11,21 +9,11 @@ import { createGrpcClient, type GrpcClient } from '#kernel/rpc/grpc-client.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import type { SecurityTables } from '#services/security/store/tables.ts';
 import { type DbGroup, startDbGroup } from '../db-group.ts';
+import { askScim, groupSchema, patchSchema, type ScimAnswer, userSchema } from '../directory/scim.ts';
 import { put, sourcesAt, sync } from '../directory/sources.ts';
 import { keptClients } from '../kept-clients.ts';
 import { as, failsAs } from '../security-bench.ts';
 import { podAt, type SecurityPods, securityPods } from '../security-pods.ts';
-
-const userSchema = 'urn:ietf:params:scim:schemas:core:2.0:User';
-const groupSchema = 'urn:ietf:params:scim:schemas:core:2.0:Group';
-const patchSchema = 'urn:ietf:params:scim:api:messages:2.0:PatchOp';
-
-interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, unknown>>;
-  // biome-ignore lint/suspicious/noExplicitAny: whatever JSON the server sends is what is looked at
-  readonly body: any;
-}
 
 describe('users pushed by SCIM', function () {
   this.timeout(120_000);
@@ -37,7 +25,6 @@ describe('users pushed by SCIM', function () {
   let token: string;
   const { keep, close } = keptClients();
   const pushed = { scim: true, timeoutMs: 1000, pageSize: 100, maxRemovalPercent: 5 };
-  const open: ClientHttp2Session[] = [];
 
   /** One request to a pod, as an edge passes it on. */
   const ask = async (
@@ -45,43 +32,17 @@ describe('users pushed by SCIM', function () {
     path: string,
     body?: unknown,
     more: { pod?: number; headers?: Record<string, string>; bearer?: string } = {},
-  ): Promise<Answer> => {
-    const socket = podAt(tier, more.pod ?? 0).connectSocket;
-    const session = connect('http://idp.example', { createConnection: () => createConnection(socket) });
-    open.push(session);
-    session.on('error', () => {});
-    const headers = {
-      ':method': method,
-      ':path': `/scim/v2${path}`,
-      authorization: `Bearer ${more.bearer ?? token}`,
-      'content-type': 'application/scim+json',
-      ...as('edge', 'edge-0', '192.0.2.7'),
-      ...more.headers,
-    };
-    const stream = session.request(headers, { endStream: body === undefined });
-    if (body !== undefined) stream.end(typeof body === 'string' ? body : JSON.stringify(body));
-    const answered = await new Promise<Record<string, unknown>>((resolve, reject) => {
-      stream.once('response', resolve);
-      // A pod that is killed ends it without an error.
-      stream.once('close', () => reject(new Error('the connection was cut')));
-      for (const each of [session, stream]) each.once('error', reject);
-    });
-    const chunks: Buffer[] = [];
-    for await (const chunk of stream) chunks.push(chunk as Buffer);
-    session.close();
-    const text = Buffer.concat(chunks).toString();
-    return {
-      status: Number(answered[':status']),
-      headers: answered,
-      body: text === '' ? undefined : JSON.parse(text),
-    };
+  ): Promise<ScimAnswer> => {
+    const { connectSocket } = podAt(tier, more.pod ?? 0);
+    const { bearer = token, headers = {} } = more;
+    return askScim({ connectSocket, bearer, method, path, body, headers });
   };
   const create = async (userName: string, more: object = {}): Promise<string> => {
     const { status, body } = await ask('POST', '/Users', { schemas: [userSchema], userName, ...more });
     assert.equal(status, 201, JSON.stringify(body));
     return body.id;
   };
-  const patch = (path: string, ...Operations: object[]): Promise<Answer> =>
+  const patch = (path: string, ...Operations: object[]): Promise<ScimAnswer> =>
     ask('PATCH', path, { schemas: [patchSchema], Operations });
   const userOf = async (name: string) => (await users.getUser({ name })).user;
   const clientAt = (pod: number) => ({
@@ -107,7 +68,6 @@ describe('users pushed by SCIM', function () {
   });
 
   after(async () => {
-    for (const session of open) session.destroy();
     close();
     await db?.close();
     await tier?.close();

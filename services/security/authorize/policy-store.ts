@@ -90,7 +90,7 @@ export class PolicyStore {
 
 export function mysqlPolicies(replica: Pick<Db<SecurityTables>, 'read'>): ReadPolicies {
   return async (above) => {
-    const rows = await replica.read((on) =>
+    return replica.read((on) =>
       on
         .selectFrom('policies')
         .select(['version', 'document'])
@@ -99,10 +99,5 @@ export function mysqlPolicies(replica: Pick<Db<SecurityTables>, 'read'>): ReadPo
         .limit(5)
         .execute(),
     );
-    // mysql2 parses JSON columns, whatever the type of the table says.
-    return rows.map(({ version, document }) => ({
-      version,
-      document: typeof document === 'string' ? (JSON.parse(document) as unknown) : document,
-    }));
   };
 }

@@ -8,6 +8,7 @@ import type {
 import type { Db, TxOptions } from '#kernel/db/db.ts';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
+import { readPage } from '#kernel/rpc/page.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { type Administrators, changeKey } from '../authorize/administrators.ts';
 import type { DataKeys } from '../keystore/data-keys.ts';
@@ -30,7 +31,6 @@ export interface CatalogDeps {
 }
 
 type Trx = Parameters<Parameters<Db<SecurityTables>['tx']>[0]>[0];
-const defaultPage = 100;
 
 /** The app catalogue, for administrators. Envoy says who may call what; this looks again. */
 export function catalogService({ db, dataKeys, admins, clock }: CatalogDeps): Handlers<typeof AppCatalog> {
@@ -92,18 +92,16 @@ export function catalogService({ db, dataKeys, admins, clock }: CatalogDeps): Ha
 
     listReleases: async ({ appId, pageSize, pageToken }, call) => {
       await admins.admit(call);
-      const limit = pageSize === 0 ? defaultPage : pageSize;
       const page = {
-        limit: limit + 1,
         ...(appId !== '' && { appId }),
         ...(pageToken !== '' && { after: readToken(pageToken) }),
       };
-      const rows = await db.read((on) => listReleases(on, page), held(call));
-      const last = rows.length > limit ? rows[limit - 1] : undefined;
-      return {
-        releases: rows.slice(0, limit).map(releaseToWire),
-        nextPageToken: last ? [last.created_ms, last.app_id, last.platform, last.version].join(' ') : '',
-      };
+      const { rows, nextPageToken } = await readPage(
+        pageSize,
+        (limit) => db.read((on) => listReleases(on, { ...page, limit }), held(call)),
+        (last) => [last.created_ms, last.app_id, last.platform, last.version].join(' '),
+      );
+      return { releases: rows.map(releaseToWire), nextPageToken };
     },
 
     listChannels: async ({ appId }, call) => {

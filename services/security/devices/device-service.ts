@@ -4,6 +4,7 @@ import { type DeviceService, DeviceState } from '#gen/sallyport/device/v1/device
 import type { Db } from '#kernel/db/db.ts';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
+import { readPage } from '#kernel/rpc/page.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { claimsOf } from '../attestation/attestation.ts';
 import type { Administrators } from '../authorize/administrators.ts';
@@ -34,8 +35,6 @@ type Body<T> = (
   device: DeviceDetails,
 ) => Promise<T>;
 
-const defaultPage = 100;
-
 /** Devices, for administrators, and for people their own. */
 export function deviceService(deps: DeviceServiceDeps): Handlers<typeof DeviceService> {
   const { db, feed, clock } = deps;
@@ -57,23 +56,22 @@ export function deviceService(deps: DeviceServiceDeps): Handlers<typeof DeviceSe
           hint: 'devices of others are for administrators, and through an edge only with `edge: {admin_api: true}`',
         });
       }
-      const limit = request.pageSize === 0 ? defaultPage : request.pageSize;
-      const found = await db.read(
-        (on) =>
-          listDevices(on, {
-            user: owner ?? asked,
-            includeRevoked: request.includeRevoked,
-            limit: limit + 1,
-            after: request.pageToken === '' ? undefined : decodePageToken(request.pageToken),
-          }),
-        held(call),
+      const after = request.pageToken === '' ? undefined : decodePageToken(request.pageToken);
+      const list = (limit: number) =>
+        db.read(
+          (on) =>
+            listDevices(on, {
+              user: owner ?? asked,
+              includeRevoked: request.includeRevoked,
+              limit,
+              after,
+            }),
+          held(call),
+        );
+      const { rows, nextPageToken } = await readPage(request.pageSize, list, ({ enrolment }) =>
+        encodePageToken(enrolment),
       );
-      const page = found.slice(0, limit);
-      const last = page.at(-1)?.enrolment;
-      return {
-        devices: page.map(toWire),
-        nextPageToken: found.length > limit && last !== undefined ? encodePageToken(last) : '',
-      };
+      return { devices: rows.map(toWire), nextPageToken };
     },
 
     getDevice: async ({ deviceId }, call) => {

@@ -5,6 +5,7 @@ import { hashPassword } from '#kernel/crypto/password.ts';
 import type { Db } from '#kernel/db/db.ts';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
+import { readPage } from '#kernel/rpc/page.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import {
   type Administrator,
@@ -35,8 +36,6 @@ export interface DirectoryDeps {
   readonly clock: Clock;
 }
 
-const defaultPage = 100;
-
 /** Users, for administrators. Envoy says who may call what; this looks again. */
 export function directoryService(deps: DirectoryDeps): Handlers<typeof Directory> {
   /** In one transaction, once for each request key, and told to the other pods. */
@@ -64,21 +63,20 @@ export function directoryService(deps: DirectoryDeps): Handlers<typeof Directory
   return {
     listUsers: async (request, call) => {
       await deps.admins.admit(call);
-      const limit = request.pageSize === 0 ? defaultPage : request.pageSize;
-      const found = await deps.db.read(
-        (db) =>
-          listUsers(db, {
-            group: request.group === '' ? undefined : request.group,
-            role: roleOfWire(request.role),
-            namePrefix: request.namePrefix,
-            after: request.pageToken === '' ? undefined : request.pageToken,
-            limit: limit + 1,
-          }),
-        held(call),
-      );
-      const page = found.slice(0, limit);
-      const more = found.length > limit;
-      return { users: page.map(toWire), nextPageToken: more ? (page.at(-1)?.name ?? '') : '' };
+      const list = (limit: number) =>
+        deps.db.read(
+          (db) =>
+            listUsers(db, {
+              group: request.group === '' ? undefined : request.group,
+              role: roleOfWire(request.role),
+              namePrefix: request.namePrefix,
+              after: request.pageToken === '' ? undefined : request.pageToken,
+              limit,
+            }),
+          held(call),
+        );
+      const { rows, nextPageToken } = await readPage(request.pageSize, list, ({ name }) => name);
+      return { users: rows.map(toWire), nextPageToken };
     },
 
     getUser: async ({ name }, call) => {

@@ -3,6 +3,7 @@ import type { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
 import type { Db } from '#kernel/db/db.ts';
 import type { Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
+import { readPage } from '#kernel/rpc/page.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import type { Administrators } from '../authorize/administrators.ts';
 import { canonicalUser } from '../directory/users.ts';
@@ -49,23 +50,20 @@ export function keyStoreService(deps: KeyStoreDeps): KeyStoreHandlers {
 
     listSharedKeys: async (request, call) => {
       await deps.admins.admit(call);
-      const limit = request.pageSize === 0 ? 100 : request.pageSize;
-      const found = await deps.db.read(
-        (db) =>
-          listEnrolments(db, {
-            user: request.user === '' ? undefined : canonicalUser(request.user),
-            includeRevoked: request.includeRevoked,
-            limit: limit + 1,
-            after: request.pageToken === '' ? undefined : decodePageToken(request.pageToken),
-          }),
-        held(call),
-      );
-      const page = found.slice(0, limit);
-      const last = page.at(-1);
-      return {
-        keys: page.map(toInfo),
-        nextPageToken: found.length > limit && last !== undefined ? encodePageToken(last) : '',
-      };
+      const after = request.pageToken === '' ? undefined : decodePageToken(request.pageToken);
+      const list = (limit: number) =>
+        deps.db.read(
+          (db) =>
+            listEnrolments(db, {
+              user: request.user === '' ? undefined : canonicalUser(request.user),
+              includeRevoked: request.includeRevoked,
+              limit,
+              after,
+            }),
+          held(call),
+        );
+      const { rows, nextPageToken } = await readPage(request.pageSize, list, encodePageToken);
+      return { keys: rows.map(toInfo), nextPageToken };
     },
 
     rotateSharedKey: async ({ routeKey }, call) => {

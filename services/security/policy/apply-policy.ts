@@ -80,14 +80,10 @@ export async function readPolicy(
   return (
     row && {
       version: row.version,
-      document: parsed(row.document),
+      document: row.document,
       author: row.author,
       createdMs: row.created_ms,
       signedBy: row.signed_by,
     }
   );
 }
-
-// mysql2 parses JSON columns, whatever the type of the table says.
-const parsed = (document: unknown): unknown =>
-  typeof document === 'string' ? (JSON.parse(document) as unknown) : document;

@@ -7,6 +7,7 @@ import type { Db } from '#kernel/db/db.ts';
 import type { Logger } from '#kernel/log/logger.ts';
 import type { Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
+import { readPage } from '#kernel/rpc/page.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { type Administrators, changeKey } from '../authorize/administrators.ts';
 import type { PolicyStore } from '../authorize/policy-store.ts';
@@ -20,7 +21,7 @@ import type { DecisionSample } from './decision-sample.ts';
 import { dryRun } from './dry-run.ts';
 import { proposalHandlers } from './proposals-service.ts';
 import { assertNotInCatalogue } from './versions-once.ts';
-import { pageOf, readJson } from './wire.ts';
+import { readJson, readToken } from './wire.ts';
 
 export interface PolicyDeps extends Reachable {
   readonly db: Db<SecurityTables>;
@@ -81,22 +82,25 @@ export function policyService(deps: PolicyDeps): Handlers<typeof Policy> {
 
     listVersions: async (request, call) => {
       await deps.admins.admit(call);
-      const { before, limit } = pageOf(request);
-      const rows = await db.read(
-        (on) =>
-          on
-            .selectFrom('policies')
-            .select(['version', 'author', 'created_ms', 'signed_by'])
-            .$if(before !== undefined, (q) => q.where('version', '<', before ?? 0))
-            .orderBy('version', 'desc')
-            .limit(limit + 1)
-            .execute(),
-        held(call),
+      const before = readToken(request.pageToken);
+      const list = (limit: number) =>
+        db.read(
+          (on) =>
+            on
+              .selectFrom('policies')
+              .select(['version', 'author', 'created_ms', 'signed_by'])
+              .$if(before !== undefined, (q) => q.where('version', '<', before ?? 0))
+              .orderBy('version', 'desc')
+              .limit(limit)
+              .execute(),
+          held(call),
+        );
+      const { rows, nextPageToken } = await readPage(request.pageSize, list, ({ version }) =>
+        String(version),
       );
-      const page = rows.slice(0, limit);
       return {
-        versions: page.map((row) => toWire({ ...row, createdMs: row.created_ms, signedBy: row.signed_by })),
-        nextPageToken: rows.length > limit ? String(page.at(-1)?.version ?? '') : '',
+        versions: rows.map((row) => toWire({ ...row, createdMs: row.created_ms, signedBy: row.signed_by })),
+        nextPageToken,
       };
     },
 

@@ -4,13 +4,14 @@ import type { Policy } from '#core/policy/policy.ts';
 import { type Policy as PolicyApi, ProposalState } from '#gen/sallyport/policy/v1/policy_pb.js';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
+import { readPage } from '#kernel/rpc/page.ts';
 import { type Administrator, changeKey, requireRank } from '../authorize/administrators.ts';
 import { assertReachable } from './assert-reachable.ts';
 import { dryRun } from './dry-run.ts';
 import type { PolicyDeps } from './policy-service.ts';
 import { listProposals, type Proposal, propose, readProposal, reject, sign } from './proposals.ts';
 import { assertNotInCatalogue } from './versions-once.ts';
-import { pageOf, readJson } from './wire.ts';
+import { readJson, readToken } from './wire.ts';
 
 type Methods = 'proposePolicy' | 'signProposal' | 'rejectProposal' | 'getProposal' | 'listProposals';
 
@@ -75,11 +76,13 @@ export function proposalHandlers(deps: PolicyDeps): Pick<Handlers<typeof PolicyA
 
     listProposals: async (request, call) => {
       await deps.admins.admit(call);
-      const { before, limit } = pageOf(request);
-      const rows = await db.read((on) => listProposals(on, { before, limit: limit + 1 }), held(call));
-      const page = rows.slice(0, limit);
-      const more = rows.length > limit;
-      return { proposals: page.map(toWire), nextPageToken: more ? String(page.at(-1)?.id ?? '') : '' };
+      const before = readToken(request.pageToken);
+      const { rows, nextPageToken } = await readPage(
+        request.pageSize,
+        (limit) => db.read((on) => listProposals(on, { before, limit }), held(call)),
+        ({ id }) => String(id),
+      );
+      return { proposals: rows.map(toWire), nextPageToken };
     },
   };
 }

@@ -4,8 +4,7 @@ import type { SecurityTables } from '../store/tables.ts';
 import type { ProposalRow } from '../store/tables-policy.ts';
 import { type Applied, applyPolicy, readPolicy } from './apply-policy.ts';
 
-/** A proposal with its document read. */
-export type Proposal = Omit<Selectable<ProposalRow>, 'document'> & { readonly document: unknown };
+export type Proposal = Selectable<ProposalRow>;
 
 /** Proposals that may wait at once. */
 const maxOpen = 50;
@@ -59,9 +58,7 @@ export async function readProposal(db: Kysely<SecurityTables>, id: number, lock 
     .$if(lock, (q) => q.forUpdate())
     .executeTakeFirst();
   if (row === undefined) throw new SallyportError('NOT_FOUND', { message: `there is no proposal ${id}` });
-  // mysql2 parses JSON columns, whatever the type of the table says.
-  const document: unknown = typeof row.document === 'string' ? JSON.parse(row.document) : row.document;
-  return { ...row, document };
+  return row;
 }
 
 /**

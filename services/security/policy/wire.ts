@@ -1,14 +1,12 @@
 import { SallyportError } from '#core/errors/error.ts';
 
-const defaultPage = 100;
-
-/** What a page of numbered rows, newest first, is asked for. @throws INVALID_FIELD */
-export function pageOf({ pageSize, pageToken }: { readonly pageSize: number; readonly pageToken: string }) {
+/** The number before which a page of numbered rows, newest first, begins. @throws INVALID_FIELD */
+export function readToken(pageToken: string): number | undefined {
   const before = pageToken === '' ? undefined : Number(pageToken);
   if (before !== undefined && !Number.isSafeInteger(before)) {
     throw new SallyportError('INVALID_FIELD', { message: 'page_token is not one that this service gave' });
   }
-  return { before, limit: pageSize === 0 ? defaultPage : pageSize };
+  return before;
 }
 
 /** @throws POLICY_INVALID */

@@ -1,4 +1,4 @@
-import type { Generated } from 'kysely';
+import type { ColumnType, Generated } from 'kysely';
 
 /** Rows of migrations-policy.ts. Times are Unix milliseconds, database time. */
 export interface PolicyTables {
@@ -8,7 +8,8 @@ export interface PolicyTables {
 
 export interface ProposalRow {
   id: Generated<number>;
-  document: string;
+  /** JSON, which mysql2 parses. */
+  document: ColumnType<unknown, string, never>;
   /** The version that it is to replace. */
   base_version: number;
   /** As Administrator.name. */

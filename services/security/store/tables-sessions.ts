@@ -1,4 +1,4 @@
-import type { Generated } from 'kysely';
+import type { ColumnType, Generated } from 'kysely';
 
 /** Rows of migrations-sessions.ts. Times are Unix milliseconds, database time. */
 export interface SessionTables {
@@ -11,7 +11,8 @@ export interface SessionTables {
   /** signed_by: whoever else it needed; null: nobody. */
   policies: {
     version: number;
-    document: string;
+    /** JSON, which mysql2 parses. */
+    document: ColumnType<unknown, string, never>;
     created_ms: number;
     author: string;
     signed_by: string | null;

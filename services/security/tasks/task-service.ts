@@ -3,6 +3,7 @@ import type { TaskService } from '#gen/sallyport/task/v1/task_pb.js';
 import type { Db } from '#kernel/db/db.ts';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
+import { readPage } from '#kernel/rpc/page.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { checkInput } from '#services/tasks/check-input.ts';
 import { cancelTask, messageTask, reviveTask, submitTask } from '#services/tasks/store/change-tasks.ts';
@@ -24,8 +25,6 @@ export interface TaskDeps {
   /** Database time. */
   readonly clock: Clock;
 }
-
-const defaultPage = 100;
 
 /** Tasks, for whoever submits and looks after them. Workers run them, past this. */
 export function taskService(deps: TaskDeps): Omit<Handlers<typeof TaskService>, 'awaitWork'> {
@@ -67,22 +66,21 @@ export function taskService(deps: TaskDeps): Omit<Handlers<typeof TaskService>, 
 
     listTasks: async ({ state, kind, submitter, pageSize, pageToken }, call) => {
       const visitor = await visitorOf(admins, call);
-      const limit = pageSize === 0 ? defaultPage : pageSize;
-      const rows = await db.read(
-        (on) =>
-          listTasks(on, {
-            state: stateOfWire(state),
-            kind: kind === '' ? undefined : kind,
-            submitter: visitor.everybody ? submitter || undefined : visitor.name,
-            before: readPageToken(pageToken),
-            limit: limit + 1,
-          }),
-        held(call),
-      );
-      const page = rows.slice(0, limit);
-      const last = page.at(-1);
-      const more = rows.length > limit && last !== undefined;
-      return { tasks: page.map(taskInList), nextPageToken: more ? tokenOf(last) : '' };
+      const before = readPageToken(pageToken);
+      const list = (limit: number) =>
+        db.read(
+          (on) =>
+            listTasks(on, {
+              state: stateOfWire(state),
+              kind: kind === '' ? undefined : kind,
+              submitter: visitor.everybody ? submitter || undefined : visitor.name,
+              before,
+              limit,
+            }),
+          held(call),
+        );
+      const { rows, nextPageToken } = await readPage(pageSize, list, tokenOf);
+      return { tasks: rows.map(taskInList), nextPageToken };
     },
 
     watchTask: watchTask(deps),

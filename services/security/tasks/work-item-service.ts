@@ -3,6 +3,7 @@ import { SallyportError } from '#core/errors/error.ts';
 import { ItemState, type WorkItemService } from '#gen/sallyport/task/v1/work_item_pb.js';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
+import { readPage } from '#kernel/rpc/page.ts';
 import {
   type Actor,
   claimItem,
@@ -26,8 +27,6 @@ import { actorOf } from './actors.ts';
 import { Forms } from './forms.ts';
 import { readPageToken, pageToken as tokenOf } from './page-token.ts';
 import type { TaskDeps } from './task-service.ts';
-
-const defaultPage = 100;
 
 /** What tasks ask of people. Every change is one transaction, which a repetition finds done. */
 export function workItemService(deps: TaskDeps): Handlers<typeof WorkItemService> {
@@ -53,25 +52,24 @@ export function workItemService(deps: TaskDeps): Handlers<typeof WorkItemService
       if (everybody && !actor.everybody) {
         throw new SallyportError('CALLER_NOT_ALLOWED', { message: "everybody's items are for operators" });
       }
-      const limit = pageSize === 0 ? defaultPage : pageSize;
-      const rows = await db.read(
-        (on) =>
-          listItems(on, {
-            // An operator's certificate has no inbox of its own.
-            of: everybody || actor.user === undefined ? undefined : actor,
-            ended,
-            taskId: taskId === '' ? undefined : taskId,
-            after: readPageToken(pageToken),
-            limit: limit + 1,
-          }),
-        held(call),
-      );
-      const page = rows.slice(0, limit);
-      const last = page.at(-1);
-      const more = rows.length > limit && last !== undefined;
+      const after = readPageToken(pageToken);
+      const list = (limit: number) =>
+        db.read(
+          (on) =>
+            listItems(on, {
+              // An operator's certificate has no inbox of its own.
+              of: everybody || actor.user === undefined ? undefined : actor,
+              ended,
+              taskId: taskId === '' ? undefined : taskId,
+              after,
+              limit,
+            }),
+          held(call),
+        );
+      const { rows, nextPageToken } = await readPage(pageSize, list, tokenOf);
       return {
-        items: page.map((item) => ({ ...toWire(item), draftJson: '', resultJson: '', handed: [] })),
-        nextPageToken: more ? tokenOf(last) : '',
+        items: rows.map((item) => ({ ...toWire(item), draftJson: '', resultJson: '', handed: [] })),
+        nextPageToken,
       };
     },
 

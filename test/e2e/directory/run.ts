@@ -6,6 +6,7 @@ import { type Figure, type RunOptions, runSuite } from '../figures.ts';
 import { answersMeanwhile } from './answers.ts';
 import { changesSuite, hundredChanges, untilRevoked } from './changes.ts';
 import { failuresSuite } from './failures.ts';
+import { untilPushedOut } from './pushed.ts';
 import { groupCount, makeWorld, msOf, stateOf, users, type World } from './world.ts';
 
 /** Users of a large OpenLDAP: figures of synchronising them, and what happens when the directory misbehaves. */
@@ -67,6 +68,8 @@ async function measured(world: World, say: (line: string) => void): Promise<Figu
   const changed = await hundredChanges(world);
   add('incremental sync of 100 changes', seconds(changed), 's', 2);
   add('from the order of a sync until a disabled user has no session', await untilRevoked(world), 's', 5);
+  const pushedOut = await untilPushedOut(world);
+  add('from a push by SCIM until a user whom it deactivates has no session', pushedOut, 's', 5);
   return figures;
 }
 

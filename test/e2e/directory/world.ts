@@ -9,6 +9,7 @@ import { companyLdif } from '../../directory/company.ts';
 import { base, type SlapdServer, startSlapd } from '../../directory/slapd.ts';
 import { put, type SettingsInit, settingsFor, sourcesAt } from '../../directory/sources.ts';
 import { keptClients } from '../../kept-clients.ts';
+import { type OpenIdProvider, openIdProvider } from '../../open-id-provider.ts';
 import { podAt, type SecurityPods, securityPods } from '../../security-pods.ts';
 
 export const users = 50_000;
@@ -23,6 +24,8 @@ export interface World {
   readonly slapd: SlapdServer;
   readonly tier: SecurityPods;
   readonly sources: GrpcClient<typeof Sources>;
+  /** By whom users log in that are pushed. */
+  readonly provider: OpenIdProvider;
   /** May change the directory. */
   readonly directory: Client;
   /** Changes settings of the source `hq`. */
@@ -49,10 +52,13 @@ export async function makeWorld(say: (line: string) => void): Promise<World> {
     const group: DbGroup = await startDbGroup();
     closing.push(() => group.close());
     await group.online();
+    const provider = await openIdProvider();
+    closing.push(() => provider.close());
     const tier = await securityPods(group, {
       names: ['sec-0', 'sec-1'],
       users: [{ name: 'local', password: 'a local user', groups: [] }],
       policy: { resources: [] },
+      config: { oidc: [{ issuer: provider.issuer, clientId: provider.client.clientId }] },
     });
     closing.push(() => tier.close());
     // As the runner starts them.
@@ -70,6 +76,7 @@ export async function makeWorld(say: (line: string) => void): Promise<World> {
       slapd,
       tier,
       sources,
+      provider,
       directory,
       set: async (more, password = slapd.admin.password) => {
         const { source } = await sources.getSource({ name: 'hq' });

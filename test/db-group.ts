@@ -123,6 +123,9 @@ export async function startDbGroup(options: DbGroupOptions = {}): Promise<DbGrou
       tlsDir: join(podDir, 'tls'),
       peers: places.filter((p) => p.pod !== pod && p.pod !== replicaPod).map(({ run: _, ...peer }) => peer),
       follows: pod === replicaPod,
+      witnesses: places
+        .filter((p) => p.pod === replicaPod && pod !== replicaPod)
+        .map(({ pod: name, agent: at }) => ({ pod: name, agent: at })),
       groupName,
       secretsFile,
       logFile: join(podDir, 'mysqld.log'),

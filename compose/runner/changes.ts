@@ -3,6 +3,8 @@ import type { Topology } from '#compose/topology/types.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { type AppliedChange, type ApplyOptions, apply, readApplied } from './change/apply.ts';
 import type { ChangeOptions, OneChange } from './change/one-change.ts';
+import { type PromotedSite, promoteSite } from './change/promote-site.ts';
+import { type RejoinedSite, rejoinSite } from './change/rejoin-site.ts';
 import { type RestartOptions, restart } from './change/restart.ts';
 import { type RotateOptions, rotateCertificates } from './change/rotate-certificates.ts';
 import { isRouted, putBack, stayingBeside, takeOut } from './change/rotation.ts';
@@ -30,6 +32,10 @@ export interface Changes {
   apply(what: ApplyOptions, options?: ChangeOptions): Promise<AppliedChange>;
   /** Issues all certificates anew; with `roots` under a new authority. */
   rotateCertificates(what?: RotateOptions, options?: ChangeOptions): Promise<void>;
+  /** The slave site becomes master, in a new era; the other site's pods end. */
+  promoteSite(options?: ChangeOptions): Promise<PromotedSite>;
+  /** The site that was superseded comes back as slave. */
+  rejoinSite(options?: ChangeOptions): Promise<RejoinedSite>;
 }
 
 export interface ChangesDeps {
@@ -89,6 +95,12 @@ export function changesOf({ mesh, kept, changing, place, traced, onShape }: Chan
       }),
     rotateCertificates: (what = {}, options = {}) =>
       changing.run('certificates are rotated', options, (change) => rotateCertificates(mesh, what, change)),
+    promoteSite: (options = {}) =>
+      changing.run('a site is promoted', options, (change) =>
+        promoteSite(mesh, { kept, place, onShape }, change),
+      ),
+    rejoinSite: (options = {}) =>
+      changing.run('a site rejoins', options, (change) => rejoinSite(mesh, { kept, place, onShape }, change)),
   };
 }
 
@@ -99,14 +111,16 @@ const gatewayGroups = (topology: Topology): string[] => [
 /** The kept sizes with those that scaling may have changed as they are. */
 function sizesNow(topology: Topology, before: Sizes): Sizes {
   // Those of a slave site are what its sites.yaml says.
-  const count = (role: string): number =>
-    topology.pods.filter((pod) => pod.role === role && pod.site === undefined).length;
+  const count = (role: string, site?: string): number =>
+    topology.pods.filter((pod) => pod.role === role && pod.site === site).length;
+  const core = { security: count('security', topology.master), workers: count('worker', topology.master) };
+  // The first site may be away.
+  if (topology.pods.every((pod) => pod.site !== undefined)) return { ...before, ...core };
   return {
     ...before,
-    security: count('security'),
+    ...core,
     proxies: count('proxy'),
     backendReplicas: Math.max(1, count('backend') / backendClusters(topology, {}).length),
-    workers: count('worker'),
     services: count('service'),
     gateways: Object.fromEntries(
       gatewayGroups(topology).map((group) => [group, podsOfGroup(topology, group).length]),

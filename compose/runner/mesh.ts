@@ -211,7 +211,15 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     const targets = reached === undefined ? {} : parseTargets(reached, options.targetsFile ?? 'targets.yaml');
     if (options.targetsFile !== undefined && reached !== undefined) kept.keepTargets(reached);
     const place = (sizes: Sizes, running?: Topology): Promise<Topology> =>
-      placePods(sizes, hosts, { stateDir, runDir }, parts, uid, { gateways, slave }, running);
+      placePods(
+        sizes,
+        hosts,
+        { stateDir, runDir },
+        parts,
+        uid,
+        { gateways, slave, promoted: kept.promoted },
+        running,
+      );
     const topology = await place(kept.sizes);
     const traced = ({ model, patches }: Tuned): Tuned => ({
       model: withTelemetry(model, options.telemetry),
@@ -253,7 +261,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     const noteShape = (): void => {
       const places =
         options.meshFile === undefined ? kept.appliedPlaces : { meshFile: resolve(options.meshFile) };
-      const { meshFile, patchesDir, draining, ...rest } = state;
+      const { meshFile, patchesDir, draining, master, ...rest } = state;
       state = rest;
       save({
         ...podsIn(running.topology),
@@ -318,7 +326,8 @@ const defined = <T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], u
     [K in keyof T]?: Exclude<T[K], undefined>;
   };
 
-const podsIn = (topology: Topology): Pick<RunState, 'pods' | 'edgeUrls'> => ({
+const podsIn = (topology: Topology): Pick<RunState, 'pods' | 'edgeUrls' | 'master'> => ({
+  ...(topology.master !== undefined && { master: topology.master }),
   edgeUrls: edgeUrlsOf(topology),
   pods: topology.pods.map((pod) => ({ ...pod, ports: { ...pod.ports } })) as RunState['pods'],
 });

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { withLock } from '#compose/parts/lock.ts';
 import type { PartsOptions } from '#compose/parts/options.ts';
-import { embeddedTopology } from '#compose/topology/embedded.ts';
+import { type EmbeddedOptions, embeddedTopology } from '#compose/topology/embedded.ts';
 import type { Topology } from '#compose/topology/types.ts';
+import { readStateFile, writeStateFile } from '#kernel/config/state-file.ts';
 import type { GatewayGroup } from './gateways.ts';
 import type { Hosts } from './hosts.ts';
 import { claimPorts, type WantedPort } from './ports.ts';
 import type { Sizes } from './settings.ts';
 import type { SlaveSite } from './sites.ts';
-import { readStateFile, writeStateFile } from './state-file.ts';
 
 const portsFile = z.record(z.string(), z.int().min(1024).max(32_767));
 
@@ -27,7 +27,12 @@ export async function placePods(
   {
     gateways,
     slave,
-  }: { gateways: readonly Pick<GatewayGroup, 'name' | 'pods' | 'site'>[]; slave: SlaveSite | undefined },
+    promoted,
+  }: {
+    gateways: readonly Pick<GatewayGroup, 'name' | 'pods' | 'site'>[];
+    slave: SlaveSite | undefined;
+    promoted: EmbeddedOptions['promoted'];
+  },
   running?: Topology,
 ): Promise<Topology> {
   // Drawn twice: once to learn which ports are wanted, and once with them.
@@ -40,6 +45,7 @@ export async function placePods(
         ...{ name, site, pods: sizes.gateways?.[name] ?? pods },
       })),
       slave,
+      promoted,
       ...(hosts.places && { hosts: hosts.places }),
       allocatePort,
     });

@@ -3,7 +3,7 @@ import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SallyportError } from '#core/errors/error.ts';
-import { writeStateFile } from './state-file.ts';
+import { writeStateFile } from '#kernel/config/state-file.ts';
 
 /** Below 32768, where the system takes the ports of outgoing connections from. */
 const first = 20_000;

@@ -11,15 +11,23 @@ import {
   podRunDir,
   socketPath,
 } from '#compose/topology/paths.ts';
-import { edgeUrlsOf, groupOf, podsBeside, podsOf, podsOfGroup, portOf } from '#compose/topology/query.ts';
+import {
+  edgeUrlsOf,
+  groupOf,
+  podsBeside,
+  podsOf,
+  podsOfGroup,
+  portOf,
+  replicasOf,
+} from '#compose/topology/query.ts';
 import type { Pod, Topology } from '#compose/topology/types.ts';
 import type { MeshModel } from '#envoy/model/schema.ts';
 import { envoyArgs } from '#envoy/write/args.ts';
+import { writeStateFile } from '#kernel/config/state-file.ts';
 import type { GatewayGroup } from './gateways.ts';
 import type { Hosts } from './hosts.ts';
 import type { Secrets } from './secrets.ts';
 import { type SitesFile, sitesIn } from './sites.ts';
-import { writeStateFile } from './state-file.ts';
 import type { ProgramSpec } from './supervised.ts';
 import type { Targets } from './targets.ts';
 import { processTelemetry, type TelemetryTarget } from './telemetry.ts';
@@ -130,7 +138,7 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
         address: pod.address,
         groupPort: portOf(pod, 'group'),
         tlsDir: meshTls(t, pod.name).dir,
-        follows: pod.site !== undefined,
+        follows: pod.site !== t.master,
         peers: groupOf(t)
           .filter((peer) => peer.name !== pod.name)
           .map((peer) => ({
@@ -139,6 +147,13 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
             groupPort: portOf(peer, 'group'),
             agent: { socketPath: socket('out'), host: `${peer.name}.agent` },
           })),
+        witnesses:
+          pod.site === t.master
+            ? replicasOf(t).map(({ name }) => ({
+                pod: name,
+                agent: { socketPath: socket('out'), host: `${name}.agent` },
+              }))
+            : [],
         groupName: secrets.groupName,
         secretsFile: secrets.database,
         logFile: logFile(t, pod.name, 'mysqld'),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { runFile } from '#compose/topology/paths.ts';
+import { readStateFile, writeStateFile } from '#kernel/config/state-file.ts';
 import { processIdentity } from '#kernel/lifecycle/process-identity.ts';
-import { readStateFile, writeStateFile } from './state-file.ts';
 import { trouble } from './troubles.ts';
 
 /** What runs on a state folder: from it a start knows whose processes these are, and a CLI finds its way in. */
@@ -27,6 +27,8 @@ export const runState = z.object({
       site: z.string().optional(),
     }),
   ),
+  /** The site that is master since a promotion. */
+  master: z.string().optional(),
   /** The mesh.yaml that sidecars were configured from, when it is not the shipped one. */
   meshFile: z.string().optional(),
   /** The folder of the patches, when it is not the shipped one. */

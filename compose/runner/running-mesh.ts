@@ -37,7 +37,7 @@ export type Refused = Pick<NotTaken, 'pod' | 'message'>;
 
 /** The processes of a mesh, and the configuration that they were given. One at a time changes it (one-change.ts). */
 export class RunningMesh {
-  readonly parts: MeshParts;
+  #parts: MeshParts;
   readonly #running = new Map<string, Supervised>();
   /** Pods that get no new calls from others. */
   readonly #draining = new Set<string>();
@@ -51,9 +51,18 @@ export class RunningMesh {
 
   /** @throws CONFIG_INVALID for patches that fit nowhere */
   constructor(parts: MeshParts, shape: MeshShape) {
-    this.parts = parts;
+    this.#parts = parts;
     this.#shape = shape;
     this.#sidecars = this.render(shape);
+  }
+
+  get parts(): MeshParts {
+    return this.#parts;
+  }
+
+  /** The database group has another name from now on: nodes are told when they start. */
+  adoptGroup(groupName: string): void {
+    this.#parts = { ...this.#parts, secrets: { ...this.#parts.secrets, groupName } };
   }
 
   get shape(): MeshShape {

@@ -2,8 +2,8 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { secretsDir } from '#compose/topology/paths.ts';
+import { replaceFile } from '#kernel/config/state-file.ts';
 import { hashPassword } from '#kernel/crypto/password.ts';
-import { replaceFile } from './state-file.ts';
 
 /** Files of secrets of one mesh: made once, readable by their owner only, never in an argument or a log. */
 export interface Secrets {

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { loadMesh, loadPatches, parseMesh, parsePatches } from '#envoy/model/load.ts';
 import type { Patch } from '#envoy/model/patch.ts';
 import type { MeshModel } from '#envoy/model/schema.ts';
-import { readStateFile, writeStateFile } from './state-file.ts';
+import { readStateFile, writeStateFile } from '#kernel/config/state-file.ts';
 
 /** Sizes that a mesh can have: pods of each tier, `backendReplicas` of each backend. */
 export const sizeNames = [
@@ -39,6 +39,8 @@ const settingsFile = z.strictObject({
   gatewayPods: z.record(z.string(), z.int().min(1)).default({}),
   /** The sites.yaml that was given last; null: none. */
   sites: z.string().nullable().default(null),
+  /** Which site is master since the last promotion, null for the one without a name, and whether the other is away. */
+  promoted: z.strictObject({ master: z.string().nullable(), alone: z.boolean() }).nullable().default(null),
   /** The targets.yaml that was given last; null: none. */
   targets: z.string().nullable().default(null),
 });
@@ -82,6 +84,7 @@ export class KeptSettings {
       gateways: null,
       gatewayPods: {},
       sites: null,
+      promoted: null,
       targets: null,
     };
   }
@@ -109,6 +112,15 @@ export class KeptSettings {
 
   keepSites(sites: string): void {
     this.#write({ ...this.#settings, sites });
+  }
+
+  get promoted(): { readonly master: string | undefined; readonly alone: boolean } | undefined {
+    const { promoted } = this.#settings;
+    return promoted === null ? undefined : { master: promoted.master ?? undefined, alone: promoted.alone };
+  }
+
+  keepPromoted({ master, alone }: { readonly master: string | undefined; readonly alone: boolean }): void {
+    this.#write({ ...this.#settings, promoted: { master: master ?? null, alone } });
   }
 
   get targets(): string | undefined {

@@ -130,20 +130,28 @@ export function sitesIn(
   readonly leaseMs: number | undefined;
 }[] {
   if (slave === undefined) return [];
-  return [
-    { name: master.name, site: undefined, leaseMs: undefined },
-    { name: slave.name, site: slave.name, leaseMs: leaseMsOf(slave) },
-  ].map(({ name, site, leaseMs }) => {
-    const here = (role: PodRole): Pod[] => podsOf(t, role).filter((pod) => pod.site === site);
-    return {
-      name,
-      edgeUrls: edgeUrlsOf({ pods: here('edge') }),
-      proxies: here('proxy').map((pod) => pod.name),
-      backends: [...new Set(here('backend').flatMap(({ backend }) => (backend ? [backend.cluster] : [])))],
-      gatewayGroups: groups.flatMap((group) => (group.site === name ? [group.name] : [])),
-      leaseMs,
-    };
-  });
+  return (
+    [
+      { name: master.name, site: undefined },
+      { name: slave.name, site: slave.name },
+    ]
+      // Whoever names no site means the master.
+      .sort((a, b) => Number(b.site === t.master) - Number(a.site === t.master))
+      .filter(({ site }) => t.pods.some((pod) => pod.role === 'edge' && pod.site === site))
+      .map(({ name, site }) => {
+        const here = (role: PodRole): Pod[] => podsOf(t, role).filter((pod) => pod.site === site);
+        return {
+          name,
+          edgeUrls: edgeUrlsOf({ pods: here('edge') }),
+          proxies: here('proxy').map((pod) => pod.name),
+          backends: [
+            ...new Set(here('backend').flatMap(({ backend }) => (backend ? [backend.cluster] : []))),
+          ],
+          gatewayGroups: groups.flatMap((group) => (group.site === name ? [group.name] : [])),
+          leaseMs: site === t.master ? undefined : leaseMsOf(slave),
+        };
+      })
+  );
 }
 
 const invalid = (message: string, hint: string, cause?: unknown): SallyportError =>

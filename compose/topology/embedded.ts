@@ -26,6 +26,8 @@ export interface EmbeddedOptions {
   }[];
   /** The slave site; default none. */
   readonly slave?: SlavePlan | undefined;
+  /** Since a slave site was promoted: which site is master (undefined: the one without a name), and whether it is alone. */
+  readonly promoted?: { readonly master: string | undefined; readonly alone: boolean } | undefined;
   /** Failure domains, each with its address; default host-0..2 on 127.0.0.1. Pod n of a tier lives on host n mod length. */
   readonly hosts?: readonly { readonly name: string; readonly address: string }[];
   /** Gives the port for a pod's listener, below 32768; keeping and reserving it is the caller's business. */
@@ -70,35 +72,53 @@ export function embeddedTopology(o: EmbeddedOptions): Topology {
       );
       return { name, role, host: host.name, address: host.address, ports, ...own };
     });
+  const master = o.promoted?.master;
+  const isThere = (site: string | undefined): boolean => site === master || o.promoted?.alone !== true;
+  const ifMaster = (site: string | undefined, pods: () => Pod[]): Pod[] => (site === master ? pods() : []);
+  const gatewaysAt = (place: string | undefined, hosts: typeof masterHosts): Pod[] =>
+    (o.gateways ?? [])
+      .filter(({ site }) => (site === o.slave?.name ? site : undefined) === place)
+      .flatMap(({ name, pods }) =>
+        tier(
+          'gateway',
+          `gw-${name}`,
+          pods,
+          { gateway: { group: name }, ...(place !== undefined && { site: place }) },
+          hosts,
+        ),
+      );
   const atSlave = ({ name: site, hosts, ...plan }: SlavePlan): Pod[] => [
-    ...tier('db', `db-${site}`, plan.replica ? 1 : 0, { site }, hosts),
+    ...tier('db', `db-${site}`, site === master ? (o.db ?? 3) : plan.replica ? 1 : 0, { site }, hosts),
+    ...ifMaster(site, () => tier('security', `sec-${site}`, o.security ?? 3, { site }, hosts)),
+    ...ifMaster(site, () => tier('worker', `worker-${site}`, o.workers ?? 1, { site }, hosts)),
+    ...gatewaysAt(site, hosts),
     ...tier('proxy', `proxy-${site}`, plan.proxies, { site }, hosts),
     ...plan.backends.flatMap((cluster) =>
       tier('backend', `${cluster}-${site}`, plan.backendPods, { backend: { cluster }, site }, hosts),
     ),
     ...tier('edge', `edge-${site}`, plan.edges, { site }, hosts),
   ];
+  const atFirst = (): Pod[] => [
+    ...tier('db', 'db', master === undefined ? (o.db ?? 3) : 1),
+    ...ifMaster(undefined, () => tier('security', 'sec', o.security ?? 3)),
+    ...tier('proxy', 'proxy', o.proxies ?? 3),
+    ...ifMaster(undefined, () => tier('worker', 'worker', o.workers ?? 1)),
+    ...gatewaysAt(undefined, masterHosts),
+    ...tier('service', 'svc', o.services ?? 0),
+    ...(o.backends ?? ['intranet']).flatMap((cluster) =>
+      tier('backend', cluster, o.backendReplicas ?? 1, { backend: { cluster } }),
+    ),
+    ...tier('edge', 'edge', o.edges ?? 2),
+  ];
   const topology: Topology = {
     mesh: o.mesh ?? defaultNames.mesh,
     trustDomain: o.trustDomain ?? defaultNames.trustDomain,
     stateDir: o.stateDir,
     runDir: o.runDir,
+    ...(master !== undefined && { master }),
     pods: [
-      ...tier('db', 'db', o.db ?? 3),
-      ...tier('security', 'sec', o.security ?? 3),
-      ...tier('proxy', 'proxy', o.proxies ?? 3),
-      ...tier('worker', 'worker', o.workers ?? 1),
-      ...(o.gateways ?? []).flatMap(({ name, pods, site }) =>
-        site !== undefined && site === o.slave?.name
-          ? tier('gateway', `gw-${name}`, pods, { gateway: { group: name }, site }, o.slave.hosts)
-          : tier('gateway', `gw-${name}`, pods, { gateway: { group: name } }),
-      ),
-      ...tier('service', 'svc', o.services ?? 0),
-      ...(o.backends ?? ['intranet']).flatMap((cluster) =>
-        tier('backend', cluster, o.backendReplicas ?? 1, { backend: { cluster } }),
-      ),
-      ...tier('edge', 'edge', o.edges ?? 2),
-      ...(o.slave ? atSlave(o.slave) : []),
+      ...(isThere(undefined) ? atFirst() : []),
+      ...(o.slave && isThere(o.slave.name) ? atSlave(o.slave) : []),
     ],
   };
   checkTopology(topology);

@@ -21,13 +21,18 @@ interface Placed {
   readonly site?: string | undefined;
 }
 
+interface Sited<P> {
+  readonly pods: readonly P[];
+  readonly master?: string | undefined;
+}
+
 /** The database nodes that form the group; those of a slave site follow it. */
-export const groupOf = <P extends Placed>({ pods }: { readonly pods: readonly P[] }): P[] =>
-  pods.filter((pod) => pod.role === 'db' && pod.site === undefined);
+export const groupOf = <P extends Placed>({ pods, master }: Sited<P>): P[] =>
+  pods.filter((pod) => pod.role === 'db' && pod.site === master);
 
 /** The database nodes of a slave site, which follow the group. */
-export const replicasOf = <P extends Placed>({ pods }: { readonly pods: readonly P[] }): P[] =>
-  pods.filter((pod) => pod.role === 'db' && pod.site !== undefined);
+export const replicasOf = <P extends Placed>({ pods, master }: Sited<P>): P[] =>
+  pods.filter((pod) => pod.role === 'db' && pod.site !== master);
 
 /** Base URLs of the edges among pods. */
 export const edgeUrlsOf = ({ pods }: Pick<Topology, 'pods'>): string[] =>

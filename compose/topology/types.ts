@@ -58,6 +58,8 @@ export interface Topology {
   /** Absolute, short path of what lives as long as the processes do: their sockets. */
   readonly runDir: string;
   readonly pods: readonly Pod[];
+  /** The site that has the database group and the security tier since a promotion; undefined: the one without a name. */
+  readonly master?: string | undefined;
 }
 
 /** Ports that a pod of this role needs. */

@@ -213,6 +213,11 @@ export const registry = define({
     'this mesh has one site',
     '`sallyport up --sites FILE` gives it a second one',
   ],
+  SITE_MASTER_ALIVE: [
+    'FAILED_PRECONDITION',
+    'the master site lives',
+    'look at it first; `sallyport site promote --force` ends it, and takes over what it has acknowledged',
+  ],
   SITE_UNKNOWN: [
     'NOT_FOUND',
     'there is no site of that name',

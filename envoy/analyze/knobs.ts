@@ -135,7 +135,7 @@ export function analyzeTopology(topology: Topology): Finding[] {
     // Who runs services, workers and gateways decides how many there are; what fails is theirs alone.
     if (pod.role === 'service' || pod.role === 'worker' || pod.role === 'gateway') continue;
     // A replica is no member of the group.
-    if (pod.role === 'db' && pod.site !== undefined) continue;
+    if (pod.role === 'db' && pod.site !== topology.master) continue;
     const tier = pod.backend === undefined ? pod.role : `backend ${pod.backend.cluster}`;
     tiers.set(tier, [...(tiers.get(tier) ?? []), pod]);
   }

@@ -14,6 +14,7 @@ import { renderMyCnf } from './my-cnf.ts';
 import { Mysqld } from './mysqld.ts';
 import { Peers } from './peers.ts';
 import { Poll } from './poll.ts';
+import { Promotions } from './promotion.ts';
 import { openChannel } from './replica/channel.ts';
 import { Replica } from './replica/replica.ts';
 import { handOver, stopNode } from './stop-node.ts';
@@ -32,8 +33,17 @@ export interface Surroundings {
   readonly random: () => number;
 }
 
+/** A replica that has taken over is the first node of another group, whoever still calls it a replica. */
+function asPromoted(config: AgentConfig, promotions: Promotions): AgentConfig {
+  const { pod, era, to } = promotions.of(config.groupName) ?? {};
+  if (!config.follows || pod !== config.pod || era === undefined || to === undefined) return config;
+  return { ...config, follows: false, groupName: to, peers: [], witnesses: [] };
+}
+
 /** Puts the agent of one db pod together and starts it. @throws if its configuration or folders are unusable. */
-export async function startAgent(config: AgentConfig, { log, clock, random }: Surroundings): Promise<Agent> {
+export async function startAgent(given: AgentConfig, { log, clock, random }: Surroundings): Promise<Agent> {
+  const promotions = new Promotions(dirname(given.dataDir));
+  const config = asPromoted(given, promotions);
   const secrets = await readSecrets(config.secretsFile);
   await mkdir(config.runDir, { recursive: true, mode: 0o700 });
   await mkdir(dirname(config.logFile), { recursive: true });
@@ -55,6 +65,7 @@ export async function startAgent(config: AgentConfig, { log, clock, random }: Su
   });
   const poll = new Poll({ account, clock });
   const peers = new Peers({ peers: config.peers, clock });
+  const witnesses = new Peers({ peers: config.witnesses, clock });
   const memory = new GroupMemory(join(dirname(config.dataDir), 'last-group.json'));
   const disk = new Disk(config.dataDir);
   const { tlsDir, sockets, pod, peers: sources } = config;
@@ -66,28 +77,33 @@ export async function startAgent(config: AgentConfig, { log, clock, random }: Su
         clock,
       })
     : undefined;
-  const keeper = new Keeper({
-    config,
-    secrets,
-    mysqld,
-    poll,
-    peers,
-    commands,
-    replica,
-    memory,
-    disk,
-    log,
-    clock,
-  });
-  const duty = new BackupDuty({ config, keeper, peers, clock, log });
-  const parts = { keeper, mysqld, peers, commands, log };
-
-  const finish = new AbortController();
   let stopping: ((handover: boolean) => void) | undefined;
   const toStop = new Promise<boolean>((resolve) => {
     stopping = resolve;
   });
   const stop = (handover: boolean): void => stopping?.(handover);
+  const keeper = new Keeper({
+    ...{
+      config,
+      secrets,
+      mysqld,
+      poll,
+      peers,
+      witnesses,
+      promotions,
+      commands,
+      replica,
+      memory,
+      disk,
+      log,
+      clock,
+    },
+    end: () => stop(false),
+  });
+  const duty = new BackupDuty({ config, keeper, peers, clock, log });
+  const parts = { keeper, mysqld, peers, commands, log };
+
+  const finish = new AbortController();
   // First, so that a second agent of this pod ends here.
   const server = await serveHttp({
     socketPath: config.sockets.agent,
@@ -107,6 +123,7 @@ export async function startAgent(config: AgentConfig, { log, clock, random }: Su
   const running = Promise.all([
     poll.run(),
     peers.run(),
+    witnesses.run(),
     keeper.run(),
     duty.run(),
     watchTls(config.tlsDir, commands.reloadTls, { clock, log, signal: finish.signal }),
@@ -119,6 +136,7 @@ export async function startAgent(config: AgentConfig, { log, clock, random }: Su
     await stopNode(parts, handover);
     poll.stop();
     peers.stop();
+    witnesses.stop();
     finish.abort();
     await running;
     server.close();

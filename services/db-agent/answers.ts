@@ -14,6 +14,7 @@ export function answers(
   peers: readonly (AgentStatus | undefined)[],
   writeQuorum: number,
 ): boolean {
+  if (self.superseded) return false;
   if (self.state !== 'ONLINE' || !self.majority || self.offlineMode || self.phase === 'stopping')
     return false;
   // Reads wait there for what it cannot apply. Where nobody else is left, what it has is better than nothing.

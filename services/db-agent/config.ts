@@ -44,6 +44,13 @@ export const agentConfig = z.object({
     .boolean()
     .default(false)
     .describe('A replica at another site: it follows the group of its peers, and is no member of it.'),
+  witnesses: z
+    .array(z.object({ pod: podName.describe('Name of a replica at another site.'), agent: agentEndpoint }))
+    .max(8)
+    .default([])
+    .describe(
+      'Replicas that may have taken over: none of them must have when this node forms the group, and when one has it serves nobody.',
+    ),
   groupName: z.guid().describe('Name of the group; also the source of its GTIDs.'),
   secretsFile: absolute.describe('JSON, mode 0600: passwords of root, recovery, app, migrate, agent.'),
   logFile: absolute.describe("mysqld's error log."),

@@ -18,7 +18,10 @@ export interface DataDirOptions {
  * by one rename, so a copy that was cut off is never taken for data.
  */
 export async function prepareDataDir(o: DataDirOptions): Promise<boolean> {
-  if (await exists(o.dataDir)) return false;
+  if (await exists(o.dataDir)) {
+    await identify(o, o.dataDir);
+    return false;
+  }
   const unfinished = `${o.dataDir}.unfinished`;
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(dirname(o.dataDir), { recursive: true });
@@ -30,11 +33,14 @@ export async function prepareDataDir(o: DataDirOptions): Promise<boolean> {
     await cp(o.templateDir, unfinished, { recursive: true, preserveTimestamps: true });
   }
   await chmod(unfinished, 0o700);
-  const uuid = serverUuid(o.groupName, o.pod);
-  await writeFile(join(unfinished, 'auto.cnf'), `[auto]\nserver-uuid=${uuid}\n`);
+  await identify(o, unfinished);
   await rename(unfinished, o.dataDir);
   return true;
 }
+
+/** A pod has another uuid in another group. Only while no mysqld runs on the data. */
+const identify = ({ groupName, pod }: DataDirOptions, dataDir: string): Promise<void> =>
+  writeFile(join(dataDir, 'auto.cnf'), `[auto]\nserver-uuid=${serverUuid(groupName, pod)}\n`);
 
 /** Moves the data to `<dataDir>.aside`, in place of any that lie there. Gives that path. */
 export async function putDataAside(dataDir: string): Promise<string> {

@@ -12,6 +12,8 @@ export interface PeerView {
 export interface Situation {
   readonly self: AgentStatus;
   readonly peers: readonly PeerView[];
+  /** Replicas at another site, of which one may have taken over. */
+  readonly witnesses?: readonly PeerView[];
   /** An operator, or the configuration of an empty node, takes it on himself that nobody else has the group. */
   readonly force: boolean;
 }
@@ -34,15 +36,19 @@ export type Step =
  * by everybody: when every configured pod is reachable and at rest, the one whose data includes all the
  * others' (an empty disk has the empty set, so a group's first start needs no rule of its own), the lowest
  * name among equals. Acknowledged transactions are on a majority, so with all pods present none is lost.
+ * Who has been superseded by a promotion leaves and stays away; and nobody forms the group out of data without having heard
+ * of every replica that it has not taken over.
  * One that has no room on its disk holds the others up, and whoever reads from it: it stays away until it has.
  */
-export function decide({ self, peers, force }: Situation): Step {
+export function decide({ self, peers, witnesses = [], force }: Situation): Step {
   switch (self.state) {
-    case 'ONLINE':
-      if (self.full && othersHoldIt(self, peers)) return { do: 'leave' };
-      return self.offlineMode && self.majority ? { do: 'open' } : { do: 'nothing' };
     case 'RECOVERING':
     case 'UNREACHABLE':
+    case 'ONLINE':
+      if (self.superseded) return { do: 'leave' };
+      if (self.state !== 'ONLINE') return { do: 'nothing' };
+      if (self.full && othersHoldIt(self, peers)) return { do: 'leave' };
+      return self.offlineMode && self.majority ? { do: 'open' } : { do: 'nothing' };
     case 'DOWN':
       return { do: 'nothing' };
     case 'ERROR':
@@ -50,6 +56,7 @@ export function decide({ self, peers, force }: Situation): Step {
     case 'OFFLINE':
       break;
   }
+  if (self.superseded) return { do: 'wait', for: supersededHint(self) };
   if (self.full) return { do: 'wait', for: 'room on its disk' };
   const living = peers.filter((p) => p.status?.state === 'ONLINE' && p.status.majority);
   if (living.length > 0) {
@@ -59,7 +66,19 @@ export function decide({ self, peers, force }: Situation): Step {
     return extra === '' ? { do: 'join' } : { do: 'wait', for: strangerHint(self.pod, extra) };
   }
   if (!isApplied(self)) return { do: 'apply' };
-  return force ? { do: 'bootstrap' } : whoBootstraps(self, peers);
+  if (force) return { do: 'bootstrap' };
+  const silent = self.fresh ? [] : silentOf(witnesses);
+  if (silent.length > 0)
+    return { do: 'wait', for: `the word of ${silent.join(', ')} that it has not taken over` };
+  return whoBootstraps(self, peers);
+}
+
+export const silentOf = (views: readonly PeerView[]): string[] =>
+  views.filter((each) => !each.status).map(({ pod }) => pod);
+
+function supersededHint({ promotions }: AgentStatus): string {
+  const by = promotions.at(-1);
+  return `an operator: ${by?.pod} has taken over in another era, at ${new Date(by?.atMs ?? 0).toISOString()}; \`sallyport site rejoin\` makes this site its slave`;
 }
 
 /** Whether the group keeps a majority, of members with room on their disks, when this node leaves it. */
@@ -72,7 +91,7 @@ function othersHoldIt(self: AgentStatus, peers: readonly PeerView[]): boolean {
 }
 
 function whoBootstraps(self: AgentStatus, peers: readonly PeerView[]): Step {
-  const silent = peers.filter((p) => !p.status).map((p) => p.pod);
+  const silent = silentOf(peers);
   if (silent.length > 0) return { do: 'wait', for: `an answer from the agent of ${silent.join(', ')}` };
   const present = peers.flatMap((p) => (p.status ? [p.status] : []));
   const busy = present.filter((s) => s.state !== 'OFFLINE' || s.phase !== 'idle' || !isApplied(s));

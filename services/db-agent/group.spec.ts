@@ -6,6 +6,7 @@ import { decide, type PeerView } from './decide.ts';
 import { difference, formatGtidSet, includes, parseGtidSet, sizeOf } from './gtid.ts';
 import { renderMyCnf, serverUuid } from './my-cnf.ts';
 import { toLocalState } from './poll.ts';
+import { recoveryPlan } from './recovery-plan.ts';
 import { type AgentStatus, compareViews } from './status.ts';
 import { idleStatus as status } from './test-status.ts';
 
@@ -25,6 +26,41 @@ const decisions = (all: readonly AgentStatus[]): string[] =>
     const step = decide({ self, peers: all.filter((s) => s !== self).map(view), force: false });
     return step.do === 'wait' ? `wait for ${step.for}` : step.do;
   });
+
+describe('a group that a replica may have taken over from', () => {
+  const promotions = [{ pod: 'db-far-0', from: uuid, to: uuid, atMs: 0, era: 2 }];
+
+  it('is left by whoever has heard of it, and not formed again', () => {
+    const superseded = { superseded: true, promotions };
+    for (const state of ['ONLINE', 'RECOVERING', 'UNREACHABLE', 'ERROR'] as const)
+      assert.deepEqual(decide({ self: member('db-0', { state, ...superseded }), peers: [], force: true }), {
+        do: 'leave',
+      });
+    const step = decide({ self: { ...at('db-0', '1-9'), ...superseded }, peers: [], force: true });
+    assert.match(step.do === 'wait' ? step.for : '', /db-far-0 has taken over.*site rejoin/);
+    for (const question of ['primary', 'replica', 'readable'] as const)
+      assert.equal(answers(question, member('db-0', superseded), [], 1), false);
+  });
+
+  it('is formed out of data only with its word that it has not, or the operator is asked', () => {
+    const self = at('db-0', '1-9');
+    const step = decide({ self, peers: [], witnesses: [silent('db-far-0')], force: false });
+    assert.match(step.do === 'wait' ? step.for : '', /the word of db-far-0/);
+    const spoken = [view(status('db-far-0'))];
+    assert.equal(decide({ self, peers: [], witnesses: spoken, force: false }).do, 'bootstrap');
+    assert.equal(decide({ self, peers: [], witnesses: [silent('db-far-0')], force: true }).do, 'bootstrap');
+    // There is nothing yet to take over.
+    const first = decide({ self: status('db-0'), peers: [], witnesses: [silent('db-far-0')], force: false });
+    assert.equal(first.do, 'bootstrap');
+  });
+
+  it('waits for an operator meanwhile, who is told what that may cost', () => {
+    const plan = recoveryPlan([{ pod: 'db-0', status: { ...at('db-0', '1-9'), wordOf: ['db-far-0'] } }]);
+    assert.ok(plan.is === 'stuck' && plan.best === 'db-0');
+    assert.deepEqual(plan.missing, ['db-far-0']);
+    assert.match(plan.mayLose, /db-far-0 has taken over: both would serve/);
+  });
+});
 
 describe('GTID sets', () => {
   it('are compared by what is in them, not by how they are written', () => {

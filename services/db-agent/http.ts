@@ -25,7 +25,7 @@ const stopBody = z.object({ handover: z.boolean().default(true) });
  * GET /primary, /replica, /readable, /live: 200 or 503, for health checks; /status: JSON (status.ts).
  * A primary's /readable carries `x-envoy-degraded`.
  * GET /backup: JSON (backup/duty.ts).
- * POST /stop {"handover": bool}, /handover, /bootstrap, /rebuild, /backup (a snapshot now): orders; through a sidecar only for operators.
+ * POST /stop {"handover": bool}, /handover, /bootstrap, /rebuild, /promote, /backup (a snapshot now): orders; through a sidecar only for operators.
  * @throws if another agent answers on the socket already.
  */
 export async function serveHttp(o: HttpOptions): Promise<Server> {
@@ -83,6 +83,12 @@ async function handle(o: HttpOptions, request: IncomingMessage, response: Server
       return reply(response, 202, { ok: true });
     case '/rebuild': {
       const refusal = keeper.rebuild();
+      return refusal === undefined
+        ? reply(response, 202, { ok: true })
+        : reply(response, 409, { error: refusal });
+    }
+    case '/promote': {
+      const refusal = keeper.promote();
       return refusal === undefined
         ? reply(response, 202, { ok: true })
         : reply(response, 409, { error: refusal });

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { judge } from '#kernel/db/failures.ts';
 import type { Clock } from '#kernel/time/clock.ts';
@@ -6,7 +7,7 @@ import { ensureAccounts, users } from './accounts.ts';
 import { answers, type Question } from './answers.ts';
 import { type AgentConfig, type AgentSecrets, writeQuorumOf } from './config.ts';
 import { prepareDataDir, putDataAside } from './data-dir.ts';
-import { decide, type Step } from './decide.ts';
+import { decide, type Step, silentOf } from './decide.ts';
 import type { Disk } from './disk.ts';
 import type { GroupCommands } from './group-commands.ts';
 import { type LocalDb, onLocal } from './local-sql.ts';
@@ -17,6 +18,7 @@ import { serverUuid } from './my-cnf.ts';
 import type { Mysqld } from './mysqld.ts';
 import type { Peers } from './peers.ts';
 import type { LocalState, Poll } from './poll.ts';
+import type { Promotions } from './promotion.ts';
 import type { Replica } from './replica/replica.ts';
 import type { AgentStatus, Phase } from './status.ts';
 
@@ -26,11 +28,16 @@ export interface KeeperOptions {
   readonly mysqld: Mysqld;
   readonly poll: Poll;
   readonly peers: Peers;
+  /** Replicas that may have taken over. */
+  readonly witnesses: Peers;
+  readonly promotions: Promotions;
   readonly commands: GroupCommands;
   /** Follows the group instead of being in it. */
   readonly replica: Replica | undefined;
   readonly memory: GroupMemory;
   readonly disk: Disk;
+  /** Ends this agent and its mysqld, to be started again as what the node has become. */
+  readonly end: () => void;
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -93,9 +100,23 @@ export class Keeper {
       ...(this.backupFailing && { backupFailing: true }),
       ...(this.#o.replica && { replica: this.#o.replica.status }),
       ...(this.#o.memory.latest && { remembered: this.#o.memory.latest }),
+      promotions: [...this.#o.promotions.all],
+      superseded: this.#superseded,
+      wordOf: this.#wordOf,
       ...(this.#waitingFor === undefined ? {} : { waitingFor: this.#waitingFor }),
       ...(this.#error === undefined ? {} : { error: this.#error }),
     };
+  }
+
+  /** A replica that has taken over, or is doing so, is what has superseded the others. */
+  get #superseded(): boolean {
+    return this.#o.replica === undefined && this.#o.promotions.of(this.#o.config.groupName) !== undefined;
+  }
+
+  get #wordOf(): string[] {
+    const local = this.#o.poll.latest;
+    const needed = local?.state === 'OFFLINE' && !isFresh(local) && !this.#superseded;
+    return needed && !this.#forced ? silentOf(this.#o.witnesses.view) : [];
   }
 
   answers(question: Question): boolean {
@@ -120,6 +141,21 @@ export class Keeper {
     return undefined;
   }
 
+  /** The operator's word that this replica is to take over. Others learn of it at once. Gives why not, if it cannot. */
+  promote(): string | undefined {
+    const { replica, config, promotions, poll } = this.#o;
+    if (replica === undefined) return 'this node is no replica';
+    const known = promotions.of(config.groupName);
+    if (known !== undefined && known.pod !== config.pod) return `${known.pod} has taken over already`;
+    const local = poll.latest;
+    if (local === undefined || isFresh(local)) return 'this node has no data of the group';
+    if (known === undefined)
+      promotions.learn([
+        { pod: config.pod, from: config.groupName, to: randomUUID(), atMs: this.#o.clock.now() },
+      ]);
+    return undefined;
+  }
+
   /** Runs until stop(). */
   run(): Promise<void> {
     return loop(this.#o.clock, everyMs, this.#stop.signal, () => this.#turn());
@@ -138,11 +174,11 @@ export class Keeper {
       else log('info', 'there is room on the disk again');
     }
     try {
+      this.#hearOfPromotions();
       if (this.#rebuilding) await this.#startOver();
       // Its disk may have been lost while it was down.
-      if (this.#o.mysqld.pid === undefined && (await prepareDataDir(config))) {
-        this.#o.log('info', 'made the data directory', { from: config.templateDir });
-      }
+      if (this.#o.mysqld.pid === undefined && (await prepareDataDir(config)))
+        log('info', 'made the data directory', { from: config.templateDir });
     } catch (error) {
       this.#error = error instanceof Error ? error.message : String(error);
       this.#o.log('error', 'the data directory cannot be made', { error: this.#error });
@@ -158,6 +194,7 @@ export class Keeper {
       // An answer from before the last step would have it taken twice.
       if (!local) return await this.#doubt();
       this.#answeredAt = clock.monotonic();
+      if (local.serverUuid !== this.#uuid) return this.#restartAs(local.serverUuid);
       if (poll.askedAt < this.#settledAfter) return;
       this.#o.memory.note(local);
       // It was said of a group that had none; what comes later is another matter.
@@ -176,6 +213,21 @@ export class Keeper {
       this.#settledAfter = clock.monotonic();
       if (this.#phase !== 'starting') this.#to('idle');
     }
+  }
+
+  #hearOfPromotions(): void {
+    const { peers, witnesses, promotions, log } = this.#o;
+    const before = promotions.all.length;
+    promotions.learn([...peers.view, ...witnesses.view].flatMap(({ status }) => status?.promotions ?? []));
+    if (promotions.all.length > before)
+      log('warn', 'another node has taken over', { by: promotions.all.at(-1)?.pod });
+  }
+
+  /** It was started as a node of another group: as which, it reads when it starts. */
+  #restartAs(was: string): void {
+    this.#o.log('info', 'mysqld is to be another server', { was, is: this.#uuid });
+    this.#o.mysqld.signal('SIGTERM');
+    this.#to('starting');
   }
 
   async #startOver(): Promise<void> {
@@ -236,7 +288,8 @@ export class Keeper {
   #decide(local: LocalState): Step {
     const force = this.#forced || (this.#o.config.bootstrap === 'force' && isFresh(local));
     const self: AgentStatus = { ...this.status, phase: 'idle' };
-    return decide({ self, peers: this.#o.peers.view, force });
+    const { peers, witnesses } = this.#o;
+    return decide({ self, peers: peers.view, witnesses: witnesses.view, force });
   }
 
   async #take(step: Step, local: LocalState): Promise<void> {
@@ -263,7 +316,17 @@ export class Keeper {
   }
 
   async #follow(replica: Replica, local: LocalState): Promise<void> {
-    const step = await replica.next(local, this.#o.peers.view);
+    const { config, promotions, peers, log, end } = this.#o;
+    const mine = promotions.of(config.groupName);
+    if (mine !== undefined) {
+      if (mine.pod !== config.pod) return this.#wait(`an operator: ${mine.pod} has taken over`);
+      this.#to('promoting');
+      const era = mine.era ?? (await replica.takeOver(peers.view));
+      promotions.learn([{ ...mine, era }]);
+      log('warn', 'this node has taken over', { era });
+      return end();
+    }
+    const step = await replica.next(local, peers.view);
     if (step === undefined) return;
     this.#wait(step.do === 'wait' ? step.for : undefined);
     switch (step.do) {

@@ -37,7 +37,10 @@ export type RecoveryPlan =
 /** Looks at all nodes of a group. Pure: who asks them, and who acts, is recovery.ts. */
 export function recoveryPlan(nodes: readonly NodeView[], from?: string): RecoveryPlan {
   const present = nodes.flatMap(({ status }) => (status ? [status] : []));
-  const missing = nodes.filter(({ status }) => status === undefined).map(({ pod }) => pod);
+  const silent = nodes.filter(({ status }) => status === undefined).map(({ pod }) => pod);
+  // A replica that may have taken over is missing, too, when nobody lives.
+  const words = [...new Set(present.flatMap(({ wordOf }) => wordOf))];
+  const missing = [...silent, ...words];
   const living = present.filter((s) => s.state === 'ONLINE' && s.majority);
   if (living.length > 0) {
     if (living.length === nodes.length && living.some((s) => s.role === 'PRIMARY')) return { is: 'up' };
@@ -54,7 +57,10 @@ export function recoveryPlan(nodes: readonly NodeView[], from?: string): Recover
     comparable,
     best: best?.pod,
     leftBehind: best === undefined ? [] : leftBehind(best.set, sets),
-    mayLose: mayLose(nodes, present, missing),
+    mayLose: [
+      ...(silent.length > 0 || words.length === 0 ? [mayLose(nodes, present, silent)] : []),
+      ...(words.length > 0 ? [`everything, if ${words.join(' or ')} has taken over: both would serve`] : []),
+    ].join('; '),
   };
 }
 

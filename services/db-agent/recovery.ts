@@ -170,7 +170,7 @@ async function order(o: RecoveryOptions, pod: string, path: Order): Promise<void
   await orderNode(node, path);
 }
 
-export type Order = '/bootstrap' | '/rebuild';
+export type Order = '/bootstrap' | '/rebuild' | '/promote';
 
 /** Gives an agent an order. @throws UNAVAILABLE, with the agent's own words when it refuses */
 export async function orderNode(

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { promotions } from './promotion.ts';
 
 /** MySQL's member states (performance_schema.replication_group_members), and DOWN: mysqld does not answer. */
 export const memberStates = ['ONLINE', 'RECOVERING', 'OFFLINE', 'ERROR', 'UNREACHABLE', 'DOWN'] as const;
@@ -10,7 +11,8 @@ export const memberStates = ['ONLINE', 'RECOVERING', 'OFFLINE', 'ERROR', 'UNREAC
  * - `applying`: running through what the relay log still holds
  * - `joining`, `bootstrapping`, `leaving`: as it says
  * - `member`: in the group
- * - `copying`, `following`: a replica, which is in no group, becomes a copy of a member, and takes over what the group commits
+ * - `copying`, `following`: a replica, which is in no group, becomes a copy of a member, and receives what the group commits
+ * - `promoting`: it takes over from the group
  * - `stopping`: on request
  */
 export const phases = [
@@ -23,6 +25,7 @@ export const phases = [
   'member',
   'copying',
   'following',
+  'promoting',
   'stopping',
 ] as const;
 export type Phase = (typeof phases)[number];
@@ -73,6 +76,12 @@ export const agentStatus = z.object({
   backupFailing: z.boolean().optional(),
   /** Of a node that is no member of the group, but follows it. */
   replica: replicaStatus.optional(),
+  /** All promotions that it knows of. */
+  promotions: promotions.default([]),
+  /** By one of them another node has taken over from its group: it serves nobody. */
+  superseded: z.boolean().default(false),
+  /** Replicas without whose word, that they have not taken over, it does not form the group. */
+  wordOf: z.array(z.string()).max(8).default([]),
   waitingFor: z.string().optional(),
   error: z.string().optional(),
 });

@@ -16,5 +16,8 @@ export const idleStatus = (pod: string, more: Partial<AgentStatus> = {}): AgentS
   gtidReceived: '',
   fresh: true,
   full: false,
+  promotions: [],
+  superseded: false,
+  wordOf: [],
   ...more,
 });

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { sql } from 'kysely';
 import { after, before, describe, it } from 'mocha';
 import { findMysql, type MysqlPart } from '#compose/parts/mysql.ts';
-import { writeStateFile } from '#compose/runner/state-file.ts';
+import { writeStateFile } from '#kernel/config/state-file.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import type { Db } from '#kernel/db/db.ts';
 import { migrate } from '#kernel/db/migrate.ts';

@@ -134,7 +134,7 @@ async function groupToBeWhole(
  */
 export async function restartPod(mesh: RunningMesh, pod: Pod, change: Change): Promise<void> {
   const { progress } = change;
-  if (pod.role === 'db' && pod.site === undefined) await groupToBeWhole(mesh, pod, change);
+  if (pod.role === 'db' && pod.site === mesh.topology.master) await groupToBeWhole(mesh, pod, change);
   // Who has drained it puts it back.
   const drained = mesh.draining.has(pod.name);
   progress(`${pod.name}: out of rotation`);

@@ -29,6 +29,8 @@ export const requests = {
     dryRun: z.boolean().optional(),
     restart: z.boolean().optional(),
   }),
+  promoteSite: z.strictObject({}),
+  rejoinSite: z.strictObject({}),
   rotateCertificates: z.strictObject({ roots: z.boolean().optional() }),
 } as const;
 export type ChangeName = keyof typeof requests;

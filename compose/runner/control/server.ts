@@ -47,6 +47,8 @@ const carriers = (changes: Changes): Carry => ({
   drain: ({ pod }, how) => changes.drain(pod, how),
   undrain: ({ pod }, how) => changes.undrain(pod, how),
   apply: (o, how) => changes.apply(defined(o), how),
+  promoteSite: (_, how) => changes.promoteSite(how),
+  rejoinSite: (_, how) => changes.rejoinSite(how),
   rotateCertificates: (o, how) => changes.rotateCertificates(defined(o), how),
 });
 

@@ -5,9 +5,9 @@ import { copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { KeptSettings } from '#compose/runner/settings.ts';
-import { replaceFile } from '#compose/runner/state-file.ts';
 import { installingMark } from '#compose/runner/unfinished-restore.ts';
 import { dataDir, secretsDir } from '#compose/topology/paths.ts';
+import { replaceFile } from '#kernel/config/state-file.ts';
 import { stateNames } from '#services/db-agent/backup/snapshot.ts';
 import { serverUuid } from '#services/db-agent/my-cnf.ts';
 

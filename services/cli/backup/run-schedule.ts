@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { writeStateFile } from '#compose/runner/state-file.ts';
 import { secretsDir } from '#compose/topology/paths.ts';
 import { SallyportError } from '#core/errors/error.ts';
+import { writeStateFile } from '#kernel/config/state-file.ts';
 import { documents, snapshotIds } from '#services/db-agent/backup/documents.ts';
 import type { BackupJob } from '#services/db-agent/backup/job.ts';
 import { makeKeyFile, readKeyFile } from '#services/db-agent/backup/seal.ts';

@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { readStateFile } from '#compose/runner/state-file.ts';
 import { SallyportError } from '#core/errors/error.ts';
+import { readStateFile } from '#kernel/config/state-file.ts';
 import { documents } from '#services/db-agent/backup/documents.ts';
 import type { Source } from '#services/db-agent/backup/fetch-snapshot.ts';
 import { type BackupJob, backupJob } from '#services/db-agent/backup/job.ts';

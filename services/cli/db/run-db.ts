@@ -124,8 +124,8 @@ export async function runDbRebuild(
 type Nodes = RecoveryOptions['nodes'];
 
 function nodesOf(stateDir: string, ofWhom: typeof groupOf = groupOf): Nodes {
-  const { pods, state } = runningMesh(stateDir);
-  return ofWhom({ pods }).map(({ name }) => ({
+  const { state } = runningMesh(stateDir);
+  return ofWhom(state).map(({ name }) => ({
     pod: name,
     agent: { socketPath: socketPath({ stateDir, runDir: state.runDir }, name, 'agent'), host: 'agent' },
   }));

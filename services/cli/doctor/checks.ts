@@ -119,8 +119,8 @@ function troubleFinding({ state }: MeshFacts, clock: Clock): Finding {
   );
 }
 
-async function databaseFinding({ pods, state }: MeshFacts): Promise<Finding> {
-  const nodes = groupOf({ pods });
+async function databaseFinding({ state }: MeshFacts): Promise<Finding> {
+  const nodes = groupOf(state);
   const states = await Promise.all(
     nodes.map(async ({ name }) => {
       try {

@@ -54,5 +54,6 @@ export const topologyOf = ({ stateDir, state }: MeshFacts): Topology => ({
   ...defaultNames,
   stateDir,
   runDir: state.runDir,
+  master: state.master,
   pods: state.pods as Topology['pods'],
 });

@@ -6,6 +6,7 @@ import { type RawBuilder, sql } from 'kysely';
 import { schema } from '../accounts.ts';
 import { includes, parseGtidSet } from '../gtid.ts';
 import { type LocalDb, onLocal } from '../local-sql.ts';
+import { beginNextEra } from '../next-era.ts';
 import { type Manifest, names, type Tables } from './documents.ts';
 import { fetchSnapshot, type Source } from './fetch-snapshot.ts';
 import { fetchLog, findLog } from './log-segment.ts';
@@ -109,12 +110,9 @@ async function beginEra(
 ): Promise<{ era: number; position: number; tables: Tables }> {
   const tables = await lookAtTables(db);
   if (tables.era === undefined) return { era: nextEra(0), position: 0, tables };
-  const { rows } = await sql<{ era: number; position: number }>`
-    select era, (select position from ${table('feed_counter')} where id = 1) as position
-    from ${table('era')} where id = 1`.execute(db);
-  const era = nextEra(Number(rows[0]?.era ?? 0));
-  await sql`update ${table('era')} set era = ${era} where id = 1`.execute(db);
-  return { era, position: Number(rows[0]?.position ?? 0), tables };
+  const { rows } = await sql<{ position: number }>`
+    select position from ${table('feed_counter')} where id = 1`.execute(db);
+  return { era: await beginNextEra(db, nextEra), position: Number(rows[0]?.position ?? 0), tables };
 }
 
 async function blockAll(db: LocalDb, era: number): Promise<NonNullable<RestoredData['blocked']>> {

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { mysqlNumber } from '#kernel/db/failures.ts';
 import { users } from '../accounts.ts';
 import type { AgentSecrets } from '../config.ts';
-import { type LocalAccount, type LocalDb, onLocal } from '../local-sql.ts';
+import { type LocalAccount, onLocal } from '../local-sql.ts';
+import { beginNextEra } from '../next-era.ts';
 import type { ChannelState, Source } from './decide-replica.ts';
 
 const name = sql.lit('site');
@@ -12,6 +13,7 @@ const restartWanted = 3707;
 /** A copy of what a mesh stores takes seconds; of the largest one hours. */
 const copyMs = 6 * 3_600_000;
 const orderMs = 60_000;
+const applyMs = 60_000;
 
 const row = z.object({
   source: z.string(),
@@ -41,6 +43,10 @@ export interface Channel {
   look(): Promise<ChannelState | undefined>;
   /** Follows that node from where it is. What was received and not applied is fetched again: the group has it. */
   follow(source: Source): Promise<void>;
+  /** Receives nothing more, applies what was received, and follows nobody from then on. @throws when that takes too long */
+  end(): Promise<void>;
+  /** Begins another era in the data, which nobody serves yet; gives it. */
+  beginEra(): Promise<number>;
   /** Replaces everything here by a copy of that node's data; mysqld ends when it is complete. */
   copyOf(source: Source): Promise<void>;
 }
@@ -54,7 +60,7 @@ export interface ChannelOptions {
 
 export function openChannel({ socketPath, secrets, tlsDir }: ChannelOptions): Channel {
   const agent: LocalAccount = { socketPath, user: users.agent, password: secrets.agent };
-  // Only root may replace everything.
+  // Only root may replace everything, forget a source, and change data.
   const root: LocalAccount = { socketPath, user: users.root, password: secrets.root };
   const tls = (file: string) => sql.lit(`${tlsDir}/current/${file}`);
   return {
@@ -65,7 +71,7 @@ export function openChannel({ socketPath, secrets, tlsDir }: ChannelOptions): Ch
       }),
     follow: ({ address, groupPort }) =>
       onLocal(agent, orderMs, 'following the group', async (db) => {
-        await stop(db);
+        await whereThereIs(sql`stop replica for channel ${name}`.execute(db));
         await sql`change replication source to source_host = ${sql.lit(address)}, source_port = ${sql.lit(groupPort)},
           source_auto_position = 1, source_connect_retry = 1, source_heartbeat_period = 1, source_ssl = 1,
           source_ssl_ca = ${tls('ca.crt')}, source_ssl_cert = ${tls('tls.crt')}, source_ssl_key = ${tls('tls.key')}
@@ -73,6 +79,28 @@ export function openChannel({ socketPath, secrets, tlsDir }: ChannelOptions): Ch
         // MySQL keeps these credentials in memory only.
         await sql`start replica user = ${sql.lit(users.recovery)} password = ${secrets.recovery}
           for channel ${name}`.execute(db);
+      }),
+    end: () =>
+      onLocal(root, applyMs + orderMs, 'applying what was received', async (db) => {
+        await whereThereIs(sql`stop replica io_thread for channel ${name}`.execute(db));
+        const { rows } = await sql<{ received: string }>`select received_transaction_set as received
+          from performance_schema.replication_connection_status where channel_name = ${name}`.execute(db);
+        const [{ received } = { received: '' }] = rows;
+        const waited = await sql<{ late: number }>`
+          select wait_for_executed_gtid_set(${received}, ${sql.lit(applyMs / 1000)}) as late`.execute(db);
+        if (Number(waited.rows[0]?.late) !== 0)
+          throw new Error(`what was received is not applied after ${applyMs / 1000} s`);
+        await whereThereIs(sql`stop replica for channel ${name}`.execute(db));
+        await whereThereIs(sql`reset replica all for channel ${name}`.execute(db));
+      }),
+    beginEra: () =>
+      onLocal(root, orderMs, 'beginning a new era', async (db) => {
+        await sql`set global super_read_only = off`.execute(db);
+        try {
+          return await beginNextEra(db);
+        } finally {
+          await sql`set global super_read_only = on`.execute(db);
+        }
       }),
     copyOf: ({ address, groupPort }) =>
       onLocal(root, copyMs, 'copying the group', async (db) => {
@@ -94,9 +122,9 @@ export function openChannel({ socketPath, secrets, tlsDir }: ChannelOptions): Ch
 /** ER_REPLICA_CHANNEL_DOES_NOT_EXIST */
 const noSuchChannel = 3074;
 
-async function stop(db: LocalDb): Promise<void> {
+async function whereThereIs(order: Promise<unknown>): Promise<void> {
   try {
-    await sql`stop replica for channel ${name}`.execute(db);
+    await order;
   } catch (error) {
     if (mysqlNumber(error) !== noSuchChannel) throw error;
   }

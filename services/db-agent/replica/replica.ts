@@ -15,6 +15,8 @@ import { Lag } from './lag.ts';
 
 /** Milliseconds between two looks at the channel. */
 const everyMs = 500;
+/** Milliseconds in which the agents of a group have asked this one, and have left it. */
+const heardMs = 4000;
 
 export interface ReplicaOptions {
   readonly pod: string;
@@ -63,6 +65,17 @@ export class Replica {
   async follow(source: Source): Promise<void> {
     await this.#o.channel.follow(source);
     this.#lookedAt = Number.NEGATIVE_INFINITY;
+  }
+
+  /**
+   * What the group has committed is taken over as far as it was received; where the group lives it is received until all of
+   * its nodes have heard that they are superseded. Gives the era that begins. Can be done again from any point on.
+   */
+  async takeOver(peers: readonly PeerView[]): Promise<number> {
+    const { channel, clock } = this.#o;
+    if (membersOf(peers).length > 0) await clock.sleep(heardMs);
+    await channel.end();
+    return channel.beginEra();
   }
 
   #noteLag(local: LocalState, peers: readonly PeerView[]): void {

@@ -28,6 +28,7 @@ import { end, endOrphans, livingProcesses, type NamedProcess, removeRunDir } fro
 import { ensureOwnFolder } from './own-folder.ts';
 import { placePods } from './place-pods.ts';
 import type { LaunchOf } from './programs.ts';
+import { adoptPromotion } from './promoted.ts';
 import { isServing, waitUntilUp } from './ready.ts';
 import { type RunState, readRunState, writeRunState } from './run-file.ts';
 import { type MeshParts, RunningMesh } from './running-mesh.ts';
@@ -210,6 +211,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     const reached = options.targetsFile === undefined ? kept.targets : readTargets(options.targetsFile);
     const targets = reached === undefined ? {} : parseTargets(reached, options.targetsFile ?? 'targets.yaml');
     if (options.targetsFile !== undefined && reached !== undefined) kept.keepTargets(reached);
+    adoptPromotion(stateDir, kept, slave);
     const place = (sizes: Sizes, running?: Topology): Promise<Topology> =>
       placePods(
         sizes,

@@ -33,11 +33,18 @@ export interface Surroundings {
   readonly random: () => number;
 }
 
-/** A replica that has taken over is the first node of another group, whoever still calls it a replica. */
-function asPromoted(config: AgentConfig, promotions: Promotions): AgentConfig {
-  const { pod, era, to } = promotions.of(config.groupName) ?? {};
-  if (!config.follows || pod !== config.pod || era === undefined || to === undefined) return config;
-  return { ...config, follows: false, groupName: to, peers: [], witnesses: [] };
+/**
+ * A replica that has taken over is the first node of another group, and one that is about to is still a replica, whatever
+ * its configuration, which is written by somebody else, already or still says.
+ */
+function asPromoted(config: AgentConfig, { all }: Promotions): AgentConfig {
+  const own = all.find(
+    ({ pod, from, to }) => pod === config.pod && (from === config.groupName || to === config.groupName),
+  );
+  if (own === undefined) return config;
+  if (own.era === undefined) return { ...config, follows: true, groupName: own.from };
+  if (own.to === config.groupName) return config;
+  return { ...config, follows: false, groupName: own.to, peers: [], witnesses: [] };
 }
 
 /** Puts the agent of one db pod together and starts it. @throws if its configuration or folders are unusable. */

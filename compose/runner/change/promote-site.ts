@@ -58,9 +58,9 @@ export async function promoteSite(mesh: RunningMesh, deps: SiteDeps, change: Cha
   const begun = clock.monotonic();
   const { to, era } = await takeOver(mesh, replica, change);
   progress(`${replica.name} is primary, in era ${era}`);
+  kept.keepPromoted({ master: replica.site, alone: true });
   replaceFile(join(secretsDir(before), 'group-name'), `${to}\n`, { flush: true });
   mesh.adoptGroup(to);
-  kept.keepPromoted({ master: replica.site, alone: true });
 
   const after = await place(kept.sizes, before);
   await issueCertificates(pki, after);
@@ -93,7 +93,7 @@ async function takeOver(
   const { groupName } = parts.secrets;
   const own = async (): Promise<Promotion | undefined> =>
     (await statusOf(topology, { name })).promotions.find(
-      (each) => each.from === groupName && each.pod === name,
+      ({ pod, from, to }) => pod === name && (from === groupName || to === groupName),
     );
   if ((await own()) === undefined) {
     progress(`${name} takes over`);
@@ -121,11 +121,23 @@ async function complete(mesh: RunningMesh, first: Pod, { progress }: Change): Pr
     ...{ timeoutMs: joinMs, everyMs: 500, clock: parts.clock },
     what: `${others.map(({ name }) => name).join(', ')} to join the group`,
   });
-  writeProcessConfig(mesh.context, first);
-  mesh.running.get(`${first.name} process`)?.signal('SIGKILL');
-  await waitFor(() => isOnline(topology, first), {
-    ...{ timeoutMs: joinMs, everyMs: 500, clock: parts.clock },
-    what: `the agent of ${first.name} to be back`,
-  });
+  await restartAgents(mesh, [first]);
   progress(`the database group is complete: ${nodes.map(({ name }) => name).join(', ')}`);
+}
+
+/** Gives agents the configuration of now, one after the other; their mysqlds go on meanwhile. */
+export async function restartAgents(mesh: RunningMesh, nodes: readonly Pod[]): Promise<void> {
+  const { clock } = mesh.parts;
+  for (const node of nodes) {
+    writeProcessConfig(mesh.context, node);
+    const agent = mesh.running.get(`${node.name} process`);
+    const before = agent?.identity?.pid;
+    agent?.signal('SIGKILL');
+    await waitFor(async () => agent?.identity?.pid !== before && (await isOnline(mesh.topology, node)), {
+      timeoutMs: joinMs,
+      everyMs: 500,
+      clock,
+      what: `the agent of ${node.name} to be back`,
+    });
+  }
 }

@@ -8,12 +8,11 @@ import { gtidOf } from '#services/db-agent/backup/prove.ts';
 import { withThrowaway } from '#services/db-agent/backup/throwaway.ts';
 import { difference, formatGtidSet, parseGtidSet } from '#services/db-agent/gtid.ts';
 import { issueCertificates } from '../certificates.ts';
-import { writeProcessConfig } from '../programs.ts';
 import { statusOf } from '../ready.ts';
 import type { RunningMesh } from '../running-mesh.ts';
 import type { KeptSettings } from '../settings.ts';
 import type { Change } from './one-change.ts';
-import type { SiteDeps } from './promote-site.ts';
+import { restartAgents, type SiteDeps } from './promote-site.ts';
 import { waitUntilServes } from './restart.ts';
 
 /** What a database node of the site had. */
@@ -56,12 +55,12 @@ export async function rejoinSite(
   await issueCertificates(mesh.parts.pki, after);
   await mesh.reshape({ ...mesh.shape, topology: after });
   onShape();
-  // They learn of their witness when they start the next time.
-  for (const pod of groupOf(after)) writeProcessConfig(mesh.context, pod);
   for (const pod of added) mesh.start(pod);
   mesh.configureProcesses();
   change.progress(`starting ${added.map(({ name }) => name).join(', ')}`);
   await Promise.all(added.map((pod) => waitUntilServes(mesh, pod)));
+  // From now on they ask whether it has taken over.
+  await restartAgents(mesh, groupOf(after));
   return { started: added.map(({ name }) => name), superseded };
 }
 

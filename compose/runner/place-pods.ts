@@ -61,13 +61,16 @@ export async function placePods(
   const file = join(folders.stateDir, 'ports.json');
   const about = { what: 'a list of ports', hint: 'remove it: ports are then chosen anew' };
   const hints = readStateFile(file, portsFile, about) ?? {};
+  // Devices know the edges of a site that is away, too.
+  const keepOthers = promoted?.alone === true;
   const given = await claimPorts(wanted, {
     hints,
+    keepOthers,
     sharedDir,
     stateDir: folders.stateDir,
     inUse,
     locked: (body) => withLock(join(sharedDir, 'ports.lock'), 'choosing ports', parts, body),
   });
-  writeStateFile(file, Object.fromEntries(given));
+  writeStateFile(file, { ...(keepOthers && hints), ...Object.fromEntries(given) });
   return draw((pod, port) => given.get(`${pod} ${port}`) ?? 0);
 }

@@ -31,6 +31,8 @@ export interface PortsOptions {
   readonly locked: <T>(body: () => Promise<T>) => Promise<T>;
   /** Ports that the mesh had on another machine, or in another folder: taken again if nobody has claimed them. */
   readonly hints?: Readonly<Record<string, number>>;
+  /** Ports of what is not wanted now stay claimed: it is to come back. */
+  readonly keepOthers?: boolean;
   /** What runs already: its ports are in use by itself, and kept. */
   readonly inUse?: ReadonlySet<string>;
 }
@@ -45,7 +47,7 @@ export function claimPorts(
   wanted: readonly WantedPort[],
   options: PortsOptions,
 ): Promise<ReadonlyMap<string, number>> {
-  const { sharedDir, stateDir, locked, inUse, hints = {} } = options;
+  const { sharedDir, stateDir, locked, inUse, hints = {}, keepOthers = false } = options;
   return locked(async () => {
     mkdirSync(sharedDir, { recursive: true, mode: 0o700 });
     const file = join(sharedDir, 'ports.json');
@@ -77,6 +79,8 @@ export function claimPorts(
       all[port] = { stateDir, of };
       given.set(of, port);
     }
+    if (keepOthers)
+      for (const [of, port] of before) if (!given.has(of)) all[port] ??= { stateDir, of };
     writeStateFile(file, all);
     return given;
   });

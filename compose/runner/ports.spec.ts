@@ -15,14 +15,19 @@ describe('ports of meshes', () => {
   });
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-  const claim = (mesh: string, ...names: string[]): Promise<ReadonlyMap<string, number>> => {
+  const claimKeeping = (
+    keepOthers: boolean,
+    mesh: string,
+    ...names: string[]
+  ): Promise<ReadonlyMap<string, number>> => {
     const stateDir = join(root, mesh);
     mkdirSync(stateDir, { recursive: true });
     return claimPorts(
       names.map((of) => ({ of, address })),
-      { sharedDir: join(root, 'shared'), stateDir, locked: (body) => body() },
+      { sharedDir: join(root, 'shared'), stateDir, keepOthers, locked: (body) => body() },
     );
   };
+  const claim = (mesh: string, ...names: string[]) => claimKeeping(false, mesh, ...names);
   const all = (...given: ReadonlyMap<string, number>[]): number[] =>
     given.flatMap((ports) => [...ports.values()]);
 
@@ -42,6 +47,13 @@ describe('ports of meshes', () => {
     const grown = await claim('a', 'db-0', 'db-1', 'sec-0', 'sec-1');
     assert.equal(new Set(grown.values()).size, 4);
     assert.equal(grown.get('sec-0'), small.get('sec-0'));
+  });
+
+  it('of pods that are to come back are given to nobody meanwhile', async () => {
+    const before = await claim('a', 'db-0', 'edge-0');
+    const meanwhile = await claimKeeping(true, 'a', 'db-far-0', 'edge-far-0');
+    assert.ok(all(meanwhile).every((port) => !all(before).includes(port)));
+    assert.deepEqual(await claim('a', 'db-0', 'edge-0'), before);
   });
 
   it('elsewhere are free where nobody answers, and none is given at an address that cannot be called', async () => {

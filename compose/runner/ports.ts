@@ -79,8 +79,7 @@ export function claimPorts(
       all[port] = { stateDir, of };
       given.set(of, port);
     }
-    if (keepOthers)
-      for (const [of, port] of before) if (!given.has(of)) all[port] ??= { stateDir, of };
+    if (keepOthers) for (const [of, port] of before) if (!given.has(of)) all[port] ??= { stateDir, of };
     writeStateFile(file, all);
     return given;
   });

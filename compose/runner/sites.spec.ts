@@ -69,8 +69,8 @@ describe('sites.yaml', () => {
       .map(({ name, host, site }) => [name, host, site]);
     assert.deepEqual(where, [
       ['gw-both-0', 'host-0', undefined],
-      ['gw-near-0', 'slave-0', 'geneva'],
       ['gw-far-0', 'host-0', undefined],
+      ['gw-near-0', 'slave-0', 'geneva'],
     ]);
     assert.deepEqual(
       sitesIn(t, sites, groups).map(({ gatewayGroups }) => gatewayGroups),

@@ -167,6 +167,32 @@ describe('users pushed by SCIM', function () {
     assert.deepEqual(Object.keys(first.body.Resources[0]).sort(), ['id', 'meta', 'schemas', 'userName']);
   });
 
+  it('tells a client its mistakes as such, whatever it sends', async () => {
+    const id = await create('mistaken');
+    for (const there of ['/Users/%C3%A9', '/Groups/%F0%9F%98%80', '/constructor', '/__proto__']) {
+      for (const method of ['GET', 'PATCH', 'DELETE']) {
+        const body = method === 'PATCH' ? { Operations: [{ op: 'remove', path: 'name' }] } : undefined;
+        assert.equal((await ask(method, there, body)).status, 404, `${method} ${there}`);
+      }
+    }
+    for (const filter of ['id eq "é"', 'groups.value co "é"', 'constructor eq "x"']) {
+      const { status, body } = await ask('GET', `/Users?filter=${encodeURIComponent(filter)}`);
+      assert.deepEqual([status, body.scimType], [400, 'invalidFilter'], filter);
+    }
+    const half = JSON.stringify({ displayName: '\ud800' });
+    for (const body of [
+      half,
+      half.replace('displayName', 'externalId'),
+      `{"name":${half.replace('display', 'given')}}`,
+    ]) {
+      const { status } = await ask('PUT', `/Users/${id}`, body.replace('{', '{"userName":"mistaken",'));
+      assert.equal(status, 400, body);
+    }
+    const stranger = { schemas: [groupSchema], displayName: 'Strangers', members: [{ value: 'é' }] };
+    assert.equal((await ask('POST', '/Groups', stranger)).body.scimType, 'invalidValue');
+    assert.equal((await ask('POST', '/Users/.search', '{"filter":{"toString":1}}')).status, 400);
+  });
+
   it('changes nothing by a version that is no more', async () => {
     const id = await create('etag');
     const headers = { 'if-match': 'W/"1"' };

@@ -11,7 +11,7 @@ import { renameUser, settleUsers } from '../sources/settle-users.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import { groupsOfUsers, usersBeneath } from './memberships.ts';
 import { memberIds, type ResourceRow, readResource } from './read.ts';
-import { isObject, type Json, type JsonObject, type Kind } from './schema.ts';
+import { isId, isObject, type Json, type JsonObject, type Kind } from './schema.ts';
 import { scimError } from './scim-error.ts';
 import { countTaking, forgetTaking } from './takings.ts';
 
@@ -173,6 +173,12 @@ async function putMembers(
   const had = new Set(await memberIds(trx, source, group));
   const added = [...wanted].filter((id) => !had.has(id));
   const gone = [...had].filter((id) => !wanted.has(id));
+  const assertKnown = (ids: readonly string[], known: (id: string) => boolean): void => {
+    const missing = ids.find((id) => !known(id));
+    if (missing === undefined) return;
+    throw scimError('invalidValue', `there is no user or group ${missing.slice(0, 64)}`);
+  };
+  assertKnown(added, isId);
   for (const ids of parts(added)) {
     const there = await trx
       .selectFrom('scim_resources')
@@ -182,10 +188,7 @@ async function putMembers(
       .where('id', 'in', ids)
       .execute();
     const known = new Set(there.map(({ id }) => id));
-    const missing = ids.find((id) => !known.has(id));
-    if (missing !== undefined) {
-      throw scimError('invalidValue', `there is no user or group ${missing.slice(0, 64)}`);
-    }
+    assertKnown(ids, (id) => known.has(id));
     await trx
       .insertInto('scim_members')
       .values(ids.map((member_id) => ({ source, group_id: group, member_id })))

@@ -9,7 +9,7 @@ type Condition = RawBuilder<boolean>;
 /** How an attribute is looked for: where it is, and as what a filter's value is compared with it. */
 interface Place {
   readonly at: RawBuilder<unknown>;
-  readonly as: 'exact' | 'folded' | 'name' | 'boolean' | 'time';
+  readonly as: 'exact' | 'id' | 'folded' | 'name' | 'boolean' | 'time';
 }
 
 const inBody = (path: string): Place => ({
@@ -17,7 +17,7 @@ const inBody = (path: string): Place => ({
   as: 'folded',
 });
 const common: Readonly<Record<string, Place>> = {
-  id: { at: sql`r.id`, as: 'exact' },
+  id: { at: sql`r.id`, as: 'id' },
   externalid: { at: sql`r.external_id`, as: 'exact' },
   'meta.created': { at: sql`r.created_ms`, as: 'time' },
   'meta.lastmodified': { at: sql`r.updated_ms`, as: 'time' },
@@ -56,13 +56,13 @@ const manies: Readonly<Record<Kind, Readonly<Record<string, Many>>>> = {
     },
     groups: {
       from: sql`scim_members m where m.source = r.source and m.member_id = r.id`,
-      parts: { value: { at: sql`m.group_id`, as: 'exact' } },
+      parts: { value: { at: sql`m.group_id`, as: 'id' } },
     },
   },
   Group: {
     members: {
       from: sql`scim_members m where m.source = r.source and m.group_id = r.id`,
-      parts: { value: { at: sql`m.member_id`, as: 'exact' } },
+      parts: { value: { at: sql`m.member_id`, as: 'id' } },
     },
   },
 };
@@ -82,15 +82,15 @@ function condition(kind: Kind, filter: Filter, at: Readonly<Record<string, Place
       // What is not there does not fit, and so fits the opposite.
       return sql<boolean>`not coalesce(${condition(kind, filter.not, at)}, false)`;
     case 'some': {
-      const many = manies[kind][filter.path.toLowerCase()];
+      const many = own(manies[kind], filter.path.toLowerCase());
       if (many === undefined) throw unknown(filter.path);
       return sql<boolean>`exists (select 1 from ${many.from} and ${condition(kind, filter.of, many.parts)})`;
     }
     default: {
       const path = filter.path.toLowerCase();
       const [name = '', part = 'value'] = path.split('.');
-      const many = at === places[kind] ? manies[kind][name] : undefined;
-      const place = many === undefined ? at[path] : many.parts[part];
+      const many = at === places[kind] ? own(manies[kind], name) : undefined;
+      const place = many === undefined ? own(at, path) : own(many.parts, part);
       if (place === undefined) throw unknown(filter.path);
       const fits =
         filter.is === 'present'
@@ -100,6 +100,10 @@ function condition(kind: Kind, filter: Filter, at: Readonly<Record<string, Place
     }
   }
 }
+
+/** Not what every object has: a client may ask for `constructor`. */
+const own = <T>(of: Readonly<Record<string, T>>, name: string): T | undefined =>
+  Object.hasOwn(of, name) ? of[name] : undefined;
 
 const unknown = (path: string): Error =>
   scimError('invalidFilter', `${path.slice(0, 100)} is nothing to filter by here`);
@@ -116,6 +120,8 @@ function compared({ at, as }: Place, is: Comparison, value: unknown, path: strin
     return sql<boolean>`coalesce(${at}, false) ${is === 'eq' ? sql`=` : sql`<>`} ${value ? 1 : 0}`;
   }
   if (typeof value !== 'string') throw wrong();
+  // Its column holds ASCII, and is not compared with anything else.
+  if (as === 'id' && !/^[ -~]*$/.test(value)) throw wrong();
   const wanted = as === 'name' ? canonicalUser(value) : as === 'folded' ? value.toLowerCase() : value;
   if (as === 'time') {
     const ms = Date.parse(value);

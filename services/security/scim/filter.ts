@@ -82,7 +82,9 @@ export function parseFilter(text: string): Filter {
 function literal(text: string, wrong: (what: string) => Error): string | boolean | number | null {
   try {
     const value: unknown = JSON.parse(/^(true|false|null)$/i.test(text) ? text.toLowerCase() : text);
-    if (value === null || ['string', 'boolean', 'number'].includes(typeof value)) return value as string;
+    // Half of a surrogate pair is no text.
+    if (typeof value === 'string' && value.isWellFormed()) return value;
+    if (value === null || typeof value === 'boolean' || typeof value === 'number') return value;
   } catch {
     // Told below.
   }

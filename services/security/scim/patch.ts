@@ -1,7 +1,9 @@
 /** PATCH of RFC 7644 3.5.2, with what Microsoft Entra and Okta make of it. */
-import { bare, type Filter, fits, parseFilter } from './filter.ts';
+import { bare, type Filter, parseFilter } from './filter.ts';
+import { PatchValues, Steps } from './patch-values.ts';
 import {
   type Attribute,
+  assertCount,
   find,
   isObject,
   type Json,
@@ -20,6 +22,14 @@ interface Target {
   readonly sub: Attribute | undefined;
 }
 
+interface Patch {
+  readonly attributes: readonly Attribute[];
+  readonly resource: Resource;
+  /** Of attributes with several values what they are by now. */
+  readonly lists: Map<Attribute, PatchValues>;
+  readonly steps: Steps;
+}
+
 const maxOperations = 1000;
 
 /** The resource after the operations of a PatchOp message; what it had is untouched. @throws SCIM_INVALID */
@@ -31,36 +41,37 @@ export function patched(attributes: readonly Attribute[], before: JsonObject, bo
   if (operations.length > maxOperations) {
     throw scimError('tooMany', `a PATCH has at most ${maxOperations} operations`);
   }
-  const resource: Resource = { ...before };
+  const patch: Patch = { attributes, resource: { ...before }, lists: new Map(), steps: new Steps() };
   for (const each of operations as readonly Json[]) {
     if (!isObject(each)) throw scimError('invalidSyntax', 'an operation is an object');
-    const op = String(each.op).toLowerCase();
+    const op = typeof each.op === 'string' ? each.op.toLowerCase() : '';
     if (op !== 'add' && op !== 'replace' && op !== 'remove') {
       throw scimError('invalidSyntax', 'an operation is add, replace or remove');
     }
-    operate(attributes, resource, op, each);
+    operate(patch, op, each);
   }
-  return resource;
+  for (const [attribute, { list }] of patch.lists) {
+    const had = before[attribute.name];
+    // Where there are too many already, some can still be taken away.
+    if (!Array.isArray(had) || list.length > had.length) assertCount(attribute, list.length);
+    keep(patch.resource, attribute, list);
+  }
+  return patch.resource;
 }
 
-function operate(
-  attributes: readonly Attribute[],
-  resource: Resource,
-  op: Op,
-  { path, value }: JsonObject,
-): void {
+function operate(patch: Patch, op: Op, { path, value }: JsonObject): void {
   if (typeof path === 'string') {
-    const target = targetOf(attributes, path);
+    const target = targetOf(patch.attributes, path);
     // Of what is not kept nothing changes.
-    if (target !== undefined) apply(resource, op, target, value);
+    if (target !== undefined) apply(patch, op, target, value);
     return;
   }
   if (op === 'remove') throw scimError('noTarget', 'what is to be removed is named by a path');
   if (!isObject(value)) throw scimError('invalidValue', 'without a path the value is an object');
   // Entra has paths for names: `name.givenName`.
   for (const [name, each] of Object.entries(value)) {
-    const target = targetOf(attributes, name);
-    if (target !== undefined) apply(resource, op, target, each);
+    const target = targetOf(patch.attributes, name);
+    if (target !== undefined) apply(patch, op, target, each);
   }
 }
 
@@ -82,16 +93,28 @@ function targetOf(attributes: readonly Attribute[], path: string): Target | unde
   return { attribute, filter: filter === undefined ? undefined : parseFilter(filter), sub: part };
 }
 
-function apply(resource: Resource, op: Op, target: Target, value: Json | undefined): void {
+function apply(patch: Patch, op: Op, target: Target, value: Json | undefined): void {
   const { attribute, sub } = target;
+  const { resource, lists } = patch;
   if (op !== 'remove' && value === undefined) throw scimError('invalidValue', `${op} needs a value`);
-  const changed = attribute.multi
-    ? changedList(resource[attribute.name], op, target, value)
-    : changedValue(resource[attribute.name], op, target, value);
-  const empty = changed === undefined || changed === null || (Array.isArray(changed) && changed.length === 0);
-  if (!empty) resource[attribute.name] = changed;
-  else if (sub !== undefined || !attribute.required) delete resource[attribute.name];
-  else throw scimError('invalidValue', `${attribute.name} must be there`);
+  const before = resource[attribute.name];
+  if (attribute.multi) {
+    const values = lists.get(attribute) ?? new PatchValues(attribute, patch.steps, before);
+    lists.set(attribute, values);
+    changeList(values, op, target, value);
+    return;
+  }
+  const changed = changedValue(before, op, target, value);
+  if (changed === undefined && attribute.required && sub === undefined) {
+    throw scimError('invalidValue', `${attribute.name} must be there`);
+  }
+  keep(resource, attribute, changed);
+}
+
+/** An empty list is the same as nothing. */
+function keep(resource: Resource, { name }: Attribute, value: Json | undefined): void {
+  if (value === undefined || (Array.isArray(value) && value.length === 0)) delete resource[name];
+  else resource[name] = value;
 }
 
 function changedValue(
@@ -114,43 +137,49 @@ function withPart(before: JsonObject, op: Op, sub: Attribute, value: Json | unde
   return after;
 }
 
-/** Values are told apart by their `value`. */
-const keyOf = (each: Json): string => (isObject(each) ? String(each.value) : String(each));
-
-function changedList(
-  before: Json | undefined,
-  op: Op,
-  { attribute, filter, sub }: Target,
-  value: Json | undefined,
-): readonly Json[] {
-  const had: readonly Json[] = Array.isArray(before) ? before : [];
-  const subs = attribute.sub ?? [];
+function changeList(values: PatchValues, op: Op, target: Target, value: Json | undefined): void {
+  const { attribute, filter, sub } = target;
   if (filter !== undefined) {
-    const chosen = had.map((each) => fits(filter, each, subs));
-    if (op === 'remove') {
-      if (sub === undefined) return had.filter((_, n) => !chosen[n]);
-      return had.map((each, n) => (chosen[n] ? withPart(each as JsonObject, op, sub, value) : each));
-    }
-    const change = (each: JsonObject): JsonObject => {
-      if (sub !== undefined) return withPart(each, op, sub, value);
-      return isObject(value) ? { ...each, ...normalise(subs, value) } : each;
-    };
-    if (chosen.includes(true)) return had.map((each, n) => (chosen[n] ? change(each as JsonObject) : each));
-    // `emails[type eq "work"].value` makes the one that it names.
-    if (filter.is !== 'eq') throw scimError('noTarget', `no value of ${attribute.name} is meant`);
-    return [...had, change(normalise(subs, { [filter.path]: filter.value }))];
+    changeFitting(values, filter, op, target, value);
+    return;
   }
-  if (sub !== undefined) return had.map((each) => withPart(each as JsonObject, op, sub, value));
+  if (sub !== undefined) {
+    values.change((each) => withPart(each as JsonObject, op, sub, value));
+    return;
+  }
   const given =
     value === undefined || value === null ? [] : (normaliseValue(attribute, value) as readonly Json[]);
-  if (op === 'replace') return distinct(given);
-  if (op === 'add') return distinct([...had, ...given]);
   // Entra removes members by a value; without one all are meant.
-  if (given.length === 0) return [];
-  const gone = new Set(given.map(keyOf));
-  return had.filter((each) => !gone.has(keyOf(each)));
+  if (op === 'remove' && given.length > 0) {
+    values.remove(given);
+    return;
+  }
+  if (op !== 'add') values.list = [];
+  values.add(given);
 }
 
-function distinct(values: readonly Json[]): readonly Json[] {
-  return [...new Map(values.map((each) => [keyOf(each), each])).values()];
+function changeFitting(
+  values: PatchValues,
+  filter: Filter,
+  op: Op,
+  { attribute, sub }: Target,
+  value: Json | undefined,
+): void {
+  if (op === 'remove' && sub === undefined) {
+    values.removeFitting(filter);
+    return;
+  }
+  const subs = attribute.sub ?? [];
+  const change = (each: JsonObject): JsonObject => {
+    if (sub !== undefined) return withPart(each, op, sub, value);
+    return isObject(value) ? { ...each, ...normalise(subs, value) } : each;
+  };
+  const chosen = values.fitting(filter);
+  if (op === 'remove' || chosen.includes(true)) {
+    values.change((each, n) => (chosen[n] ? change(each as JsonObject) : each));
+    return;
+  }
+  // `emails[type eq "work"].value` makes the one that it names.
+  if (filter.is !== 'eq') throw scimError('noTarget', `no value of ${attribute.name} is meant`);
+  values.list = [...values.list, change(normalise(subs, { [filter.path]: filter.value }))];
 }

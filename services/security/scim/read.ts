@@ -3,7 +3,7 @@ import { SallyportError } from '#core/errors/error.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import type { ScimResourceRow } from '../store/tables-scim.ts';
 import { filterCondition } from './filter-sql.ts';
-import { type JsonObject, type Kind, schemaOf } from './schema.ts';
+import { isId, type JsonObject, type Kind, schemaOf } from './schema.ts';
 import { scimError } from './scim-error.ts';
 
 /** A row, with its JSON read. */
@@ -35,13 +35,13 @@ export async function readResource(
   kind: Kind,
   id: string,
 ): Promise<ResourceRow> {
-  const row = await on
+  const asked = on
     .selectFrom('scim_resources')
     .selectAll()
     .where('source', '=', source)
     .where('kind', '=', kind)
-    .where('id', '=', id)
-    .executeTakeFirst();
+    .where('id', '=', id);
+  const row = isId(id) ? await asked.executeTakeFirst() : undefined;
   if (row === undefined) throw new SallyportError('NOT_FOUND', { message: `there is no such ${kind}` });
   return row as ResourceRow;
 }

@@ -86,12 +86,19 @@ export const attributesOf: Readonly<Record<Kind, readonly Attribute[]>> = {
   ],
 };
 
+/** What is asked for at `/Users` or `/Groups`, in any case. */
+export const kindAt = (endpoint: string): Kind | undefined =>
+  (Object.keys(attributesOf) as Kind[]).find((kind) => `${kind}s`.toLowerCase() === endpoint.toLowerCase());
+
+/** Whether it can be the id of a resource: other text is not even looked for, for the column holds ASCII only. */
+export const isId = (text: string): boolean => /^[0-9a-f]{32}$/.test(text);
+
 export const find = (attributes: readonly Attribute[], name: string): Attribute | undefined =>
   attributes.find((each) => each.name.toLowerCase() === name.toLowerCase());
 
 const maxText = 1024;
 const maxValues = 20;
-export const maxMembers = 20_000;
+const maxMembers = 20_000;
 
 export const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -114,9 +121,14 @@ export function normalise(attributes: readonly Attribute[], value: JsonObject): 
 export function normaliseValue(attribute: Attribute, value: Json): Json {
   if (!attribute.multi) return single(attribute, value);
   const values = Array.isArray(value) ? value : [value];
-  const most = attribute.name === 'members' ? maxMembers : maxValues;
-  if (values.length > most) throw scimError('tooMany', `${attribute.name} has more than ${most} values`);
+  assertCount(attribute, values.length);
   return values.map((each) => single(attribute, each));
+}
+
+/** @throws SCIM_INVALID */
+export function assertCount({ name }: Attribute, count: number): void {
+  const most = name === 'members' ? maxMembers : maxValues;
+  if (count > most) throw scimError('tooMany', `${name} has more than ${most} values`);
 }
 
 function single(attribute: Attribute, value: Json): Json {
@@ -138,5 +150,6 @@ function single(attribute: Attribute, value: Json): Json {
   if (typeof value !== 'string') throw wrong('text');
   if (value.length > maxText) throw wrong(`at most ${maxText} characters long`);
   if (/\p{Cc}/u.test(value)) throw wrong('without control characters');
+  if (!value.isWellFormed()) throw wrong('whole characters, and no half of a surrogate pair');
   return value;
 }

@@ -25,7 +25,7 @@ import {
   toldResources,
   versionOf,
 } from './read.ts';
-import { attributesOf, isObject, type JsonObject, type Kind, normalise, schemaOf } from './schema.ts';
+import { attributesOf, isObject, type JsonObject, type Kind, kindAt, normalise, schemaOf } from './schema.ts';
 import { refuseScim, scimError, scimHeaders } from './scim-error.ts';
 import { type Client, clientOf } from './tokens.ts';
 
@@ -40,7 +40,6 @@ export interface ScimDeps {
 
 const prefix = '/scim/v2';
 const defaultCount = 100;
-const kinds: Readonly<Record<string, Kind>> = { users: 'User', groups: 'Group' };
 
 /** One request, with what is needed to answer it. */
 interface Asked {
@@ -100,7 +99,7 @@ async function answer(deps: ScimDeps, asked: Asked): Promise<PlainAnswer> {
   const { path, request, base } = asked;
   const [first = '', id] = path;
   if (path.length > 2) throw notThere();
-  const kind = kinds[first.toLowerCase()];
+  const kind = kindAt(first);
   const asGet = request.method === 'GET' || request.method === 'HEAD';
   if (kind === undefined) {
     const found = discovered(base, first, id);
@@ -154,7 +153,11 @@ function bodyOf({ body }: PlainRequest): JsonObject {
 
 /** What a SearchRequest asks for, as GET would. */
 function searchOf(body: JsonObject): URLSearchParams {
-  const text = (value: unknown): string => (Array.isArray(value) ? value.join(',') : String(value));
+  const text = (value: unknown): string => {
+    if (Array.isArray(value) && value.every((each) => typeof each === 'string')) return value.join(',');
+    if (['string', 'number', 'boolean'].includes(typeof value)) return String(value);
+    throw scimError('invalidValue', 'a search is made of text, numbers and lists of text');
+  };
   return new URLSearchParams(
     Object.entries(body).map(([name, value]): [string, string] => [name, text(value)]),
   );

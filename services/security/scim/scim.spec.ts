@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
+import { Kysely, MysqlDialect } from 'kysely';
 import { describe, it } from 'mocha';
 import { SallyportError } from '#core/errors/error.ts';
+import type { SecurityTables } from '../store/tables.ts';
 import { fits, parseFilter } from './filter.ts';
 import { filterCondition } from './filter-sql.ts';
 import { patched } from './patch.ts';
-import { attributesOf, type JsonObject, normalise } from './schema.ts';
+import { readResource } from './read.ts';
+import { attributesOf, type JsonObject, kindAt, normalise } from './schema.ts';
 import { refuseScim, scimError } from './scim-error.ts';
 
 const user = attributesOf.User;
@@ -72,6 +75,19 @@ describe('SCIM filters', () => {
       refuses('invalidFilter', () => parseFilter(text));
     }
     refuses('invalidFilter', () => filterCondition('User', 'password eq "x"'));
+    for (const name of [
+      'constructor',
+      '__proto__',
+      'emails.constructor',
+      'emails[toString',
+      'toString[value',
+    ]) {
+      const text = `${name} eq "x"${name.includes('[') ? ']' : ''}`;
+      refuses('invalidFilter', () => filterCondition('User', text));
+    }
+    for (const text of ['id eq "é"', 'groups.value ne "é"', 'userName eq "\\ud800"']) {
+      refuses('invalidFilter', () => filterCondition('User', text));
+    }
     refuses('invalidFilter', () => filterCondition('User', 'active gt true'));
     refuses('invalidFilter', () => filterCondition('Group', 'userName eq "x"'));
   });
@@ -142,7 +158,86 @@ describe('SCIM PATCH', () => {
     assert.deepEqual(group.members, [{ value: 'b' }]);
   });
 
+  it('costs little for members by name, whatever the group, and no more than so much for others', () => {
+    const ids = Array.from({ length: 20_000 }, (_, n) => n.toString(16).padStart(32, '0'));
+    const change = (...Operations: JsonObject[]) =>
+      patched(
+        attributesOf.Group,
+        { displayName: 'g', members: ids.map((value) => ({ value })) },
+        { Operations },
+      );
+    const named = (n: number): string => `value eq "${ids[n]}"`;
+    const some = Array.from({ length: 500 }, (_, n) => n);
+    const { members } = change(
+      ...some.map((n) => ({ op: 'remove', path: `members[${named(2 * n)} or ${named(2 * n + 1)}]` })),
+      ...some.map((n) => ({ op: 'add', path: 'members', value: [{ value: ids[n] ?? '' }] })),
+    );
+    assert.deepEqual(
+      members,
+      [...ids.slice(1000), ...ids.slice(0, 500)].map((value) => ({ value })),
+    );
+    refuses('tooMany', () =>
+      change(...some.map((n) => ({ op: 'remove', path: `members[value sw "x${n}"]` }))),
+    );
+    const anything = some.slice(0, 20).map((n) => `value eq "${ids[n]}"`);
+    refuses('tooMany', () =>
+      change(
+        ...some.slice(0, 20).map((n) => ({
+          op: 'remove',
+          path: `members[${anything.slice(0, 15).join(' or ')} or value sw "x${n}"]`,
+        })),
+      ),
+    );
+    // Neither does it help to go to and fro between the two ways.
+    refuses('tooMany', () =>
+      change(
+        ...some.flatMap((n) => [
+          { op: 'remove', path: `members[${named(n)}]` },
+          { op: 'remove', path: 'members[value sw "x"]' },
+        ]),
+      ),
+    );
+  });
+
+  it('leaves no more values than a resource may have, and lets some be taken from too many', () => {
+    const more = (from: number, count: number) => ({
+      op: 'add',
+      path: 'emails',
+      value: Array.from({ length: count }, (_, n) => ({ value: `${from + n}@a` })),
+    });
+    refuses('tooMany', () => patch({ userName: 'x' }, more(0, 15), more(15, 6)));
+    const full = patch({ userName: 'x' }, more(0, 15), more(15, 6), {
+      op: 'remove',
+      path: 'emails[value eq "3@A"]',
+    });
+    assert.equal((full.emails as unknown[]).length, 20);
+    refuses('tooMany', () =>
+      patch(full, { op: 'add', path: 'emails[type eq "work"].value', value: 'one more' }),
+    );
+    const over = Array.from({ length: 25 }, (_, n) => ({ value: `${n}@a` }));
+    const fewer = patch(
+      { userName: 'x', emails: over },
+      { op: 'remove', path: 'emails', value: [{ value: '0@a' }] },
+    );
+    assert.deepEqual(fewer.emails, over.slice(1));
+  });
+
+  it('keeps two values that are the same, at home and at work, when one is changed or another removed', () => {
+    const emails = [
+      { value: 'a@a', type: 'home' },
+      { value: 'a@a', type: 'work' },
+      { value: 'b@a', type: 'other' },
+    ];
+    const after = patch(
+      { userName: 'x', emails },
+      { op: 'remove', path: 'emails', value: [{ value: 'b@a' }] },
+      { op: 'replace', path: 'emails[type eq "work"].value', value: 'c@a' },
+    );
+    assert.deepEqual(after.emails, [emails[0], { value: 'c@a', type: 'work' }]);
+  });
+
   it('refuses what it cannot do', () => {
+    refuses('invalidSyntax', () => patch(before, { op: { toString: 1 }, path: 'active' }));
     refuses('invalidSyntax', () => patched(user, before, {}));
     refuses('invalidSyntax', () => patch(before, { op: 'move', path: 'active' }));
     refuses('noTarget', () => patch(before, { op: 'remove' }));
@@ -171,6 +266,29 @@ describe('SCIM resources', () => {
       }),
       { userName: 'ada', active: true },
     );
+  });
+
+  it('have whole characters in their text', () => {
+    for (const half of ['\ud800', 'a\udc00', '\udc00\ud800']) {
+      for (const given of [{ displayName: half }, { externalId: half }, { name: { givenName: half } }]) {
+        refuses('invalidValue', () => normalise(user, given));
+      }
+    }
+    assert.deepEqual(normalise(user, { displayName: 'Ada 👩🏽‍💻' }), { displayName: 'Ada 👩🏽‍💻' });
+  });
+
+  it('are at the two endpoints, and nowhere else', () => {
+    assert.deepEqual(['Users', 'GROUPS'].map(kindAt), ['User', 'Group']);
+    for (const other of ['', 'User', 'constructor', '__proto__', 'toString']) {
+      assert.equal(kindAt(other), undefined, other);
+    }
+  });
+
+  it('are asked for by nothing that cannot be an id', async () => {
+    const db = new Kysely<SecurityTables>({ dialect: new MysqlDialect({ pool: async () => assert.fail() }) });
+    for (const id of ['é', '😀', 'A'.repeat(32), 'f'.repeat(33), 'f']) {
+      await assert.rejects(readResource(db, 'idp', 'User', id), { reason: 'NOT_FOUND' });
+    }
   });
 
   it('tell errors as RFC 7644 has them, and of faults in here nothing', () => {

@@ -199,6 +199,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     template.catch(() => undefined);
     progress(`Envoy ${envoy.version} (${envoy.source}), MySQL ${mysql.version} (${mysql.source})`);
     const kept = new KeptSettings(stateDir);
+    kept.hold();
     const sites = parseSites(options.sites ?? kept.sites ?? '');
     const { slave } = sites;
     const hosts = await openHosts(options.hosts, options.env, slave?.hosts.map(asHost));
@@ -274,6 +275,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     };
     await running.prepare();
     checkInotify(running.sidecars);
+    kept.release();
     noteShape();
     progress(`starting ${topology.pods.length} pods, each with its sidecar`);
     for (const pod of topology.pods) running.start(pod);

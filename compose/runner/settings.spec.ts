@@ -34,6 +34,17 @@ describe('what is kept about a mesh', () => {
     assert.equal(statSync(join(dir, 'settings.json')).mode & 0o777, 0o600);
   });
 
+  it('stays as it was when a start is refused', () => {
+    new KeptSettings(dir).keepSizes({ security: 3 });
+    const kept = new KeptSettings(dir);
+    kept.hold();
+    kept.keepSizes({ security: 9 });
+    assert.deepEqual(kept.sizes, { security: 9 });
+    assert.deepEqual(new KeptSettings(dir).sizes, { security: 3 });
+    kept.release();
+    assert.deepEqual(new KeptSettings(dir).sizes, { security: 9 });
+  });
+
   it('is what was applied, whatever becomes of the files it came from', () => {
     const mesh = 'health: {interval: 2s}\n';
     new KeptSettings(dir).keepApplied({ mesh, patches: [] });

@@ -69,6 +69,7 @@ export class KeptSettings {
   readonly #file: string;
   readonly #copies: string;
   #settings: Settings;
+  #held = false;
 
   /** @throws CONFIG_INVALID when the file is there and cannot be read */
   constructor(stateDir: string) {
@@ -87,6 +88,17 @@ export class KeptSettings {
       promoted: null,
       targets: null,
     };
+  }
+
+  /** What is given from here on is tried first: a start that is refused leaves the settings as they were. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  /** What was given meanwhile is kept, and what comes from here on at once. */
+  release(): void {
+    this.#held = false;
+    this.#write(this.#settings);
   }
 
   get sizes(): Sizes {
@@ -165,7 +177,7 @@ export class KeptSettings {
   }
 
   #write(settings: Settings): void {
-    writeStateFile(this.#file, settings, { flush: true });
+    if (!this.#held) writeStateFile(this.#file, settings, { flush: true });
     this.#settings = settings;
   }
 }

@@ -146,6 +146,8 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     processes: [],
   };
   await withLock(join(stateDir, 'start.lock'), 'starting on this state folder', parts, async () => {
+    // Again: it may have begun meanwhile, and says so under this lock.
+    refuseHalfRestored(stateDir);
     const before = readRunState(stateDir);
     if (before !== undefined) {
       if (before.state !== 'stopped' && isAlive(before.runner)) {

@@ -506,6 +506,11 @@ export const registry = define({
     'the folder to restore into holds a mesh',
     'name another one with --state, or say --replace: what is there is moved aside',
   ],
+  RESTORE_RUNNING: [
+    'FAILED_PRECONDITION',
+    'another restore into the folder is under way',
+    'wait until it has ended, or answer what it asks',
+  ],
   RESTORE_FAILED: [
     'DATA_LOSS',
     'what was saved could not be made a database again',

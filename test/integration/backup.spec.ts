@@ -45,7 +45,7 @@ import { cli } from '#test/cli-runner.ts';
 import { type DbGroup, startDbGroup } from '#test/db-group.ts';
 import { askAgent } from '#test/db-relay.ts';
 
-const readAll = async (source: Source, id: string): Promise<number> =>
+const readAll = async (source: Source, id: string): Promise<unknown> =>
   readBackup(source, await source.documents.manifest(id));
 
 const refused = (error: unknown): boolean =>
@@ -128,7 +128,7 @@ describe('backups of a database group', function () {
   /** Waits until the log has been brought as of now. */
   const shipped = async (): Promise<void> => {
     const now = Date.now();
-    await waitFor(async () => (await source.documents.marks()).some(({ readAtMs }) => readAtMs > now), {
+    await waitFor(async () => (await source.documents.log()).marks.some(({ readAtMs }) => readAtMs > now), {
       timeoutMs: 60_000,
       what: 'the log to be brought',
     });
@@ -136,7 +136,7 @@ describe('backups of a database group', function () {
 
   const restoreTo = (at: string, manifest: Manifest, stopAtMs?: number) =>
     restoreData(source, manifest, {
-      ...{ tools: mysql, folder: join(folder, at), stopAtMs },
+      ...{ tools: mysql, folder: join(folder, at), stopAtMs, log: true },
       nextEra: (before) => before + 1,
       blockDevices: false,
       bringUpToDate: (on) => bringUpToDate(on, () => {}),
@@ -218,7 +218,9 @@ describe('backups of a database group', function () {
     const bentSource = { store, key: source.key, documents: documents(store, source.key) };
     const manifest = await chooseSnapshot(bentSource, {});
     const own = await store.list(`snapshots/${manifest.id}`);
-    const mark = (await bentSource.documents.marks()).find(({ stream }) => stream === manifest.log.stream);
+    const mark = (await bentSource.documents.log()).marks.find(
+      ({ stream }) => stream === manifest.log.stream,
+    );
     assert.ok(mark);
     const log = [
       ...[manifest.log.seq, mark.seq - 1].map((seq) => objects.segment(mark.stream, seq)),
@@ -293,7 +295,7 @@ describe('backups of a database group', function () {
     assert.equal(readFileSync(join(stateDir, aside ?? '', 'pods/db-0/what'), 'utf8'), 'was there');
     assert.ok(existsSync(join(stateDir, 'pods/db-2/data/auto.cnf')));
     assert.equal(existsSync(join(stateDir, 'restore.unfinished')), false);
-    assert.equal(await source.documents.lastEra(), 2);
+    assert.equal((await source.documents.lastEra()).era, 2);
   });
 
   it('of disks find a node that is held still, and let go in the end', async () => {
@@ -325,10 +327,10 @@ describe('backups of a database group', function () {
 
   it('bring a revocation at once, and know since when others wait', async () => {
     // Nothing else brings the log before an hour has passed.
-    const before = new Set((await source.documents.marks()).map(({ stream }) => stream));
+    const before = new Set((await source.documents.log()).marks.map(({ stream }) => stream));
     writeStateFile(join(group.dir, 'backup.json'), { ...job, logSeconds: 3600 });
     const brought = await waitFor(
-      async () => (await source.documents.marks()).find(({ stream }) => !before.has(stream)),
+      async () => (await source.documents.log()).marks.find(({ stream }) => !before.has(stream)),
       { timeoutMs: 60_000, what: 'a first stretch of the log under the new schedule' },
     );
     const began = Date.now();
@@ -359,7 +361,7 @@ describe('backups of a database group', function () {
     const second = await maker();
     assert.notEqual(second.node.pod, first.node.pod);
     await shipped();
-    const marks = await source.documents.marks();
+    const { marks } = await source.documents.log();
     assert.equal(new Set(marks.map(({ pod }) => pod)).size, 2);
     const manifest = await chooseSnapshot(source, {});
     assert.equal(manifest.log.stream.includes(first.node.pod), true);

@@ -132,6 +132,7 @@ Examples:
         'older release is brought to this one; one of a newer release is refused. On a new machine name an empty\n' +
         'folder with --state; a folder that holds a mesh is refused without --replace.',
     )
+    .option('--no-log', 'the snapshot alone, without the log after it, as where that is damaged')
     .option('--to <time>', 'leave out what came from then on, such as 2026-11-27T15:04:05Z')
     .option(
       '--replace',

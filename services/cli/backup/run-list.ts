@@ -1,7 +1,15 @@
 import { SallyportError } from '#core/errors/error.ts';
-import { type Manifest, type Mark, type Proof, snapshotIds } from '#services/db-agent/backup/documents.ts';
+import { noBackup } from '#services/db-agent/backup/choose-snapshot.ts';
+import {
+  type LogIndex,
+  type Manifest,
+  names,
+  type Proof,
+  snapshotIds,
+} from '#services/db-agent/backup/documents.ts';
 import type { Source } from '#services/db-agent/backup/fetch-snapshot.ts';
 import { logAfter } from '#services/db-agent/backup/log-segment.ts';
+import { damaged } from '#services/db-agent/backup/seal.ts';
 import type { CommandContext } from '../command.ts';
 import type { Figure, Outcome } from '../report.ts';
 import { table } from '../table.ts';
@@ -15,6 +23,9 @@ interface Listed {
   readonly id: string;
   readonly manifest?: Manifest;
   readonly proof?: Proof | undefined;
+  /** Up to when the log restores; undefined: there is none. */
+  readonly until?: number | undefined;
+  /** What cannot be restored, and why: all of it where there is no manifest. */
   readonly damaged?: string;
 }
 
@@ -24,18 +35,20 @@ export function runList(options: TargetOptions, command: CommandContext): Promis
   return withSource(options, command, async (source) => {
     const ids = await snapshotIds(source.store);
     const all: Listed[] = [];
-    for (const id of ids) all.push(await look(source, id));
-    const marks = await source.documents.marks();
-    const rows = all.map(({ id, manifest, proof, damaged }) => {
+    if (ids.length === 0) throw noBackup();
+    const log = await source.documents.log();
+    const there = new Set(await source.store.list('snapshots'));
+    for (const id of ids) all.push(await look(source, id, { log, there }));
+    const { marks } = log;
+    const rows = all.map(({ id, manifest, proof, until, damaged }) => {
       if (manifest === undefined) return [id, '', '', `damaged: ${damaged}`, '', ''];
-      const until = coveredUntil(manifest, marks);
       return [
         id,
         manifest.pod,
         `${(bytesOf(manifest) / 2 ** 20).toFixed(1)} MiB`,
         proof === undefined ? 'not yet' : `${proof.rows} rows in ${proof.tables} tables`,
         proof === undefined ? '-' : `${seconds(proof.tookMs)} s`,
-        until === undefined ? '-' : iso(until),
+        damaged !== undefined ? `damaged: ${damaged}` : until === undefined ? '-' : iso(until),
       ];
     });
     for (const line of table(['snapshot', 'of', 'size', 'proven', 'RTO', 'restores up to'], rows))
@@ -59,7 +72,7 @@ export function runList(options: TargetOptions, command: CommandContext): Promis
       const goal = `at most ${rtoGoal}`;
       figures.push({ name: 'measured RTO', value: slowest, unit: 's', goal, ok: slowest <= rtoGoal });
     }
-    const items = all.map(({ id, manifest, proof, damaged }) => ({
+    const items = all.map(({ id, manifest, proof, until, damaged }) => ({
       id,
       ...(damaged !== undefined && { damaged }),
       ...(manifest && {
@@ -68,7 +81,7 @@ export function runList(options: TargetOptions, command: CommandContext): Promis
         takenAt: iso(manifest.takenAtMs),
         tookMs: manifest.tookMs,
         bytes: bytesOf(manifest),
-        restoresUpTo: iso(coveredUntil(manifest, marks) ?? manifest.takenAtMs),
+        restoresUpTo: iso(until ?? manifest.takenAtMs),
       }),
       ...(proof && { proof: { at: iso(proof.provenAtMs), rtoMs: proof.tookMs, rows: proof.rows } }),
     }));
@@ -77,20 +90,31 @@ export function runList(options: TargetOptions, command: CommandContext): Promis
   });
 }
 
-async function look({ documents }: Source, id: string): Promise<Listed> {
+interface There {
+  readonly log: LogIndex;
+  readonly there: ReadonlySet<string>;
+}
+
+/** Nothing large is read: all that a restore needs is there, and what says so is as it was written. */
+async function look({ documents }: Source, id: string, { log, there }: There): Promise<Listed> {
+  let listed: Listed = { id };
   try {
-    return { id, manifest: await documents.manifest(id), proof: await documents.proof(id) };
+    const manifest = await documents.manifest(id);
+    const missing = manifest.parts.map((part) => names.part(id, part)).find((name) => !there.has(name));
+    if (missing !== undefined) throw damaged(missing, 'it is missing');
+    listed = { id, manifest, proof: await documents.proof(id) };
+    const { stretches, marks } = logAfter(manifest, log);
+    for (const { stream, from, to } of stretches) {
+      for (let seq = from; seq < to; seq += 1)
+        if (!log.names.has(names.segment(stream, seq)))
+          throw damaged(names.segment(stream, seq), 'it is missing');
+    }
+    return { ...listed, until: marks[0]?.readAtMs };
   } catch (error) {
     const { reason, message } = SallyportError.from(error);
     if (reason !== 'BACKUP_DAMAGED') throw error;
-    return { id, damaged: message };
+    return { ...listed, damaged: message };
   }
-}
-
-function coveredUntil(manifest: Manifest, marks: readonly Mark[]): number | undefined {
-  const streams = new Set(logAfter(manifest, marks).map(({ stream }) => stream));
-  const times = marks.filter(({ stream }) => streams.has(stream)).map(({ readAtMs }) => readAtMs);
-  return times.length === 0 ? undefined : Math.max(...times);
 }
 
 export const bytesOf = ({ parts }: Manifest): number => parts.reduce((sum, { bytes }) => sum + bytes, 0);

@@ -1,12 +1,16 @@
 import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { PartsError } from '#compose/parts/errors.ts';
+import { withLock } from '#compose/parts/lock.ts';
 import { findMysql } from '#compose/parts/mysql.ts';
+import type { PartsOptions } from '#compose/parts/options.ts';
 import { stopMesh } from '#compose/runner/stop-mesh.ts';
 import { installingMark } from '#compose/runner/unfinished-restore.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { chooseSnapshot } from '#services/db-agent/backup/choose-snapshot.ts';
 import { type Missing, type RestoredData, restoreData } from '#services/db-agent/backup/restore-data.ts';
+import { sweepScratch } from '#services/db-agent/backup/scratch.ts';
 import { meshIdOf } from '#services/db-agent/backup/snapshot.ts';
 import { rowsOf } from '#services/db-agent/backup/tables.ts';
 import type { CommandContext } from '../command.ts';
@@ -21,10 +25,15 @@ import { type TargetOptions, withSource } from './target.ts';
 
 export interface RestoreOptions extends TargetOptions {
   readonly to?: string;
+  /** False with `--no-log`. */
+  readonly log?: boolean;
   readonly replace?: boolean;
   readonly blockDevices?: boolean;
   readonly yes?: boolean;
 }
+
+/** Milliseconds for another restore to end: it may be about to. */
+const lockMs = 5000;
 
 /** `sallyport backup restore`: everything is fetched, checked and opened before anything of the mesh is touched. */
 export function runRestore(
@@ -40,64 +49,87 @@ export function runRestore(
     const begun = clock.monotonic();
     const manifest = await chooseSnapshot(source, { id, beforeMs: stopAtMs });
     await refuseForeign(stateDir, manifest.meshId);
-    const tools = await findMysql({ env, progress: report.progress, signal });
-    const folder = join(stateDir, 'restore.unfinished');
     await mkdir(stateDir, { recursive: true, mode: 0o700 });
-    const lastEra = await source.documents.lastEra();
-    let restored: RestoredData;
-    let fetched: number;
-    try {
-      restored = await restoreData(source, manifest, {
-        ...{ tools, folder, stopAtMs, signal },
-        nextEra: (before) => Math.max(before, lastEra) + 1,
-        blockDevices: options.blockDevices === true,
-        bringUpToDate: (db) => bringUpToDate(db, report.progress),
-        progress: report.progress,
+    const parts = { env, progress: report.progress, signal };
+    return alone(stateDir, parts, async () => {
+      // Another one may have ended just now.
+      if (options.replace !== true) refuseOverMesh(stateDir);
+      await sweepScratch();
+      const tools = await findMysql(parts);
+      const folder = join(stateDir, 'restore.unfinished');
+      const { era: lastEra, damaged } = await source.documents.lastEra();
+      for (const name of damaged) report.say(`${name} is damaged; it is passed over.`);
+      let restored: RestoredData;
+      let fetched: number;
+      try {
+        restored = await restoreData(source, manifest, {
+          ...{ tools, folder, stopAtMs, signal, log: options.log !== false },
+          nextEra: (before) => Math.max(before, lastEra) + 1,
+          blockDevices: options.blockDevices === true,
+          bringUpToDate: (db) => bringUpToDate(db, report.progress),
+          progress: report.progress,
+        });
+        fetched = clock.monotonic() - begun;
+        tell(restored, clock.now(), report.say);
+        if (options.yes !== true) await confirm('Go on with that?', command);
+        // Before anything of it is served: whoever restores next begins another one.
+        await source.documents.putEra({ era: restored.era, atMs: clock.now(), snapshot: manifest.id });
+        refuseIfRunning(stateDir);
+      } catch (error) {
+        // Data and keys in the clear, which nobody wants.
+        await rm(folder, { recursive: true, force: true });
+        throw error;
+      }
+      // What a runner that was killed has left still runs on what is moved aside now.
+      await stopMesh(stateDir, report.progress);
+      const installing = clock.monotonic();
+      const { aside } = await install({
+        stateDir,
+        folder,
+        keyFile,
+        parts,
+        name: iso(clock.now()).replace(/[:-]/g, ''),
       });
-      fetched = clock.monotonic() - begun;
-      tell(restored, clock.now(), report.say);
-      if (options.yes !== true) await confirm('Go on with that?', command);
-      // Before anything of it is served: whoever restores next begins another one.
-      await source.documents.putEra({ era: restored.era, atMs: clock.now(), snapshot: manifest.id });
-      refuseIfRunning(stateDir);
-    } catch (error) {
-      // Data and keys in the clear, which nobody wants.
-      await rm(folder, { recursive: true, force: true });
-      throw error;
-    }
-    // What a runner that was killed has left still runs on what is moved aside now.
-    await stopMesh(stateDir, report.progress);
-    const installing = clock.monotonic();
-    const { aside } = await install({
-      stateDir,
-      folder,
-      keyFile,
-      name: iso(clock.now()).replace(/[:-]/g, ''),
+      if (aside !== undefined) report.say(`What was there before lies in ${aside}.`);
+      report.say(
+        `Restored ${manifest.id} in era ${restored.era}. \`sallyport up\` starts the mesh; nobody enrols again.`,
+      );
+      const took = Math.round((fetched + clock.monotonic() - installing) / 100) / 10;
+      const rows = rowsOf(restored.tables);
+      return {
+        ok: true,
+        figures: [
+          { name: 'restored', value: rows, unit: 'rows', goal: '', ok: true },
+          { name: 'era', value: restored.era, unit: '', goal: '', ok: true },
+          { name: 'took', value: took, unit: 's', goal: '', ok: true },
+        ],
+        items: {
+          items: restored.missing,
+          snapshot: manifest.id,
+          coveredUntil: iso(restored.coveredUntilMs),
+          tables: restored.tables,
+          migrated: restored.migrated,
+          ...(restored.blocked && { blocked: restored.blocked }),
+          ...(aside !== undefined && { aside }),
+        },
+      };
     });
-    if (aside !== undefined) report.say(`What was there before lies in ${aside}.`);
-    report.say(
-      `Restored ${manifest.id} in era ${restored.era}. \`sallyport up\` starts the mesh; nobody enrols again.`,
-    );
-    const took = Math.round((fetched + clock.monotonic() - installing) / 100) / 10;
-    const rows = rowsOf(restored.tables);
-    return {
-      ok: true,
-      figures: [
-        { name: 'restored', value: rows, unit: 'rows', goal: '', ok: true },
-        { name: 'era', value: restored.era, unit: '', goal: '', ok: true },
-        { name: 'took', value: took, unit: 's', goal: '', ok: true },
-      ],
-      items: {
-        items: restored.missing,
-        snapshot: manifest.id,
-        coveredUntil: iso(restored.coveredUntilMs),
-        tables: restored.tables,
-        migrated: restored.migrated,
-        ...(restored.blocked && { blocked: restored.blocked }),
-        ...(aside !== undefined && { aside }),
-      },
-    };
   });
+}
+
+/** Runs `body` unless another restore into the folder is under way, also one that asks. @throws RESTORE_RUNNING */
+async function alone<T>(stateDir: string, parts: PartsOptions, body: () => Promise<T>): Promise<T> {
+  let mine = false;
+  const held = (): Promise<T> => {
+    mine = true;
+    return body();
+  };
+  try {
+    return await withLock(join(stateDir, 'restore.lock'), 'restoring into this folder', parts, held, lockMs);
+  } catch (error) {
+    if (mine || !(error instanceof PartsError) || error.code !== 'LOCK_TIMEOUT') throw error;
+    throw new SallyportError('RESTORE_RUNNING', { message: `a restore into ${stateDir} is under way` });
+  }
 }
 
 function timeOf(text: string | undefined, now: number): number | undefined {

@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { secretsDir } from '#compose/topology/paths.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { writeStateFile } from '#kernel/config/state-file.ts';
 import { documents, snapshotIds } from '#services/db-agent/backup/documents.ts';
+import { makeFolders } from '#services/db-agent/backup/folder-store.ts';
 import type { BackupJob } from '#services/db-agent/backup/job.ts';
 import { makeKeyFile, readKeyFile } from '#services/db-agent/backup/seal.ts';
 import { openStore } from '#services/db-agent/backup/store.ts';
@@ -32,6 +33,12 @@ export async function runSchedule(o: ScheduleOptions, command: CommandContext): 
     return { ok: true, items: { items: [] } };
   }
   const before = scheduledJob(stateDir);
+  if (!existsSync(join(stateDir, 'pki'))) {
+    throw new SallyportError('NOT_FOUND', {
+      message: `there is no mesh in ${stateDir}`,
+      hint: 'name its folder with --state, or make one first: `sallyport up`',
+    });
+  }
   const target = o.to === undefined ? before?.target : absoluteTarget(o.to, cwd);
   if (target === undefined) throw new SallyportError('BACKUP_NOT_SCHEDULED');
   const seconds = (value: number | undefined, otherwise: number): number => value ?? otherwise;
@@ -52,7 +59,7 @@ export async function runSchedule(o: ScheduleOptions, command: CommandContext): 
   };
   const made = !existsSync(keyFile);
   if (made) {
-    mkdirSync(dirname(keyFile), { recursive: true, mode: 0o700 });
+    await makeFolders(dirname(keyFile));
     await makeKeyFile(keyFile);
   }
   const key = await readKeyFile(keyFile);

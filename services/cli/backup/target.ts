@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import { installingKey, installingMark } from '#compose/runner/unfinished-restore.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { readStateFile } from '#kernel/config/state-file.ts';
 import { documents } from '#services/db-agent/backup/documents.ts';
@@ -57,7 +59,13 @@ export async function withSource<T>(
       hint: 'say where they are and under which key: --from TARGET --key-file FILE',
     });
   }
-  const key = await readKeyFile(keyFile);
+  // A restore that was cut off may have moved it aside, and keeps it here.
+  const kept = installingKey(stateDir);
+  const cutOff =
+    keyFile.startsWith(`${stateDir}/`) &&
+    !existsSync(keyFile) &&
+    [installingMark(stateDir), kept].every((file) => existsSync(file));
+  const key = await readKeyFile(cutOff ? kept : keyFile);
   const credentials = options.credentials === undefined ? undefined : resolve(cwd, options.credentials);
   const store = await openStore({
     target,

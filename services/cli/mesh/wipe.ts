@@ -21,6 +21,8 @@ const ours = [
   'ports.json',
   'restore.unfinished',
   'restore.installing',
+  'restore.key',
+  'restore.lock',
 ];
 const logs = /^runner\.log(\.1)?$/;
 /** A folder with none of these together was never a mesh's: others have a `secrets` or a `pods`, too. */

@@ -17,9 +17,13 @@ export async function chooseSnapshot(
     if (wanted.beforeMs === undefined || manifest.takenAtMs + manifest.tookMs <= wanted.beforeMs)
       return manifest;
   }
-  throw new SallyportError('NOT_FOUND', {
-    message:
-      wanted.beforeMs === undefined ? 'there is no backup' : 'there is no backup from before that time',
-    hint: '`sallyport backup list` shows what there is',
-  });
+  throw noBackup(wanted.beforeMs !== undefined);
 }
+
+export const noBackup = (before = false): SallyportError =>
+  new SallyportError('NOT_FOUND', {
+    message: before ? 'there is no backup from before that time' : 'there is no backup',
+    hint: before
+      ? '`sallyport backup list` shows what there is'
+      : 'look at where they are, or make one: `backup now`',
+  });

@@ -79,6 +79,18 @@ const eraSchema = z.object({ keyId: hex(16), era: z.number().int(), atMs: time, 
 
 type Without<T> = Omit<T, 'keyId'>;
 
+/** What `log` holds. */
+export interface LogIndex {
+  readonly marks: readonly Mark[];
+  /** Names of marks that cannot be read, and why. */
+  readonly unreadable: ReadonlyMap<string, SallyportError>;
+  /** Of all that is there, marks too. */
+  readonly names: ReadonlySet<string>;
+}
+
+/** How far beyond the last era that can be read a damaged one is still taken for one that was begun. */
+const erasInDoubt = 100;
+
 /** Reads and writes the signed documents of one store. All readers throw BACKUP_DAMAGED, BACKUP_KEY_WRONG. */
 export function documents(store: BackupStore, key: BackupKey) {
   const read = async <S extends z.ZodType>(name: string, schema: S): Promise<z.output<S> | undefined> => {
@@ -95,15 +107,40 @@ export function documents(store: BackupStore, key: BackupKey) {
       return found;
     },
     proof: (id: string) => read(names.proof(id), proofSchema),
-    marks: async (): Promise<Mark[]> => {
-      const found = (await store.list('log')).filter((name) => name.endsWith('/mark'));
-      const all = await Promise.all(found.map((name) => read(name, markSchema)));
-      return all.filter((mark) => mark !== undefined).sort((a, b) => (a.stream < b.stream ? -1 : 1));
+    log: async (): Promise<LogIndex> => {
+      const found = await store.list('log');
+      const marks: Mark[] = [];
+      const unreadable = new Map<string, SallyportError>();
+      await Promise.all(
+        found
+          .filter((name) => name.endsWith('/mark'))
+          .map(async (name) => {
+            const mark = await unlessDamaged(read(name, markSchema));
+            if (mark instanceof SallyportError) unreadable.set(name, mark);
+            else if (mark !== undefined) marks.push(mark);
+          }),
+      );
+      marks.sort((a, b) => (a.stream < b.stream ? -1 : 1));
+      return { marks, unreadable, names: new Set(found) };
     },
-    /** The highest era that a restore from here has begun; 0 if none has. */
-    lastEra: async (): Promise<number> => {
-      const last = (await store.list('eras')).at(-1);
-      return last === undefined ? 0 : ((await read(last, eraSchema))?.era ?? 0);
+    /**
+     * The highest era that a restore from here has begun, 0 if none has. One that is damaged counts by its name, which
+     * costs nothing, unless its number is one that nobody can have come to.
+     */
+    lastEra: async (): Promise<{ readonly era: number; readonly damaged: readonly string[] }> => {
+      const damaged: { name: string; era: number }[] = [];
+      let whole = 0;
+      for (const name of (await store.list('eras')).toReversed()) {
+        const found = await unlessDamaged(read(name, eraSchema));
+        if (found instanceof SallyportError)
+          damaged.push({ name, era: Number(/^eras\/(\d+)$/.exec(name)?.[1]) });
+        else if (found !== undefined) {
+          whole = found.era;
+          break;
+        }
+      }
+      const begun = damaged.map(({ era }) => era).filter((era) => era <= whole + erasInDoubt);
+      return { era: Math.max(whole, ...begun), damaged: damaged.map(({ name }) => name) };
     },
     putManifest: (manifest: Without<Manifest>) => write(names.manifest(manifest.id), manifest),
     putProof: (proof: Without<Proof>) => write(names.proof(proof.id), proof),
@@ -116,6 +153,17 @@ export function documents(store: BackupStore, key: BackupKey) {
   };
 }
 export type Documents = ReturnType<typeof documents>;
+
+/** @throws what is neither BACKUP_DAMAGED nor BACKUP_KEY_WRONG, which one bent byte may look like */
+async function unlessDamaged<T>(reading: Promise<T>): Promise<T | SallyportError> {
+  try {
+    return await reading;
+  } catch (error) {
+    const known = SallyportError.from(error);
+    if (known.reason !== 'BACKUP_DAMAGED' && known.reason !== 'BACKUP_KEY_WRONG') throw error;
+    return known;
+  }
+}
 
 /** Ids of the snapshots that are whole, oldest first. */
 export async function snapshotIds(store: BackupStore): Promise<string[]> {

@@ -1,5 +1,6 @@
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { constants } from 'node:fs';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
 import { type BackupStore, targetError } from './store.ts';
 
 /** Ends names of what is being written; never listed. */
@@ -13,7 +14,7 @@ export function folderStore(root: string): BackupStore {
       // Always the same: what a killed sender left is written over by whoever goes on.
       const temporary = `${path(name)}${unfinished}`;
       try {
-        await mkdir(dirname(path(name)), { recursive: true, mode: 0o700 });
+        await makeFolders(dirname(path(name)));
         const file = await open(temporary, 'w', 0o600);
         try {
           await file.writeFile(bytes);
@@ -29,7 +30,13 @@ export function folderStore(root: string): BackupStore {
     },
     get: async (name) => {
       try {
-        return await readFile(path(name));
+        // Without O_NONBLOCK a FIFO would be waited for; it is no more an object here than a folder is.
+        const file = await open(path(name), constants.O_RDONLY | constants.O_NONBLOCK);
+        try {
+          return (await file.stat()).isFile() ? await file.readFile() : undefined;
+        } finally {
+          await file.close();
+        }
       } catch (error) {
         if (isMissing(error)) return undefined;
         throw targetError(`cannot read ${path(name)}`, error);
@@ -39,7 +46,7 @@ export function folderStore(root: string): BackupStore {
       try {
         const found = await readdir(path(folder), { recursive: true, withFileTypes: true });
         const below = found.filter((each) => each.isFile() && !each.name.endsWith(unfinished));
-        return below.map((each) => join(each.parentPath, each.name).slice(root.length + 1)).sort();
+        return below.map((each) => relative(root, join(each.parentPath, each.name))).sort();
       } catch (error) {
         if (isMissing(error)) return [];
         throw targetError(`cannot list ${path(folder)}`, error);
@@ -55,6 +62,24 @@ export function folderStore(root: string): BackupStore {
     },
     close: () => Promise.resolve(),
   };
+}
+
+/** As mkdir's own `recursive`, which never ends where the system says that a parent is there and is not (/proc). */
+export async function makeFolders(folder: string): Promise<void> {
+  const make = async (): Promise<string | undefined> => {
+    try {
+      await mkdir(folder, { mode: 0o700 });
+      return undefined;
+    } catch (error) {
+      if (isMissing(error) && dirname(folder) !== folder) return dirname(folder);
+      if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return undefined;
+      throw error;
+    }
+  };
+  const parent = await make();
+  if (parent === undefined) return;
+  await makeFolders(parent);
+  if ((await make()) !== undefined) throw new Error(`${folder} cannot be made`);
 }
 
 async function removeIfEmpty(folder: string): Promise<void> {

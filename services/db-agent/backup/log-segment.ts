@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { z } from 'zod';
 import { SallyportError } from '#core/errors/error.ts';
-import { type Documents, type Manifest, type Mark, names } from './documents.ts';
+import { type LogIndex, type Manifest, type Mark, names } from './documents.ts';
 import { type BackupKey, damaged, nonceOf, seal, unseal, unwrapDataKey } from './seal.ts';
 import type { BackupStore } from './store.ts';
 
@@ -31,7 +31,7 @@ interface Segment extends SegmentHeader {
   readonly bytes: Buffer;
 }
 
-/** @throws BACKUP_DAMAGED, BACKUP_KEY_WRONG */
+/** @throws BACKUP_DAMAGED */
 function openSegment(key: BackupKey, stream: string, seq: number, sealed: Buffer | undefined): Segment {
   const name = names.segment(stream, seq);
   if (sealed === undefined) throw damaged(name, 'it is missing');
@@ -43,11 +43,8 @@ function openSegment(key: BackupKey, stream: string, seq: number, sealed: Buffer
   } catch {
     throw damaged(name, 'its beginning is not right');
   }
-  if (header.keyId !== key.id) {
-    throw new SallyportError('BACKUP_KEY_WRONG', {
-      message: `${name} was made with the key ${header.keyId}, and this one is ${key.id}`,
-    });
-  }
+  // Its mark was signed with this key: a bent byte.
+  if (header.keyId !== key.id) throw damaged(name, `it says that its key is ${header.keyId}`);
   if (header.stream !== stream || header.seq !== seq) throw damaged(name, 'it belongs elsewhere');
   let plain: Buffer | undefined;
   try {
@@ -59,47 +56,60 @@ function openSegment(key: BackupKey, stream: string, seq: number, sealed: Buffer
   return { ...header, bytes: zstdDecompressSync(plain) };
 }
 
-/**
- * Which stretches of the log go on from a snapshot: its own stream's, and those that others began after it. None when
- * its own has been given up, as that of old snapshots is.
- */
-export function logAfter(
-  manifest: Manifest,
-  marks: readonly Mark[],
-): { readonly stream: string; readonly from: number; readonly to: number }[] {
-  const own = marks.find(({ stream }) => stream === manifest.log.stream);
-  if (own === undefined || own.first > manifest.log.seq) return [];
-  const others = marks.filter((mark) => mark !== own && mark.readAtMs >= manifest.takenAtMs);
-  return [
-    { stream: own.stream, from: manifest.log.seq, to: own.seq },
-    ...others.map((mark) => ({ stream: mark.stream, from: mark.first, to: mark.seq })),
-  ];
+/** What goes on from a snapshot. */
+export interface LogAfter {
+  readonly stretches: readonly { readonly stream: string; readonly from: number; readonly to: number }[];
+  /** Of these stretches: the one that was read last, first. */
+  readonly marks: readonly Mark[];
+  /** Damaged, and of no concern to this snapshot. */
+  readonly passedOver: readonly string[];
 }
 
 /**
- * The same, of what is in the store. @throws BACKUP_DAMAGED when nothing says how far a log goes that is there
+ * Which stretches of the log go on from a snapshot: its own stream's, and those that others began after it. None when
+ * its own has been given up, as that of old snapshots is.
+ * @throws BACKUP_DAMAGED when nothing says how far a log goes that is needed
  */
-export async function findLog(
-  { store, documents }: { readonly store: BackupStore; readonly documents: Documents },
-  manifest: Manifest,
-): Promise<{ readonly stretches: ReturnType<typeof logAfter>; readonly marks: readonly Mark[] }> {
-  const marks = await documents.marks();
-  const stretches = logAfter(manifest, marks);
-  const { stream, seq } = manifest.log;
-  const first = names.segment(stream, seq);
-  if (stretches.length === 0 && (await store.list(names.stream(stream))).includes(first))
-    throw damaged(names.mark(stream), 'it is missing');
-  return { stretches, marks };
+export function logAfter(
+  { log, takenAtMs }: Manifest,
+  { marks, unreadable, names: there }: LogIndex,
+): LogAfter {
+  const passedOver = [...unreadable.keys()];
+  const ownMark = names.mark(log.stream);
+  const own = marks.find(({ stream }) => stream === log.stream);
+  if (own === undefined && there.has(names.segment(log.stream, log.seq)))
+    throw logDamaged(ownMark, unreadable.get(ownMark)?.message ?? 'it is missing');
+  if (own === undefined || own.first > log.seq) return { stretches: [], marks: [], passedOver };
+  // A stream is named by when it began, and each ends when the next one begins.
+  for (const [name, { message }] of unreadable)
+    if (name > ownMark && streamName.test(name)) throw logDamaged(name, message);
+  const others = marks.filter((mark) => mark !== own && mark.readAtMs >= takenAtMs);
+  return {
+    stretches: [
+      { stream: own.stream, from: log.seq, to: own.seq },
+      ...others.map((mark) => ({ stream: mark.stream, from: mark.first, to: mark.seq })),
+    ],
+    marks: [own, ...others].sort((a, b) => b.readAtMs - a.readAtMs),
+    passedOver,
+  };
 }
+
+const streamName = /^log\/\d{8}T\d{6}Z-[^/]+\/mark$/;
+
+const logDamaged = (name: string, why: string): SallyportError =>
+  new SallyportError('BACKUP_DAMAGED', {
+    message: why.startsWith(name) ? why : `${name}: ${why}`,
+    hint: 'nothing was changed; `sallyport backup restore --no-log` restores the snapshot alone',
+  });
 
 /**
  * Puts binary logs together in `folder`, one after the other; gives their paths in the order in which they are to be
  * played. Everything is checked before it is written.
- * @throws BACKUP_DAMAGED (something is missing, too), BACKUP_KEY_WRONG
+ * @throws BACKUP_DAMAGED (something is missing, too)
  */
 export async function fetchLog(
   { store, key }: { readonly store: BackupStore; readonly key: BackupKey },
-  stretches: ReturnType<typeof logAfter>,
+  stretches: LogAfter['stretches'],
   folder: string,
 ): Promise<string[]> {
   const files: string[] = [];

@@ -140,14 +140,10 @@ export class LogShipper {
     if (first !== undefined) this.#unstoredSinceMs = Math.max(first, scheduledAtMs);
   }
 
-  /** How far others have brought it; whatever is damaged ends there, and the next snapshot begins anew. */
+  /** How far others have brought it; marks that are damaged do not count, so that it brings rather more. */
   async #covered(): Promise<Mark | undefined> {
-    try {
-      return (await this.#o.documents.marks()).sort((a, b) => b.readAtMs - a.readAtMs)[0];
-    } catch (error) {
-      if (SallyportError.from(error).reason !== 'BACKUP_DAMAGED') throw error;
-      return undefined;
-    }
+    const { marks } = await this.#o.documents.log();
+    return marks.toSorted((a, b) => b.readAtMs - a.readAtMs)[0];
   }
 
   async #filesUpTo(now: LogStatus): Promise<{ name: string; end: number }[]> {

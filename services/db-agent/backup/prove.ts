@@ -6,7 +6,7 @@ import { includes, parseGtidSet } from '../gtid.ts';
 import { onLocal } from '../local-sql.ts';
 import { type Manifest, names, type Proof } from './documents.ts';
 import { fetchSnapshot, type Source } from './fetch-snapshot.ts';
-import { cutLog, fetchLog, findLog } from './log-segment.ts';
+import { cutLog, fetchLog, logAfter } from './log-segment.ts';
 import { damaged } from './seal.ts';
 import { differences, lookAtTables, rowsOf } from './tables.ts';
 import { type MysqlTools, playLog, type Throwaway, withThrowaway } from './throwaway.ts';
@@ -41,7 +41,7 @@ export async function proveSnapshot(
   await rm(scratch, { recursive: true, force: true });
   try {
     await fetchSnapshot(source, manifest, scratch, signal);
-    const { stretches } = await findLog(source, manifest);
+    const { stretches } = logAfter(manifest, await source.documents.log());
     const own = stretches.filter(({ stream }) => stream === manifest.log.stream);
     const log = await fetchLog(source, own, join(scratch, 'log'));
     // A snapshot that is older than the log was compared when it was new.

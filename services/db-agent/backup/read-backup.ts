@@ -1,22 +1,24 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Manifest } from './documents.ts';
 import { openSnapshot, type Source } from './fetch-snapshot.ts';
-import { fetchLog, findLog } from './log-segment.ts';
+import { fetchLog, logAfter } from './log-segment.ts';
+import { withScratch } from './scratch.ts';
 
 /**
- * Reads and checks every byte of a snapshot and of the log after it; gives how many stretches of the log there are.
+ * Reads and checks every byte of a snapshot and of the log after it; gives how many stretches of the log there are, and
+ * what is damaged of which this snapshot needs nothing.
  * @throws BACKUP_DAMAGED, BACKUP_KEY_WRONG, BACKUP_TARGET
  */
-export async function readBackup(source: Source, manifest: Manifest, signal?: AbortSignal): Promise<number> {
+export async function readBackup(
+  source: Source,
+  manifest: Manifest,
+  signal?: AbortSignal,
+): Promise<{ readonly segments: number; readonly passedOver: readonly string[] }> {
   for await (const _ of openSnapshot(source, manifest, signal));
-  const { stretches } = await findLog(source, manifest);
-  const scratch = await mkdtemp(join(tmpdir(), 'sallyport-read-'));
-  try {
-    await fetchLog(source, stretches, scratch);
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-  }
-  return stretches.reduce((sum, { from, to }) => sum + to - from, 0);
+  const { stretches, passedOver } = logAfter(manifest, await source.documents.log());
+  await withScratch((scratch) => fetchLog(source, stretches, scratch));
+  const { damaged } = await source.documents.lastEra();
+  return {
+    segments: stretches.reduce((sum, { from, to }) => sum + to - from, 0),
+    passedOver: [...passedOver, ...damaged],
+  };
 }

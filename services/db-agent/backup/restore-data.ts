@@ -9,7 +9,7 @@ import { type LocalDb, onLocal } from '../local-sql.ts';
 import { beginNextEra } from '../next-era.ts';
 import { type Manifest, names, type Tables } from './documents.ts';
 import { fetchSnapshot, type Source } from './fetch-snapshot.ts';
-import { fetchLog, findLog } from './log-segment.ts';
+import { fetchLog, type LogAfter, logAfter } from './log-segment.ts';
 import { gtidOf } from './prove.ts';
 import { damaged } from './seal.ts';
 import { lookAtTables } from './tables.ts';
@@ -19,6 +19,8 @@ export interface RestoreOptions {
   readonly tools: MysqlTools;
   /** Is made anew: `data` and `state` are in it in the end. */
   readonly folder: string;
+  /** False: the snapshot alone, without the log after it. */
+  readonly log: boolean;
   /** Leaves out what was committed from this second on. */
   readonly stopAtMs?: number | undefined;
   /** Gives the era that begins, from the one that the data are of. */
@@ -51,6 +53,8 @@ export interface RestoredData {
   readonly missing: readonly Missing[];
 }
 
+const noLog: LogAfter = { stretches: [], marks: [], passedOver: [] };
+
 const run = promisify(execFile);
 const sqlMs = 600_000;
 const migrateMs = 3_600_000;
@@ -69,11 +73,10 @@ export async function restoreData(
   await rm(folder, { recursive: true, force: true });
   progress(`fetching ${manifest.id}`);
   await fetchSnapshot(source, manifest, folder, signal);
-  const { stretches, marks } = await findLog(source, manifest);
+  const { stretches, marks, passedOver } = o.log ? logAfter(manifest, await source.documents.log()) : noLog;
+  for (const name of passedOver) progress(`${name} is damaged; this snapshot does not need it`);
   const files = await fetchLog(source, stretches, join(folder, 'log'));
-  const reached = marks
-    .filter(({ stream }) => stretches.some((each) => each.stream === stream))
-    .sort((a, b) => b.readAtMs - a.readAtMs)[0];
+  const [reached] = marks;
   const data = join(folder, 'data');
   progress(files.length === 0 ? 'opening the data' : 'opening the data and playing the log');
   const { position, ...restored } = await withThrowaway(

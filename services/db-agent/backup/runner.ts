@@ -186,7 +186,7 @@ export class BackupRunner {
     readonly log: { stream: string; seq: number };
   }): Promise<void> {
     const { store } = this.#o;
-    for (const mark of await this.#documents.marks()) {
+    for (const mark of (await this.#documents.log()).marks) {
       const own = mark.stream === from.log.stream;
       if (!own && mark.readAtMs >= from.takenAtMs) continue;
       const first = own ? from.log.seq : mark.seq;

@@ -63,11 +63,12 @@ describe('the commands for backups', function () {
     await store.put('log/mark', Buffer.from('junk'));
     assert.equal((await run('list', ...from())).json.ok, true, 'of no concern to any snapshot');
     for (const name of [names.segment(stream, 0), names.mark(stream)]) {
+      const was = await store.get(name);
       await store.remove(name);
       const { code, json } = await run('list', ...from());
       assert.notEqual(code, 0);
-      if (name.endsWith('mark')) continue;
-      assert.match(json.items[0].damaged, /00000000: it is missing/);
+      assert.equal(json.items[0].damaged, `${name}: it is missing`);
+      await store.put(name, was ?? Buffer.alloc(0));
     }
   });
 

@@ -34,14 +34,14 @@ describe('what lies beside a snapshot', () => {
   });
   afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-  const after = async () => logAfter(snapshot, await kept.log());
+  const follows = async () => logAfter(snapshot, await kept.log());
   const damaged = (name: string) => (error: unknown) => {
     const { reason, message, hint } = SallyportError.from(error);
     return reason === 'BACKUP_DAMAGED' && message.startsWith(name) && /--no-log/.test(hint ?? '');
   };
 
   it('is passed over and told when it is damaged and the snapshot does not need it', async () => {
-    const whole = await after();
+    const whole = await follows();
     assert.deepEqual(
       whole.stretches.map(({ stream, from, to }) => [stream, from, to]),
       [
@@ -52,19 +52,19 @@ describe('what lies beside a snapshot', () => {
     assert.deepEqual(whole.passedOver, []);
     const bad = ['log/mark', 'log/zzz/mark', names.mark(before)];
     for (const name of bad) await store.put(name, junk);
-    const found = await after();
+    const found = await follows();
     assert.deepEqual(found.stretches, whole.stretches);
     assert.deepEqual(found.passedOver.toSorted(), bad.toSorted());
   });
 
   it('is missed when the snapshot needs it, and the way without it is told', async () => {
     await store.put(names.mark(later), junk);
-    await assert.rejects(after(), damaged(names.mark(later)));
+    await assert.rejects(follows(), damaged(names.mark(later)));
     await store.remove(names.mark(later));
     await store.put(names.mark(own), junk);
-    await assert.rejects(after(), damaged(names.mark(own)));
+    await assert.rejects(follows(), damaged(names.mark(own)));
     await store.remove(names.mark(own));
-    await assert.rejects(after(), damaged(names.mark(own)));
+    await assert.rejects(follows(), damaged(names.mark(own)));
   });
 
   it('tells of no era that nobody began, and gives none again whose document is damaged', async () => {

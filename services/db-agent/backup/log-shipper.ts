@@ -1,7 +1,6 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sql } from 'kysely';
-import { SallyportError } from '#core/errors/error.ts';
 import { mysqlNumber } from '#kernel/db/failures.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { schema } from '../accounts.ts';

@@ -134,9 +134,14 @@ describe('backups of a database group', function () {
     });
   };
 
-  const restoreTo = (at: string, manifest: Manifest, stopAtMs?: number) =>
-    restoreData(source, manifest, {
-      ...{ tools: mysql, folder: join(folder, at), stopAtMs, log: true },
+  const restoreTo = (
+    at: string,
+    manifest: Manifest,
+    stopAtMs?: number,
+    o: { from?: Source; log?: boolean } = {},
+  ) =>
+    restoreData(o.from ?? source, manifest, {
+      ...{ tools: mysql, folder: join(folder, at), stopAtMs, log: o.log ?? true },
       nextEra: (before) => before + 1,
       blockDevices: false,
       bringUpToDate: (on) => bringUpToDate(on, () => {}),
@@ -247,6 +252,12 @@ describe('backups of a database group', function () {
       await store.put(name, whole);
     }
     await readAll(bentSource, manifest.id);
+    // The snapshot is worth something without its log.
+    await store.put(objects.mark(mark.stream), Buffer.from('junk'));
+    await assert.rejects(restoreTo('alone', manifest, undefined, { from: bentSource }), refused);
+    const alone = await restoreTo('alone', manifest, undefined, { from: bentSource, log: false });
+    assert.equal(alone.coveredUntilMs, manifest.takenAtMs);
+    assert.deepEqual(await usersIn('alone'), ['anna']);
   });
 
   it('are refused under another key', async () => {

@@ -88,6 +88,18 @@ describe('the commands for backups', function () {
     assert.equal(existsSync(join(dir, 'none')), false);
   });
 
+  it('schedule none that cannot be kept or sealed, and leave no key behind', async () => {
+    const state = join(dir, 'mesh');
+    mkdirSync(join(state, 'pki'));
+    rmSync(keyFile);
+    const kept = await run('schedule', '--to', '/proc/nothing', '--state', state);
+    assert.equal(kept.json.error.code, 'BACKUP_TARGET');
+    assert.equal(existsSync(keyFile), false);
+    const sealed = await run('schedule', '--to', 'new', '--key-file', '/proc/nothing/key', '--state', state);
+    assert.equal(sealed.json.error.code, 'BACKUP_KEY_WRONG');
+    assert.equal(existsSync(join(state, 'backup.json')), false);
+  });
+
   it('restore into a folder once at a time', async () => {
     const state = join(dir, 'new');
     mkdirSync(join(state, 'restore.unfinished'), { recursive: true });

@@ -6,7 +6,7 @@ import { writeStateFile } from '#kernel/config/state-file.ts';
 import { documents, snapshotIds } from '#services/db-agent/backup/documents.ts';
 import { makeFolders } from '#services/db-agent/backup/folder-store.ts';
 import type { BackupJob } from '#services/db-agent/backup/job.ts';
-import { makeKeyFile, readKeyFile } from '#services/db-agent/backup/seal.ts';
+import { type BackupKey, makeKeyFile, readKeyFile } from '#services/db-agent/backup/seal.ts';
 import { openStore } from '#services/db-agent/backup/store.ts';
 import type { CommandContext, CommonOptions } from '../command.ts';
 import type { Outcome } from '../report.ts';
@@ -59,18 +59,26 @@ export async function runSchedule(o: ScheduleOptions, command: CommandContext): 
   };
   const made = !existsSync(keyFile);
   if (made) {
-    await makeFolders(dirname(keyFile));
-    await makeKeyFile(keyFile);
+    try {
+      await makeFolders(dirname(keyFile));
+      await makeKeyFile(keyFile);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      const message = `${keyFile} cannot be made: ${why}`;
+      throw new SallyportError('BACKUP_KEY_WRONG', {
+        message,
+        hint: 'name another one with --key-file',
+        cause,
+      });
+    }
   }
   const key = await readKeyFile(keyFile);
   // What is wrong is told now, not by a log in five minutes.
-  const store = await openStore(job);
   try {
-    const newest = (await snapshotIds(store)).at(-1);
-    if (newest !== undefined) await documents(store, key).manifest(newest);
-    await store.put('writable', Buffer.from('sallyport backup\n'));
-  } finally {
-    await store.close();
+    await tryOut(job, key);
+  } catch (error) {
+    if (made) rmSync(keyFile);
+    throw error;
   }
   writeStateFile(jobFile(stateDir), job, { flush: true });
   report.say(
@@ -83,4 +91,15 @@ export async function runSchedule(o: ScheduleOptions, command: CommandContext): 
   );
   report.say('be read. Keep a copy of that file elsewhere.');
   return { ok: true, items: { items: [job], keyId: key.id, keyMade: made } };
+}
+
+async function tryOut(job: BackupJob, key: BackupKey): Promise<void> {
+  const store = await openStore(job);
+  try {
+    const newest = (await snapshotIds(store)).at(-1);
+    if (newest !== undefined) await documents(store, key).manifest(newest);
+    await store.put('writable', Buffer.from('sallyport backup\n'));
+  } finally {
+    await store.close();
+  }
 }

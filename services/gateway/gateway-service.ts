@@ -7,6 +7,7 @@ import type {
   LdapEntry,
 } from '#gen/sallyport/gateway/v1/gateway_pb.js';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
+import type { Clock } from '#kernel/time/clock.ts';
 import type { Answer } from './connectors/connector.ts';
 import type { Targets } from './targets.ts';
 
@@ -20,6 +21,9 @@ export interface GatewayServiceDeps {
 /** Bytes of a whole answer in one message, and entries of it. */
 const maxWhole = 1_048_576;
 const maxWholeEntries = 1000;
+
+/** Milliseconds for a caller to end its side, or to read an answer that came before it had said everything. */
+const lingerMs = 2000;
 
 type Entry = Extract<Answer, { case: 'entry' }>['value'];
 
@@ -46,7 +50,11 @@ export function performer(deps: GatewayServiceDeps): Perform {
 }
 
 /** For those who dial in. */
-export function gatewayService(pod: string, performCall: Perform): Handlers<typeof Gateway> {
+export function gatewayService(
+  pod: string,
+  performCall: Perform,
+  clock: Pick<Clock, 'sleep'>,
+): Handlers<typeof Gateway> {
   const perform = (start: InvokeStart, body: AsyncIterable<Uint8Array>, call: CallContext) =>
     performCall(start, body, { caller: call.caller.role, signal: call.signal });
   return {
@@ -69,6 +77,7 @@ export function gatewayService(pod: string, performCall: Perform): Handlers<type
         throw new SallyportError('MALFORMED', { message: 'a call begins with what is to be done' });
       }
       for await (const kind of perform(first.value.kind.value, bodyOf(incoming), call)) yield { kind };
+      await ended(incoming, clock);
     },
   };
 }
@@ -111,6 +120,24 @@ export async function* bodyOf(incoming: AsyncIterator<InvokeStreamRequest>): Asy
     if (kind.case !== 'data') throw new SallyportError('MALFORMED', { message: 'a call begins once' });
     yield kind.value;
   }
+}
+
+/**
+ * The caller's half-close comes after its last message. A server that ends a stream before it has that resets it, and
+ * sidecars on the way then drop what of the answer they still hold for a caller that reads slowly.
+ */
+async function ended(
+  incoming: AsyncIterator<InvokeStreamRequest>,
+  clock: Pick<Clock, 'sleep'>,
+): Promise<void> {
+  const enough = new AbortController();
+  const drained = async (): Promise<void> => {
+    while (!enough.signal.aborted) if ((await incoming.next()).done) return;
+  };
+  // Whoever breaks off wants nothing more.
+  const over = drained().catch(() => undefined);
+  await Promise.race([over, clock.sleep(lingerMs, enough.signal).catch(() => undefined)]);
+  enough.abort();
 }
 
 /** An answer that has to fit into one message. */

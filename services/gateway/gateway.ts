@@ -44,7 +44,7 @@ export async function startGateway(
   const health = new HealthState([Gateway.typeName]);
   let leaving = false;
   const perform = performer({ pod, targets, leaving: () => leaving });
-  const service = gatewayService(pod, perform);
+  const service = gatewayService(pod, perform, clock);
   const server = createGrpcServer({
     services: [implement(Gateway, service)],
     log,

@@ -383,11 +383,16 @@ describe('the command line of a running mesh', function () {
       await json('apps', 'remove', '1.4', ...ofApp);
       await json('apps', 'rotate-keys', 'app.com.example.field');
       assert.match((await run('apps', 'rotate-keys', 'app.nobody')).err, /^error NOT_FOUND: /);
-      const rules = await run('apps', 'versions', ...ofApp, '--min', '1.1', '--blocked', '1.1.5');
+      // The policy of the demo says which versions of this app there may be.
+      const bounds = ['--min', '1.1', '--blocked', '1.1.5'];
+      const refused = await run('apps', 'versions', ...ofApp, ...bounds);
+      assert.match(refused.err, /^error CHANGE_REFUSED: /);
+      const another = ['--app', 'com.example.stock', '--platform', 'linux'];
+      const rules = await run('apps', 'versions', ...another, ...bounds);
       assert.equal(rules.code, 0, rules.err);
       assert.match(
         (await run('apps', 'channels')).out,
-        /com\.example\.field for linux opens sessions with 1\.1 or newer, but not 1\.1\.5\./,
+        /com\.example\.stock for linux opens sessions with 1\.1 or newer, but not 1\.1\.5\./,
       );
     });
   });

@@ -152,6 +152,9 @@ export async function restartPod(mesh: RunningMesh, pod: Pod, change: Change): P
   progress(drained ? `${pod.name}: started, and still drained` : `${pod.name}: back`);
 }
 
+/** Milliseconds for a sidecar to bring the last answers of its process, which has ended, to their callers. */
+const flushMs = 3000;
+
 /** Stops a pod that is out of rotation: what it holds is finished or given away. */
 export async function stopGently(mesh: RunningMesh, pod: Pod, { progress }: Change): Promise<void> {
   if (pod.role === 'edge') {
@@ -159,9 +162,11 @@ export async function stopGently(mesh: RunningMesh, pod: Pod, { progress }: Chan
     await untilQuiet(mesh, pod, progress, 2000);
   }
   progress(`${pod.name}: stopping`);
-  await stopPod(mesh.running, mesh.topology, pod, 'alone', () =>
-    tell(mesh, pod, '/drain_listeners?graceful&skip_exit', progress),
-  );
+  await stopPod(mesh.running, mesh.topology, pod, 'alone', async () => {
+    await tell(mesh, pod, '/drain_listeners?graceful&skip_exit', progress);
+    // What the process has written is not yet with those who read slowly.
+    await untilQuiet(mesh, pod, progress, flushMs);
+  });
 }
 
 /** @throws START_FAILED with where its logs are */

@@ -64,7 +64,8 @@ export async function takeOut(
     await untilQuiet(mesh, pod, progress);
   }
   await tell(mesh, pod, '/healthcheck/fail', progress);
-  if (pod.role === 'backend' || quietToo) await untilQuiet(mesh, pod, progress);
+  // Security pods hold streams of every proxy for as long as they live.
+  if (pod.role === 'backend' || (quietToo && pod.role !== 'security')) await untilQuiet(mesh, pod, progress);
 }
 
 /** Has it in or out of rotation: by sidecars, or, since gateways are called by their names, by processes. */
@@ -113,8 +114,6 @@ export async function untilQuiet(
   timeoutMs = quietMs,
 ): Promise<void> {
   const stat = pod.role === 'edge' ? 'http.public.downstream_rq_active' : 'http.mesh.downstream_rq_active';
-  // Security pods hold streams of every proxy for as long as they live.
-  if (pod.role === 'security') return;
   let left: number | undefined;
   try {
     await waitFor(

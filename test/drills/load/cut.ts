@@ -6,6 +6,7 @@ import type { Session } from '#sdk/session.ts';
 import { askSecurity } from '#services/cli/operator.ts';
 import type { LoadContext } from './context.ts';
 import type { NamedDevice } from './devices.ts';
+import type { CutReport } from './messages.ts';
 
 /** Of one session: one stream may be cut long after the other. */
 const streamsEach = 2;
@@ -23,10 +24,11 @@ export async function cutStreams(
   context: LoadContext,
   devices: readonly NamedDevice[],
   o: { readonly revocations: number; readonly perSecond: number },
-): Promise<number[]> {
+): Promise<CutReport> {
   // One connection for all: a tool's handshake is no part of the revocation.
   return askSecurity(context.mesh, SessionService, async (sessions) => {
-    const times: number[] = [];
+    const ms: number[] = [];
+    const committedMs: number[] = [];
     const begun = context.now();
     let next = 0;
     const strand = async (): Promise<void> => {
@@ -35,12 +37,14 @@ export async function cutStreams(
         await systemClock.sleep(begun + (1000 * n) / o.perSecond - context.now(), context.signal);
         const device = devices[n % devices.length];
         if (device === undefined) throw new RangeError('there are no devices to log in on');
-        const ms = await cutOne(context, device, sessions);
-        if (ms !== undefined) times.push(ms);
+        const times = await cutOne(context, device, sessions);
+        if (times === undefined) continue;
+        ms.push(times.ms);
+        committedMs.push(times.committedMs);
       }
     };
     await Promise.all(Array.from({ length: maxOpen }, strand));
-    return times;
+    return { ms, committedMs };
   });
 }
 
@@ -49,7 +53,7 @@ async function cutOne(
   context: LoadContext,
   { device, credentials, name }: NamedDevice,
   sessions: GrpcClient<typeof SessionService>,
-): Promise<number | undefined> {
+): Promise<{ ms: number; committedMs: number } | undefined> {
   const { now } = context;
   const window = context.window();
   let operation = window.begin('login', name);
@@ -70,6 +74,7 @@ async function cutOne(
       },
       { timeoutMs: commitMs },
     );
+    const committedMs = now() - began;
     window.ok(operation);
     const ends = await cut;
     const last = Math.max(...ends.map((at) => at ?? Number.POSITIVE_INFINITY));
@@ -77,7 +82,7 @@ async function cutOne(
       window.isWrong(`a stream of ${name} was open ${cutMs} ms after its revocation, or ended otherwise`);
       return undefined;
     }
-    return last - began;
+    return { ms: last - began, committedMs };
   } catch (thrown) {
     window.failed(operation, thrown);
     return undefined;

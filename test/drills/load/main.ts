@@ -121,7 +121,7 @@ serveBench(async (options: LoadOptions) => {
         for (let n = 0; n < ask.requests; n++) void slow(context, devices, n, ask.ms);
         return undefined;
       case 'cut':
-        return { ms: await cutStreams(context, enrolled.slice(0, peoplesDevices), ask) };
+        return cutStreams(context, enrolled.slice(0, peoplesDevices), ask);
       case 'sessions':
         return devices.map(({ device, session }) => ({
           id: session.id,

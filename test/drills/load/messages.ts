@@ -50,6 +50,8 @@ export type LoadAsk =
 /** Milliseconds from asking for a revocation until the last open stream of its session was cut, one each. */
 export interface CutReport {
   readonly ms: readonly number[];
+  /** Until the operator had his answer, of the same. */
+  readonly committedMs: readonly number[];
 }
 
 export interface HeldSession {

@@ -14,7 +14,8 @@ export const step: Step = async ({ mesh, random, broken, mended, watch, undo, no
       targets.filter(({ database }) => database === undefined || databases === 0),
     );
     if (target.database !== undefined) databases += 1;
-    const name = chosen(random, signals);
+    // Nobody takes the place of what there is one of: how long it hangs would be all that is measured.
+    const name = chosen(random, target.alone ? signals.filter((each) => each !== 'SIGSTOP') : signals);
     const lastsMs = name === 'SIGSTOP' ? between(random, 500, 6000) : 0;
     const pauseMs = between(random, 500, 4000);
     const victims = await target.choose(mesh, random);

@@ -8,14 +8,18 @@ describe('asking in turn', () => {
   it('goes from one to the next, and round again', async () => {
     const clock = new ManualClock();
     const asked: string[] = [];
-    const answer = askInTurn(['a', 'b'], 'pod', clock, async (place) => {
+    const times: number[] = [];
+    const answer = askInTurn(['a', 'b'], 'pod', clock, async (place, tryMs) => {
       asked.push(place);
+      times.push(tryMs);
       if (asked.length < 4) throw new SallyportError(asked.length < 3 ? 'UNAVAILABLE' : 'DB_OUTCOME_UNKNOWN');
       return place;
     });
     await clock.advance(1000);
     assert.equal(await answer, 'b');
     assert.deepEqual(asked, ['a', 'b', 'a', 'b']);
+    // One that holds a call in vain has less time while others may have the answer.
+    assert.deepEqual(times, [5000, 5000, 10_000, 10_000]);
   });
 
   it('takes an answer for an answer, and gives up some time', async () => {

@@ -19,8 +19,6 @@ export interface OperatorPlaces {
   readonly pods: RunState['pods'];
 }
 
-/** One pod may be failing over; the next one is asked after so many milliseconds. */
-const tryMs = 10_000;
 /** Milliseconds for a pod's host to take a connection. */
 const reachMs = 1500;
 
@@ -34,7 +32,7 @@ export function askSecurity<S extends DescService, T>(
   service: S,
   call: (client: GrpcClient<S>) => Promise<T>,
 ): Promise<T> {
-  return askPods(places, async (at, tls) => {
+  return askPods(places, async (at, tls, tryMs) => {
     const client = createGrpcClient(service, { address: at, tls, defaultDeadlineMs: tryMs });
     try {
       return await call(client);
@@ -50,20 +48,20 @@ export function askSecurityByConnect<S extends DescService, T>(
   service: S,
   call: (client: Client<S>) => Promise<T>,
 ): Promise<T> {
-  return askPods(places, (at, tls) =>
+  return askPods(places, (at, tls, tryMs) =>
     call(createConnectClient(service, { address: `https://${at}`, tls, defaultDeadlineMs: tryMs })),
   );
 }
 
 async function askPods<T>(
   places: OperatorPlaces,
-  ask: (address: string, tls: ClientTls) => Promise<T>,
+  ask: (address: string, tls: ClientTls, tryMs: number) => Promise<T>,
 ): Promise<T> {
   const tls = await operatorTls(places.stateDir);
   const pods = places.pods.filter(({ role }) => role === 'security');
-  return askInTurn(pods, 'security pod', systemClock, async ({ name, address, ports }) => {
+  return askInTurn(pods, 'security pod', systemClock, async ({ name, address, ports }, tryMs) => {
     await reach(name, address, ports.mesh ?? 0);
-    return ask(`${address}:${ports.mesh}`, tls);
+    return ask(`${address}:${ports.mesh}`, tls, tryMs);
   });
 }
 

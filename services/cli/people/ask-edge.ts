@@ -6,9 +6,6 @@ import { systemClock } from '#kernel/time/system-clock.ts';
 import { askInTurn } from '../ask-in-turn.ts';
 import type { LoginFile } from './login-file.ts';
 
-/** One edge may be away; the next one is asked after so many milliseconds. */
-const tryMs = 10_000;
-
 /**
  * Calls a service of the security tier through the edges, one after the other until one answers. Only for
  * what may be done twice.
@@ -19,7 +16,7 @@ export function askEdges<S extends DescService, T>(
   service: S,
   call: (client: Client<S>) => Promise<T>,
 ): Promise<T> {
-  const asked = askInTurn(edgeUrls, 'edge', systemClock, (address) =>
+  const asked = askInTurn(edgeUrls, 'edge', systemClock, (address, tryMs) =>
     call(
       createConnectClient(service, {
         address,

@@ -50,25 +50,25 @@ describe('edges that leave', () => {
     assert.deepEqual(told, ['a ATTACH_REQUIRED']);
   });
 
-  it('ask one stream after the other, all of them within 4 s', async () => {
+  it('ask one stream after the other, all of them within 12 s', async () => {
     for (let n = 0; n < 10; n += 1) stream(`${n}`, 'edge-0');
     departures.set(['edge-0']);
-    await clock.advance(100);
-    assert.equal(told.length, 3);
     await clock.advance(300);
+    assert.equal(told.length, 3);
+    await clock.advance(900);
     assert.equal(told.length, 10);
     for (let n = 0; n < 1000; n += 1) stream(`${n}`, 'edge-1');
     departures.set(['edge-1']);
-    await clock.advance(2000);
+    await clock.advance(6000);
     assert.ok(told.length > 400 && told.length < 600);
-    await clock.advance(2000);
+    await clock.advance(6000);
     assert.equal(told.length, 1010);
   });
 
   it('ask no more when they are to stay', async () => {
     for (let n = 0; n < 10; n += 1) stream(`${n}`, 'edge-0');
     departures.set(['edge-0']);
-    await clock.advance(100);
+    await clock.advance(300);
     departures.set([]);
     await clock.advance(60_000);
     assert.equal(told.length, 3);

@@ -11,8 +11,11 @@ import type { Change } from './one-change.ts';
 const settleMs = 300;
 /** The same for what processes are told: they look four times a second, and the machine may be busy. */
 const toldMs = 1000;
-/** Milliseconds for what is under way to end by itself; what lasts longer is cut, and resumed elsewhere. */
-const quietMs = 15_000;
+/**
+ * Milliseconds for what is under way to end by itself; what lasts longer is cut, and resumed elsewhere. Devices are
+ * asked to leave within 12 s (services/proxy/departures.ts).
+ */
+const quietMs = 20_000;
 /** Milliseconds for the others to find by their health checks that a pod is back. */
 const seenMs = 15_000;
 

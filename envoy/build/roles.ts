@@ -126,7 +126,13 @@ const backendsEgress: PartBuilder = (ctx) => ({
             inbound: false,
             routes: 'inline',
             filters: plainFilters(),
-            fields: { local_reply_config: markBackendReplies },
+            fields: {
+              local_reply_config: markBackendReplies,
+              // An answer that broke off ends its connection, which is how the process learns of it. By default Envoy
+              // waits 1 s for the other side to close first, lest a reset drops what TCP still holds; a Unix socket
+              // gives its reader all that was written.
+              delayed_close_timeout: '0s',
+            },
           }),
         ],
       },

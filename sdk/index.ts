@@ -14,6 +14,7 @@ export type { SdkEvent, SdkListener } from './events.ts';
 export {
   beginOidc,
   completeOidc,
+  discoverOidc,
   type OidcAttempt,
   type OidcClient,
   type OpenIdCredential,

@@ -166,6 +166,14 @@ export const securityConfig = z.strictObject({
       z.strictObject({
         issuer: z.url().describe('As the provider spells it; https, or http on the loopback interface.'),
         clientId: z.string().min(1).max(256).describe('Of the app, a public client that uses PKCE.'),
+        peopleClientId: z
+          .string()
+          .min(1)
+          .max(256)
+          .optional()
+          .describe(
+            "Of people's tools (`sallyport login --oidc`), a public client that uses PKCE and may be led back to the loopback interface; without it people do not log in by this provider.",
+          ),
         userClaim: z
           .string()
           .min(1)
@@ -181,7 +189,7 @@ export const securityConfig = z.strictObject({
     )
     .max(8)
     .default([])
-    .describe('OpenID providers whose ID tokens open sessions.'),
+    .describe('OpenID providers whose ID tokens open sessions; each issuer once.'),
   attestation: z
     .strictObject({
       appleTeams: z

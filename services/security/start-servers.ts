@@ -225,7 +225,7 @@ function rareServices(
         enroll: { ...shared, attestation },
         openSession: { ...shared, sightings, policies, appVersions, lifetimeMs, proxyUrls, sites },
         messages: { ...shared, lifetimeMs },
-        people: { ...shared, lifetimeMs: peopleLifetimeMs },
+        people: { ...shared, providers: config.oidc, lifetimeMs: peopleLifetimeMs },
         queries: { pod, era: joined.era, sessions, list, feed, admins, clock, now: () => time.now() },
       }),
     ),

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { withCommon } from '../command.ts';
+import { wholeNumber, withCommon } from '../command.ts';
 import type { CliContext } from '../context.ts';
 import type { LoginOptions } from './run-people.ts';
 
@@ -13,9 +13,19 @@ export function addPeopleCommands(program: Command, context: CliContext, end: { 
       'Logs a person in through an edge. The administrative commands then speak for that person, who needs a\n' +
         'role (`sallyport users set`), and the edges have to let them through (edge.admin_api in envoy/mesh.yaml).\n' +
         'The token lies in <state>/login.json, readable by its owner only. The password comes from a file, from\n' +
-        'SALLYPORT_PASSWORD, or is asked for.',
+        'SALLYPORT_PASSWORD, or is asked for.\n\n' +
+        'With --oidc the OpenID provider of the company says who you are: open the address that is printed in a\n' +
+        'browser on this machine, which comes back here. It must know you by <user>. With --password-file as well\n' +
+        'both are shown, which counts as two ways.',
     )
     .option('--password-file <file>', 'file whose first line is the password; - is standard input')
+    .option('--oidc [issuer]', 'log in by OpenID Connect; the issuer is needed where there are several')
+    .option(
+      '--param <name=value...>',
+      'what else to ask the provider for: scope, acr_values, prompt, max_age',
+    )
+    .option('--port <n>', 'port to come back to, where the provider wants it named', wholeNumber(1, 65_535))
+    .option('--wait <seconds>', 'how long the browser may take (default: 300)', wholeNumber(1, 3600))
     .option('--edge <url...>', 'edges of a mesh elsewhere (default: those of the mesh that runs here)')
     .option('--ca <file>', 'root that their certificates are checked by')
     .addHelpText(
@@ -23,6 +33,8 @@ export function addPeopleCommands(program: Command, context: CliContext, end: { 
       `
 Examples:
   sallyport login carla
+  sallyport login carla --oidc
+  sallyport login carla --oidc https://id.example --param acr_values=mfa
   sallyport login carla --edge https://edge.example --ca public-ca.crt`,
     );
   withCommon<LoginOptions>(login, 'login', context, end, async (options, command, [user = '']) => {

@@ -10,9 +10,10 @@ import { runningMesh } from '../mesh/mesh-of-state.ts';
 import type { Outcome } from '../report.ts';
 import { timeText } from '../time-text.ts';
 import { askEdges } from './ask-edge.ts';
+import { logInAtProvider, type OpenIdOptions, requireOpenId } from './log-in-at-provider.ts';
 import { type LoginFile, readLogin, removeLogin, writeLogin } from './login-file.ts';
 
-export interface LoginOptions extends CommonOptions {
+export interface LoginOptions extends CommonOptions, OpenIdOptions {
   readonly passwordFile?: string;
   readonly edge?: readonly string[];
   readonly ca?: string;
@@ -22,10 +23,22 @@ export interface LoginOptions extends CommonOptions {
 export async function runLogin(user: string, o: LoginOptions, command: CommandContext): Promise<Outcome> {
   const { stateDir, report, signal } = command;
   const places = placesOf(o, command);
-  const password = await readPassword(o.passwordFile, command);
-  const answer = await askEdges({ ...places, routeKey: routeKeyOfUser(user) }, SessionService, (sessions) =>
-    sessions.login({ user, password }, { signal }),
-  );
+  requireOpenId(o);
+  const alone = o.oidc !== undefined && o.passwordFile === undefined;
+  const password = alone ? '' : await readPassword(o.passwordFile, command);
+  const at = { ...places, routeKey: routeKeyOfUser(user) };
+  const openId = o.oidc === undefined ? undefined : await logInAtProvider(user, at, o, command);
+  const answer = await askEdges(at, SessionService, (sessions) =>
+    sessions.login({ user, password, ...(openId && { openId }) }, { signal }),
+  ).catch((error: unknown) => {
+    const { reason } = SallyportError.from(error);
+    if (reason !== 'CREDENTIALS_INVALID' || openId === undefined) throw error;
+    throw new SallyportError(reason, {
+      message: `the mesh does not take what the OpenID provider says for ${user}`,
+      hint: `is ${user} who logged in there, and a user here who is not disabled? What it says counts once, for some minutes: begin anew`,
+      cause: error,
+    });
+  });
   const { token, routeKey, groups } = answer;
   const expiresAt = answer.expiresAt === undefined ? '' : timestampDate(answer.expiresAt).toISOString();
   writeLogin(stateDir, { format: 1, user, token, routeKey, expiresAt, ...places });

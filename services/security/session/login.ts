@@ -1,22 +1,28 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { oidcNonce } from '#core/channel/oidc-nonce.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import { encodeBase64url } from '#core/ids/base64url.ts';
-import type { SessionService } from '#gen/sallyport/session/v1/session_pb.js';
+import type { LoginRequest, SessionService } from '#gen/sallyport/session/v1/session_pb.js';
+import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
+import type { Db } from '#kernel/db/db.ts';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
 import type { Clock } from '#kernel/time/clock.ts';
-import type { Credentials } from '../directory/credentials.ts';
-import { canonicalUser, type User } from '../directory/users.ts';
+import type { SecurityConfig } from '../config.ts';
+import { canonicalUser } from '../directory/users.ts';
 import { AsOf } from '../feed/as-of.ts';
 import type { Feed } from '../feed/feed.ts';
+import type { SecurityTables } from '../store/tables.ts';
 import { addressOf } from '../throttle/address-of.ts';
 import type { Limits } from '../throttle/limits.ts';
 import { bearerToken, sessionOfToken, tokenFor } from './people-token.ts';
 import type { Sessions } from './sessions.ts';
+import { type Claimed, prove, type Verified, type VerifyUserDeps } from './verify-user.ts';
 
-export interface LoginDeps {
-  readonly credentials: Credentials;
+export interface LoginDeps extends Pick<VerifyUserDeps, 'credentials' | 'oidc'> {
+  readonly db: Pick<Db<SecurityTables>, 'tx'>;
+  readonly providers: SecurityConfig['oidc'];
   readonly sessions: Sessions;
   readonly feed: Pick<Feed, 'position' | 'assertFresh'>;
   readonly clock: Clock;
@@ -36,12 +42,19 @@ export function routeKeyOfUser(name: string): string {
 }
 
 /** Login and Logout: sessions of people (operators, approvers, support), carried by a bearer token. */
-export function people(deps: LoginDeps): Pick<Handlers<typeof SessionService>, 'login' | 'logout'> {
+export function people(
+  deps: LoginDeps,
+): Pick<Handlers<typeof SessionService>, 'login' | 'logout' | 'listOpenIdProviders'> {
+  const providers = deps.providers.flatMap(({ issuer, peopleClientId: clientId }) =>
+    clientId === undefined ? [] : [{ issuer, clientId }],
+  );
   return {
-    login: async ({ user: name, password }, call) => {
+    listOpenIdProviders: async () => ({ providers }),
+
+    login: async (request, call) => {
       deps.feed.assertFresh();
       const asOf = new AsOf(deps.feed.position);
-      const user = await verified(deps, { name, password, asOf }, call);
+      const { user, amr } = await verified(deps, request, asOf, call);
       const secret = randomBytes(32);
       const record = await deps.sessions.open({
         routeKey: routeKeyOfUser(user.name),
@@ -50,7 +63,7 @@ export function people(deps: LoginDeps): Pick<Handlers<typeof SessionService>, '
         groups: user.groups,
         deviceId: '',
         app: undefined,
-        amr: ['pwd'],
+        amr,
         feedPosition: asOf.position,
         lifetimeMs: deps.lifetimeMs,
         build: () => ({ sessionKey: createHash('sha256').update(secret).digest() }),
@@ -71,28 +84,58 @@ export function people(deps: LoginDeps): Pick<Handlers<typeof SessionService>, '
   };
 }
 
-/** @throws THROTTLED, CREDENTIALS_INVALID, OVERLOADED */
+/** @throws THROTTLED, CREDENTIALS_INVALID, OVERLOADED, OIDC_UNREACHABLE; with an ID token DB_UNAVAILABLE, too */
 async function verified(
-  { limits, credentials }: LoginDeps,
-  { name, password, asOf }: { name: string; password: string; asOf: AsOf },
+  deps: LoginDeps,
+  request: Pick<LoginRequest, 'user' | 'password' | 'openId'>,
+  asOf: AsOf,
   call: CallContext,
-): Promise<User> {
+): Promise<Verified> {
+  const { limits } = deps;
   const address = addressOf(call);
-  const subject = `${canonicalUser(name)}\0${address}`;
+  const subject = `${canonicalUser(request.user)}\0${address}`;
   limits.passwords.check(address);
   // Ahead of the hash, so that guesses made at once count as if made one after the other.
   limits.userPasswords.take(subject);
-  let user: User | undefined;
+  let found: Verified | undefined;
   try {
-    user = await credentials.verify(name, password, { asOf, ...held(call) });
+    found = await verify(deps, request, asOf, call);
   } catch (error) {
     limits.userPasswords.giveBack(subject);
     throw error;
   }
-  if (user === undefined) {
+  if (found === undefined) {
     limits.passwords.count(address);
     throw new SallyportError('CREDENTIALS_INVALID');
   }
   limits.userPasswords.forgive(subject);
-  return user;
+  return found;
+}
+
+async function verify(
+  deps: LoginDeps,
+  { user: name, password, openId }: Pick<LoginRequest, 'user' | 'password' | 'openId'>,
+  asOf: AsOf,
+  call: CallContext,
+): Promise<Verified | undefined> {
+  const claimed: Claimed = { user: canonicalUser(name), routeKey: routeKeyOfUser(name), kind: 'person' };
+  const options = { asOf, ...held(call) };
+  const proved = await prove(deps, claimed, { password, openId }, options);
+  if (proved === undefined) return undefined;
+  const user = proved.user ?? (await deps.credentials.find(claimed.user, options));
+  if (user === undefined) return undefined;
+  if (openId !== undefined) {
+    const nonce = oidcNonce(channelCrypto, claimed.routeKey, openId.secret);
+    if (!(await usedFirst(deps.db, nonce, call))) return undefined;
+  }
+  return { user, amr: proved.amr };
+}
+
+/**
+ * Whether nobody has logged in by this nonce before, at whichever pod: whoever sees a log-in go by (an edge does)
+ * cannot do it again. The key lies for a week, a token is good for minutes.
+ */
+async function usedFirst(db: LoginDeps['db'], nonce: string, call: CallContext): Promise<boolean> {
+  const mine = randomUUID();
+  return (await db.tx(async () => mine, { key: `oidc ${nonce}`, ...held(call) })) === mine;
 }

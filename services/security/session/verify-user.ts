@@ -4,7 +4,7 @@ import type { Credentials, VerifyOptions } from '../directory/credentials.ts';
 import type { User } from '../directory/users.ts';
 import type { Enrolment } from '../keystore/enrolments.ts';
 import { type PinDeps, verifyPin } from '../keystore/pins.ts';
-import type { OidcVerifier } from '../oidc/oidc-verifier.ts';
+import type { OidcFor, OidcVerifier } from '../oidc/oidc-verifier.ts';
 import type { Limits } from '../throttle/limits.ts';
 
 export interface VerifyUserDeps extends PinDeps {
@@ -25,6 +25,11 @@ export interface Verified {
   readonly user: User;
   /** As in a session's record. */
   readonly amr: readonly string[];
+}
+
+/** Whom it has to be. */
+export interface Claimed extends OidcFor {
+  readonly user: string;
 }
 
 /**
@@ -55,28 +60,45 @@ export async function verifyUser(
 async function verify(
   deps: VerifyUserDeps,
   enrolment: Enrolment,
-  { password, pin, openId }: Shown,
+  { pin, ...shown }: Shown,
   options: VerifyOptions,
 ): Promise<Verified | undefined> {
-  const amr: string[] = [];
-  let user: User | undefined;
-  if (password !== '') {
-    // The device is one user's; another one's right password is no better here than a wrong one.
-    user = await deps.credentials.verify(enrolment.user, password, { ...options, from: 'known' });
-    if (user === undefined) return undefined;
-    amr.push('pwd');
-  }
-  if (openId !== undefined) {
-    const said = await deps.oidc(openId, enrolment.routeKey, options);
-    if (said?.user !== enrolment.user) return undefined;
-    amr.push('oidc', ...(said.strong ? ['mfa'] : []));
-  }
+  const proved = await prove(deps, { ...enrolment, kind: 'device' }, shown, { ...options, from: 'known' });
+  if (proved === undefined) return undefined;
+  const amr = [...proved.amr];
   if (pin !== '') {
     const { asOf: _, from: __, ...waiting } = options;
     if (!(await verifyPin(deps, enrolment, pin, waiting))) return undefined;
     amr.push('pin');
   }
   if (amr.length === 0) return undefined;
-  user ??= await deps.credentials.find(enrolment.user, options);
+  const user = proved.user ?? (await deps.credentials.find(enrolment.user, options));
   return user && { user, amr };
+}
+
+/**
+ * By password and ID token, as far as they are shown; undefined when something is wrong. The user is read where the
+ * password was.
+ * @throws OVERLOADED, OIDC_UNREACHABLE
+ */
+export async function prove(
+  { credentials, oidc }: Pick<VerifyUserDeps, 'credentials' | 'oidc'>,
+  claimed: Claimed,
+  { password, openId }: Omit<Shown, 'pin'>,
+  options: VerifyOptions,
+): Promise<{ readonly user: User | undefined; readonly amr: readonly string[] } | undefined> {
+  const amr: string[] = [];
+  let user: User | undefined;
+  if (password !== '') {
+    // A device is one user's; another one's right password is no better there than a wrong one.
+    user = await credentials.verify(claimed.user, password, options);
+    if (user === undefined) return undefined;
+    amr.push('pwd');
+  }
+  if (openId !== undefined) {
+    const said = await oidc(openId, claimed);
+    if (said?.user !== claimed.user) return undefined;
+    amr.push('oidc', ...(said.strong ? ['mfa'] : []));
+  }
+  return { user, amr };
 }

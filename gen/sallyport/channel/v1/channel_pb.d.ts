@@ -393,7 +393,7 @@ export declare type OpenSessionBody = Message<"sallyport.channel.v1.OpenSessionB
 export declare const OpenSessionBodySchema: GenMessage<OpenSessionBody>;
 
 /**
- * An ID token that the device has got by the authorisation code flow with PKCE.
+ * An ID token that the device, or a person's tool, has got by the authorisation code flow with PKCE.
  *
  * @generated from message sallyport.channel.v1.OpenIdToken
  */

@@ -7,6 +7,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
+import type { OpenIdToken } from "../../channel/v1/channel_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -319,7 +320,7 @@ export declare type CloseSessionResponse = Message<"sallyport.session.v1.CloseSe
 export declare const CloseSessionResponseSchema: GenMessage<CloseSessionResponse>;
 
 /**
- * Logs a person in.
+ * Logs a person in, by a password, an ID token, or both: all that is shown must be right.
  *
  * @generated from message sallyport.session.v1.LoginRequest
  */
@@ -337,6 +338,14 @@ export declare type LoginRequest = Message<"sallyport.session.v1.LoginRequest"> 
    * @generated from field: string password = 2;
    */
   password: string;
+
+  /**
+   * What an OpenID provider says of the user. Its nonce is made of the user's route key and the
+   * secret (docs/PROTOCOL.md); it logs in once.
+   *
+   * @generated from field: sallyport.channel.v1.OpenIdToken open_id = 3;
+   */
+  openId?: OpenIdToken | undefined;
 };
 
 /**
@@ -344,6 +353,67 @@ export declare type LoginRequest = Message<"sallyport.session.v1.LoginRequest"> 
  * Use `create(LoginRequestSchema)` to create a new message.
  */
 export declare const LoginRequestSchema: GenMessage<LoginRequest>;
+
+/**
+ * Asks who else may say who a person is.
+ *
+ * @generated from message sallyport.session.v1.ListOpenIdProvidersRequest
+ */
+export declare type ListOpenIdProvidersRequest = Message<"sallyport.session.v1.ListOpenIdProvidersRequest"> & {
+};
+
+/**
+ * Describes the message sallyport.session.v1.ListOpenIdProvidersRequest.
+ * Use `create(ListOpenIdProvidersRequestSchema)` to create a new message.
+ */
+export declare const ListOpenIdProvidersRequestSchema: GenMessage<ListOpenIdProvidersRequest>;
+
+/**
+ * Answers ListOpenIdProviders.
+ *
+ * @generated from message sallyport.session.v1.ListOpenIdProvidersResponse
+ */
+export declare type ListOpenIdProvidersResponse = Message<"sallyport.session.v1.ListOpenIdProvidersResponse"> & {
+  /**
+   * The providers; none: people log in by password only.
+   *
+   * @generated from field: repeated sallyport.session.v1.OpenIdProvider providers = 1;
+   */
+  providers: OpenIdProvider[];
+};
+
+/**
+ * Describes the message sallyport.session.v1.ListOpenIdProvidersResponse.
+ * Use `create(ListOpenIdProvidersResponseSchema)` to create a new message.
+ */
+export declare const ListOpenIdProvidersResponseSchema: GenMessage<ListOpenIdProvidersResponse>;
+
+/**
+ * An OpenID provider, as its discovery document describes it.
+ *
+ * @generated from message sallyport.session.v1.OpenIdProvider
+ */
+export declare type OpenIdProvider = Message<"sallyport.session.v1.OpenIdProvider"> & {
+  /**
+   * As the provider spells it.
+   *
+   * @generated from field: string issuer = 1;
+   */
+  issuer: string;
+
+  /**
+   * Of the public client that people's tools are there.
+   *
+   * @generated from field: string client_id = 2;
+   */
+  clientId: string;
+};
+
+/**
+ * Describes the message sallyport.session.v1.OpenIdProvider.
+ * Use `create(OpenIdProviderSchema)` to create a new message.
+ */
+export declare const OpenIdProviderSchema: GenMessage<OpenIdProvider>;
 
 /**
  * Answers Login.
@@ -869,7 +939,7 @@ export declare const SessionService: GenService<{
   },
   /**
    * Login opens a session for a person (operator, approver, support) over TLS.
-   * Errors: CREDENTIALS_INVALID, THROTTLED.
+   * Errors: CREDENTIALS_INVALID, THROTTLED, OIDC_UNREACHABLE.
    *
    * @generated from rpc sallyport.session.v1.SessionService.Login
    */
@@ -877,6 +947,16 @@ export declare const SessionService: GenService<{
     methodKind: "unary";
     input: typeof LoginRequestSchema;
     output: typeof LoginResponseSchema;
+  },
+  /**
+   * ListOpenIdProviders tells whose ID tokens Login takes.
+   *
+   * @generated from rpc sallyport.session.v1.SessionService.ListOpenIdProviders
+   */
+  listOpenIdProviders: {
+    methodKind: "unary";
+    input: typeof ListOpenIdProvidersRequestSchema;
+    output: typeof ListOpenIdProvidersResponseSchema;
   },
   /**
    * Logout ends the session of the bearer token that the call carries.

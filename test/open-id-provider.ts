@@ -2,14 +2,19 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { decodeJwt, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { Provider } from 'oidc-provider';
 import type { OidcClient } from '#sdk/oidc.ts';
 
 export interface OpenIdProvider {
   readonly issuer: string;
+  /** An app, and the tools of people, which may come back at any port of this machine. */
   readonly client: OidcClient;
+  readonly tools: OidcClient;
   /** As a browser goes through it: the URL with which the app is opened again. */
   browse(url: string, who: Who): Promise<string>;
+  /** An ID token of its own that says something else. */
+  resign(idToken: string, claims: JWTPayload): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -21,8 +26,8 @@ export interface Who {
   readonly refuses?: boolean;
 }
 
-const redirectUri = 'com.example.field:/callback';
-const clientId = 'field';
+const app = { clientId: 'field', redirectUri: 'com.example.field:/callback' };
+const people = { clientId: 'people', redirectUri: 'http://127.0.0.1:8400/callback' };
 
 export async function openIdProvider(): Promise<OpenIdProvider> {
   let serve: ((request: IncomingMessage, response: ServerResponse) => void) | undefined;
@@ -30,13 +35,20 @@ export async function openIdProvider(): Promise<OpenIdProvider> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { privateKey } = await generateKeyPair('RS256', { extractable: true });
+  const header = { alg: 'RS256', kid: 'the-one' };
+  const registered = ({ clientId, redirectUri }: typeof app) => ({
+    ...{
+      client_id: clientId,
+      application_type: 'native' as const,
+      token_endpoint_auth_method: 'none' as const,
+    },
+    ...{ redirect_uris: [redirectUri], grant_types: ['authorization_code'] },
+    response_types: ['code' as const],
+  });
   const provider = new Provider(issuer, {
-    clients: [
-      {
-        ...{ client_id: clientId, application_type: 'native', token_endpoint_auth_method: 'none' },
-        ...{ redirect_uris: [redirectUri], grant_types: ['authorization_code'], response_types: ['code'] },
-      },
-    ],
+    jwks: { keys: [{ ...(await exportJWK(privateKey)), ...header, use: 'sig' }] },
+    clients: [app, { ...people, redirectUri: 'http://127.0.0.1/callback' }].map(registered),
     pkce: { required: () => true },
     conformIdTokenClaims: false,
     claims: { openid: ['sub', 'preferred_username', 'amr'], profile: [] },
@@ -65,16 +77,18 @@ export async function openIdProvider(): Promise<OpenIdProvider> {
       response.writeHead(500).end(String(error));
     });
   };
+  const endpoints = { authorizationEndpoint: `${issuer}/auth`, tokenEndpoint: `${issuer}/token` };
   return {
     issuer,
-    client: {
-      ...{ authorizationEndpoint: `${issuer}/auth`, tokenEndpoint: `${issuer}/token`, clientId, redirectUri },
-    },
+    client: { ...endpoints, ...app },
+    tools: { ...endpoints, ...people },
+    resign: (idToken, claims) =>
+      new SignJWT({ ...decodeJwt(idToken), ...claims }).setProtectedHeader(header).sign(privateKey),
     browse: async (url, who) => {
       const cookies = new Map<string, string>();
       let at = url;
       for (let steps = 0; steps < 10; steps++) {
-        if (!at.startsWith('http')) return at;
+        if (new URL(at).origin !== issuer) return at;
         const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
         const headers = { cookie, 'x-who': JSON.stringify(who) };
         const response = await fetch(at, { headers, redirect: 'manual' });

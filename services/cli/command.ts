@@ -78,6 +78,12 @@ export const verbsOf =
     );
   };
 
+/** An option that may be given several times: all its values. */
+export const collect = (value: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  value,
+];
+
 /** An option's value that is a whole number in a range. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {

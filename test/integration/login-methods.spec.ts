@@ -8,6 +8,7 @@ import { beginOidc, completeOidc, type OpenIdCredential } from '#sdk/oidc.ts';
 import { type Enrolled, type OpenWords, openMessage } from '../device-messages.ts';
 import { keptClients } from '../kept-clients.ts';
 import { type OpenIdProvider, openIdProvider, type Who } from '../open-id-provider.ts';
+import { peopleByOpenId } from '../people-by-open-id.ts';
 import { ada, as, failsAs, type SecurityBench, securityBench } from '../security-bench.ts';
 import { podAt } from '../security-pods.ts';
 
@@ -37,10 +38,14 @@ describe('login methods', function () {
 
   before(async () => {
     provider = await openIdProvider();
-    const { issuer, client } = provider;
+    const { issuer, client, tools } = provider;
     bench = await securityBench({
       policy,
-      config: { oidc: [issuer, away].map((each) => ({ issuer: each, clientId: client.clientId })) },
+      config: {
+        oidc: [issuer, away].map((each) => ({
+          ...{ issuer: each, clientId: client.clientId, peopleClientId: tools.clientId },
+        })),
+      },
     });
     proxies = [0, 1].map((n) =>
       keep(
@@ -148,6 +153,8 @@ describe('login methods', function () {
       await assert.rejects(completeOidc(client, stolen, callback), invalid);
     });
   });
+
+  peopleByOpenId(() => ({ bench, provider, away }));
 
   describe('the PIN of a device', () => {
     it('is given with a password, then opens sessions, and with the password one of level 2', async () => {

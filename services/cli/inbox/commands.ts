@@ -1,11 +1,9 @@
 import type { Command } from 'commander';
-import { type CommonOptions, withCommon } from '../command.ts';
+import { type CommonOptions, collect, withCommon } from '../command.ts';
 import type { CliContext } from '../context.ts';
 import { withPages } from '../list.ts';
 import type { InboxListOptions } from './read-inbox.ts';
 import type { DelegateOptions, FormOptions } from './work-on-item.ts';
-
-const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
 
 /** `inbox list`, `show`, `claim`, `release`, `draft`, `complete` and `delegate`. */
 export function addInboxCommands(program: Command, context: CliContext, end: { code: number }): void {

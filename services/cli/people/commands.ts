@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { wholeNumber, withCommon } from '../command.ts';
+import { collect, wholeNumber, withCommon } from '../command.ts';
 import type { CliContext } from '../context.ts';
 import type { LoginOptions } from './run-people.ts';
 
@@ -14,16 +14,13 @@ export function addPeopleCommands(program: Command, context: CliContext, end: { 
         'role (`sallyport users set`), and the edges have to let them through (edge.admin_api in envoy/mesh.yaml).\n' +
         'The token lies in <state>/login.json, readable by its owner only. The password comes from a file, from\n' +
         'SALLYPORT_PASSWORD, or is asked for.\n\n' +
-        'With --oidc the OpenID provider of the company says who you are: open the address that is printed in a\n' +
-        'browser on this machine, which comes back here. It must know you by <user>. With --password-file as well\n' +
-        'both are shown, which counts as two ways.',
+        'With --oidc the OpenID provider of the company says who you are, and has to know you by\n' +
+        '<user>: open the address that is printed in a browser on this machine, which comes back here.\n' +
+        'With --password-file as well both are shown, which counts as two ways.',
     )
     .option('--password-file <file>', 'file whose first line is the password; - is standard input')
     .option('--oidc [issuer]', 'log in by OpenID Connect; the issuer is needed where there are several')
-    .option(
-      '--param <name=value...>',
-      'what else to ask the provider for: scope, acr_values, prompt, max_age',
-    )
+    .option('--param <name=value>', 'what else to ask the provider for: acr_values, scope, prompt …', collect)
     .option('--port <n>', 'port to come back to, where the provider wants it named', wholeNumber(1, 65_535))
     .option('--wait <seconds>', 'how long the browser may take (default: 300)', wholeNumber(1, 3600))
     .option('--edge <url...>', 'edges of a mesh elsewhere (default: those of the mesh that runs here)')

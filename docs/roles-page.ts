@@ -12,6 +12,8 @@ A role is read for each call: taking it away counts at once. People call through
 and which role it takes. Beyond the table, by what is asked for: roles are given and taken by a security officer; a user is changed by
 whoever has his role or a higher one; a work item is answered by whomever its task names, whatever role that is (the
 row of WorkItemService is about everybody's items); everybody's sessions at once are ended by an operator or a security officer.
+With \`roles.twoWays\` of the security pods the role named there and those above it count only for who has logged in by two
+ways: without that there is what the roles below it may, and for the rest \`STEP_UP_NEEDED\`.
 `;
 
 /** docs/ROLES.md */

@@ -203,6 +203,11 @@ export const registry = define({
   ],
 
   // Authorising and relaying
+  STEP_UP_NEEDED: [
+    'PERMISSION_DENIED',
+    'this takes a log-in by two ways',
+    'log in anew, by a password and an ID token, or by a provider that asks for two factors: `sallyport login NAME --oidc --password-file FILE`',
+  ],
   POLICY_DENIED: [
     'PERMISSION_DENIED',
     'the policy does not allow this',

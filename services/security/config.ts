@@ -3,6 +3,7 @@ import type { DeepReadonly } from '#kernel/config/load-config.ts';
 import { duration, path, podName, socketPath } from '#kernel/config/primitives.ts';
 import { rootKeySchema } from '#kernel/crypto/root-key-providers.ts';
 import { logLevels } from '#kernel/log/logger.ts';
+import { personRoles } from './directory/roles.ts';
 
 const hour = 3_600_000;
 const day = 24 * hour;
@@ -190,6 +191,17 @@ export const securityConfig = z.strictObject({
     .max(8)
     .default([])
     .describe('OpenID providers whose ID tokens open sessions; each issuer once.'),
+  roles: z
+    .strictObject({
+      twoWays: z
+        .enum(personRoles)
+        .optional()
+        .describe(
+          'This role and those above it count only for who has logged in by two ways (a password and an ID token, or a provider that asks for two); none: for everybody who has them. The same at all pods.',
+        ),
+    })
+    .prefault({})
+    .describe('What people may administer.'),
   attestation: z
     .strictObject({
       appleTeams: z

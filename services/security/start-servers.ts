@@ -203,7 +203,7 @@ function rareServices(
   // A handshake costs a millisecond of the event loop that decides, too: a flood of them waits in line.
   const handshakes = new Bound({ inside: 2, waiting: 200, what: 'handshakes' });
   const counted = { limits: limits(clock), handshakes };
-  const admins = administrators({ sessions, rolesOf: mysqlRoles(db) });
+  const admins = administrators({ sessions, rolesOf: mysqlRoles(db), twoWays: config.roles.twoWays });
   const shared = {
     admins,
     db,

@@ -71,6 +71,39 @@ describe('administrators', () => {
     }
   });
 
+  it('need two ways where their role does, and may do less without', async () => {
+    const having = (amr: readonly string[], roles: readonly PersonRole[], twoWays: PersonRole) =>
+      administrators({
+        ...{ sessions: { get: async () => ({ ...record, amr }) }, rolesOf: async () => roles, twoWays },
+      });
+    const call = (method: string) => ({
+      ...{ caller: edge, method, signal: new AbortController().signal },
+      header: (name: string) => ({ authorization: `Bearer ${mine}`, 'x-sallyport-admin': 'on' })[name],
+    });
+    const weak = having(['pwd'], ['security-officer'], 'operator');
+    const strong = having(['oidc', 'mfa'], ['security-officer'], 'operator');
+    assert.equal((await strong.admit(call(methods.key))).role, 'security-officer');
+    const helps = await weak.admit(call(methods.help));
+    assert.equal(helps.role, 'helpdesk');
+    for (const method of [methods.change, methods.key]) {
+      await assert.rejects(weak.admit(call(method)), reason('STEP_UP_NEEDED'));
+    }
+    // What is looked at where it is done, too.
+    assert.throws(() => requireRank(helps, 'operator', 'it'), reason('STEP_UP_NEEDED'));
+    const helper = having(['pwd'], ['helpdesk'], 'operator');
+    await assert.rejects(helper.admit(call(methods.key)), reason('CALLER_NOT_ALLOWED'));
+    const nobody = having(['pwd'], ['operator'], 'viewer');
+    await assert.rejects(nobody.admit(call(methods.view)), reason('STEP_UP_NEEDED'));
+
+    const items = call('sallyport.task.v1.WorkItemService/ListItems');
+    assert.deepEqual(await strong.admitOwner(items), {
+      ...{ name: 'person/ada', owner: undefined, highest: 'security-officer' },
+    });
+    assert.deepEqual(await weak.admitOwner(items), {
+      ...{ name: 'person/ada', owner: 'ada', highest: 'helpdesk' },
+    });
+  });
+
   it('are operators by certificate, and nobody else without a token', async () => {
     const by = await admit([], { role: 'operator', pod: 'max' }, methods.key);
     assert.deepEqual(by, { name: 'operator/max', role: 'security-officer' });

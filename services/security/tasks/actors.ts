@@ -16,7 +16,7 @@ export async function actorOf(
   { admins, db }: { readonly admins: Administrators; readonly db: Pick<Db<SecurityTables>, 'read'> },
   call: CallContext,
 ): Promise<Actor> {
-  const { name, owner } = await admins.admitOwner(call);
+  const { name, owner, highest } = await admins.admitOwner(call);
   const person = name.startsWith('person/') ? name.slice('person/'.length) : undefined;
   const everybody = owner === undefined;
   if (person === undefined) return { name, user: undefined, candidates: [], everybody };
@@ -25,7 +25,8 @@ export async function actorOf(
     throw new SallyportError('CALLER_NOT_ALLOWED', { message: `${person} is no user any more` });
   }
   const rank = Math.max(-1, ...user.roles.map(rankOf));
-  const roles = personRoles.slice(0, rank + 1);
+  const allowed = highest === undefined ? -1 : rankOf(highest);
+  const roles = personRoles.slice(0, Math.min(rank, allowed) + 1);
   return {
     ...{ name, user: user.name, everybody },
     candidates: [

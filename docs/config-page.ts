@@ -84,7 +84,7 @@ interface Section {
 const sections: readonly Section[] = [
   {
     title: 'Security pod',
-    text: '[`services/security/config.ts`](../services/security/config.ts). A field can also be set by an environment variable, which wins over the file: `SALLYPORT_SECURITY_` and the path, as in `SALLYPORT_SECURITY_LEASES__DURATION_MS` for `leases.durationMs`.',
+    text: '[`services/security/config.ts`](../services/security/config.ts). A field can also be set by an environment variable, which wins over the file: `SALLYPORT_SECURITY_` and the path, as in `SALLYPORT_SECURITY_LEASES__DURATION_MS` for `leases.durationMs`. `sallyport up --security-config FILE` gives all security pods of a mesh a security.yaml with `oidc`, `roles`, `policy`, `attestation`, `sources`, `sessions` or `logLevel` ([`compose/runner/security-settings.ts`](../compose/runner/security-settings.ts)); it is kept in the state folder for the next start, an empty file ends it.',
     schemas: [{ schema: securityConfig }],
   },
   {

@@ -33,6 +33,7 @@ import { isServing, waitUntilUp } from './ready.ts';
 import { type RunState, readRunState, writeRunState } from './run-file.ts';
 import { type MeshParts, RunningMesh } from './running-mesh.ts';
 import { ensureSecrets } from './secrets.ts';
+import { parseSecuritySettings, readSecuritySettings } from './security-settings.ts';
 import { KeptSettings, type Sizes, type Tuned, tunedBy } from './settings.ts';
 import { parseSites, type SlaveSite } from './sites.ts';
 import { stopInOrder } from './stop.ts';
@@ -68,6 +69,8 @@ export interface MeshOptions {
   readonly sites?: string;
   /** A targets.yaml, what workers reach; kept as the gateways.yaml is. */
   readonly targetsFile?: string;
+  /** A security.yaml, what security pods are told besides; kept likewise. */
+  readonly securityFile?: string;
   /** Every certificate is issued anew so often, in ms; without it at half of its life. For tests. */
   readonly rotateEveryMs?: number;
   /** `full` (default): every commit is on disk. `relaxed`: survives killed processes, not lost power. */
@@ -214,6 +217,10 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     const reached = options.targetsFile === undefined ? kept.targets : readTargets(options.targetsFile);
     const targets = reached === undefined ? {} : parseTargets(reached, options.targetsFile ?? 'targets.yaml');
     if (options.targetsFile !== undefined && reached !== undefined) kept.keepTargets(reached);
+    const told =
+      options.securityFile === undefined ? kept.security : readSecuritySettings(options.securityFile);
+    const security = parseSecuritySettings(told ?? '', options.securityFile ?? 'security.yaml');
+    if (options.securityFile !== undefined && told !== undefined) kept.keepSecurity(told);
     adoptPromotion(stateDir, kept, slave);
     const place = (sizes: Sizes, running?: Topology): Promise<Topology> =>
       placePods(
@@ -255,6 +262,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       gateways,
       sites,
       targets,
+      security,
       compileCache: join(cacheDirOf(parts), 'node-compile-cache'),
       durability: options.durability ?? 'full',
       taskModules: (options.taskModules ?? []).map((file) => resolve(file)),

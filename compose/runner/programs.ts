@@ -27,6 +27,7 @@ import { writeStateFile } from '#kernel/config/state-file.ts';
 import type { GatewayGroup } from './gateways.ts';
 import type { Hosts } from './hosts.ts';
 import type { Secrets } from './secrets.ts';
+import type { SecuritySettings } from './security-settings.ts';
 import { type SitesFile, sitesIn } from './sites.ts';
 import type { ProgramSpec } from './supervised.ts';
 import type { Targets } from './targets.ts';
@@ -58,6 +59,8 @@ export interface ProgramContext {
   readonly sites: SitesFile;
   /** Of workers. */
   readonly targets: Targets;
+  /** Of security pods, besides what the runner knows. */
+  readonly security: SecuritySettings;
   /** Where Node keeps compiled code between starts. */
   readonly compileCache: string;
   readonly durability: 'full' | 'relaxed';
@@ -162,6 +165,7 @@ function configOf(ctx: ProgramContext, pod: Pod): object | undefined {
       };
     case 'security':
       return {
+        ...ctx.security,
         pod: pod.name,
         host: pod.host,
         sockets: {

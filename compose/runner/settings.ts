@@ -43,6 +43,8 @@ const settingsFile = z.strictObject({
   promoted: z.strictObject({ master: z.string().nullable(), alone: z.boolean() }).nullable().default(null),
   /** The targets.yaml that was given last; null: none. */
   targets: z.string().nullable().default(null),
+  /** The security.yaml that was given last; null: none. */
+  security: z.string().nullable().default(null),
 });
 type Settings = z.infer<typeof settingsFile>;
 
@@ -87,6 +89,7 @@ export class KeptSettings {
       sites: null,
       promoted: null,
       targets: null,
+      security: null,
     };
   }
 
@@ -141,6 +144,14 @@ export class KeptSettings {
 
   keepTargets(targets: string): void {
     this.#write({ ...this.#settings, targets });
+  }
+
+  get security(): string | undefined {
+    return this.#settings.security ?? undefined;
+  }
+
+  keepSecurity(security: string): void {
+    this.#write({ ...this.#settings, security });
   }
 
   /** Sizes that are named replace those that were kept. */

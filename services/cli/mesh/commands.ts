@@ -37,6 +37,10 @@ export function addMeshCommands(program: Command, context: CliContext, end: { co
       '--targets <file>',
       'directories, hooks and mail servers that tasks reach (a targets.yaml; default: as before, at first none)',
     )
+    .option(
+      '--security-config <file>',
+      'OpenID providers, sign-off, attestation and more of security pods (a security.yaml; default: as before, at first none)',
+    )
     .option('--security <n>', 'security pods (default: as before, at first 3)', wholeNumber(1, 9))
     .option('--proxies <n>', 'proxy pods (default: as before, at first 3)', wholeNumber(1, 9))
     .option('--edges <n>', 'edges (default: as before, at first 2)', wholeNumber(1, 9))

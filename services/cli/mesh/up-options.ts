@@ -23,6 +23,8 @@ export interface UpOptions extends CommonOptions {
   readonly sites?: string;
   /** File: a targets.yaml. */
   readonly targets?: string;
+  /** File: a security.yaml. */
+  readonly securityConfig?: string;
   /** Base URL of an OTLP/HTTP receiver. */
   readonly otlp?: string;
 }
@@ -32,13 +34,17 @@ const tiers = ['security', 'proxies', 'edges', 'db', 'workers', 'services'] as c
 /** As the runner takes them. */
 export function meshSettings(
   o: UpOptions,
-): Pick<MeshOptions, 'sizes' | 'durability' | 'telemetry' | 'gatewaysFile' | 'sites' | 'targetsFile'> {
+): Pick<
+  MeshOptions,
+  'sizes' | 'durability' | 'telemetry' | 'gatewaysFile' | 'sites' | 'targetsFile' | 'securityFile'
+> {
   const sizes = Object.fromEntries(tiers.flatMap((tier) => (o[tier] === undefined ? [] : [[tier, o[tier]]])));
   const telemetry = o.otlp !== undefined && { telemetry: { endpoint: o.otlp } };
   const gateways = o.gateways !== undefined && { gatewaysFile: resolve(o.gateways) };
   const sites = o.sites !== undefined && { sites: readSites(o.sites) };
   const targets = o.targets !== undefined && { targetsFile: resolve(o.targets) };
-  return { durability: o.durability, sizes, ...telemetry, ...gateways, ...sites, ...targets };
+  const security = o.securityConfig !== undefined && { securityFile: resolve(o.securityConfig) };
+  return { durability: o.durability, sizes, ...telemetry, ...gateways, ...sites, ...targets, ...security };
 }
 
 /** As arguments, for the runner in the background. */
@@ -50,6 +56,7 @@ export function settingArguments(o: UpOptions): string[] {
     ...(o.gateways === undefined ? [] : ['--gateways', resolve(o.gateways)]),
     ...(o.sites === undefined ? [] : ['--sites', resolve(o.sites)]),
     ...(o.targets === undefined ? [] : ['--targets', resolve(o.targets)]),
+    ...(o.securityConfig === undefined ? [] : ['--security-config', resolve(o.securityConfig)]),
     ...tiers.flatMap((tier) => (o[tier] === undefined ? [] : [`--${tier}`, String(o[tier])])),
   ];
 }

@@ -82,6 +82,11 @@ export interface StepContext {
   mended(): Promise<void>;
   /** Lets the load go on for so long. */
   watch(ms: number): Promise<void>;
+  /**
+   * Lets the load go on until it is calm, as after a change that is no failure; what it was until then is told as a
+   * note that begins with `what`, and not taken for normal. A failed request has failed all the same.
+   */
+  settle(what: string): Promise<void>;
   /** Run when the drill ends, however it ends, the latest first. Harmless when there is nothing to undo. */
   undo(run: () => void | Promise<void>): void;
   /** Told with the drill's result. */

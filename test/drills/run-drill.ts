@@ -1,4 +1,5 @@
 import { systemClock } from '#kernel/time/system-clock.ts';
+import { orAborted } from '#sdk/deadline.ts';
 import type { Drill, Failure, StepContext, Victim } from './drill.ts';
 import { judgeHistory } from './judge-history.ts';
 import { cpuPressureUs } from './pressure.ts';
@@ -7,8 +8,7 @@ import { type Row, rowOf } from './row.ts';
 import type { RowFigure } from './row-figure.ts';
 import type { Stand } from './stand.ts';
 
-/** Load before anything is broken, from which it is learnt what is normal: at first, and when much is known already. */
-const firstCalmMs = 3000;
+/** Load before anything is broken, on a mesh that is warm. */
 const calmMs = 1000;
 /** Load after all serves again. */
 const settleMs = 1000;
@@ -31,6 +31,12 @@ export async function runDrill(
   const figures: RowFigure[] = [];
   const undo: (() => void | Promise<void>)[] = [];
   const watch = (ms: number): Promise<void> => systemClock.sleep(ms, o.signal);
+  const settle = async (what: string): Promise<void> => {
+    const { seconds, calm, longest } = await orAborted(load.settle(), o.signal);
+    notes.push(
+      `${what}: ${calm ? 'calm' : 'not calm'} after ${seconds.toFixed(1)} s, longest request ${longest.ms} ms, ${longest.what}`,
+    );
+  };
   let victims: readonly Victim[] = [];
   const attempt = async (what: string, work: () => void | Promise<void>): Promise<void> => {
     try {
@@ -56,6 +62,7 @@ export async function runDrill(
       broken: (mayRefuseAfterMs) => load.broken(mayRefuseAfterMs),
       mended: () => load.mended(),
       watch,
+      settle,
       undo: (run) => void undo.push(run),
       note: (line) => void notes.push(line),
       figure: (figure) => void figures.push(figure),
@@ -72,8 +79,9 @@ export async function runDrill(
     o.progress(
       `  ${failure.name}, seed ${seed}: ${victims.map(({ pod, part }) => `${pod} ${part}`).join(', ')}`,
     );
-    await watch(stand.drills === 0 ? firstCalmMs : calmMs);
+    if (stand.drills === 0) await settle('a new mesh');
     stand.drills += 1;
+    await watch(calmMs);
     await attempt('a step failed', steps);
   } finally {
     for (const run of undo.toReversed()) await attempt('not undone', run);

@@ -9,11 +9,14 @@ import type { Drill } from './drill.ts';
 import { findPorcupine } from './history/linear/porcupine.ts';
 import type { SilencePromise } from './history/schema.ts';
 import type { CutReport, HeldSession, LoadAsk, LoadOptions, LoadReport } from './load/messages.ts';
+import type { Settled } from './load/settle.ts';
 
 /** The process that loads a mesh. */
 export interface Load {
   readonly pid: number;
   begin(): Promise<void>;
+  /** Resolves when it is calm, or does not become so. */
+  settle(): Promise<Settled>;
   broken(mayRefuseAfterMs?: number): Promise<void>;
   mended(): Promise<void>;
   /** So many requests are sent at once for a page that takes so long; resolves when they have been sent. */
@@ -111,6 +114,7 @@ async function startLoad(options: LoadOptions): Promise<Load> {
   return {
     pid: child.pid,
     begin: () => tell({ do: 'begin' }),
+    settle: async () => (await child.ask({ do: 'settle' } satisfies LoadAsk)) as Settled,
     broken: (mayRefuseAfterMs) =>
       tell({ do: 'broken', ...(mayRefuseAfterMs !== undefined && { mayRefuseAfterMs }) }),
     slow: (requests, ms) => tell({ do: 'slow', requests, ms }),

@@ -2,6 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { ordersFile } from '#compose/topology/paths.ts';
+import { systemClock } from '#kernel/time/system-clock.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { runningMesh } from '#services/cli/mesh/mesh-of-state.ts';
 import { handleOf } from '#services/security/session/record.ts';
@@ -12,18 +13,11 @@ import { cutStreams } from './cut.ts';
 import { enrolDevices, openDevices } from './devices.ts';
 import { recordInventory } from './inventory.ts';
 import { Ledger } from './ledger.ts';
-import type {
-  CutReport,
-  HeldSession,
-  Kind,
-  KindReport,
-  LoadAsk,
-  LoadOptions,
-  LoadReport,
-} from './messages.ts';
+import type { Kind, KindReport, LoadAnswer, LoadAsk, LoadOptions, LoadReport } from './messages.ts';
 import { People } from './people.ts';
 import { type DrillHistory, Recording } from './recording.ts';
 import { slow, startRequests } from './requests.ts';
+import { settle } from './settle.ts';
 import { startDownloads, startEvents } from './streams.ts';
 import { Trail } from './trail.ts';
 import { kinds, Normal, Window } from './window.ts';
@@ -109,11 +103,13 @@ serveBench(async (options: LoadOptions) => {
       seconds,
     };
   };
-  return async (ask: LoadAsk): Promise<LoadReport | CutReport | HeldSession[] | undefined> => {
+  return async (ask: LoadAsk): Promise<LoadAnswer> => {
     switch (ask.do) {
       case 'begin':
         begin();
         return undefined;
+      case 'settle':
+        return settle(context, (ms, signal) => systemClock.sleep(ms, signal));
       case 'broken':
         window.broken(ask.mayRefuseAfterMs);
         return undefined;

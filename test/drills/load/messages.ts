@@ -1,5 +1,6 @@
 /** What the drills and the process that loads the mesh say to each other. */
 import type { SilencePromise } from '../history/schema.ts';
+import type { Settled } from './settle.ts';
 
 /** Device requests, by what may be done with them; streams; and what happens rarely. */
 export const requestKinds = ['get', 'keyed', 'once', 'events', 'download'] as const;
@@ -31,6 +32,8 @@ export interface LoadOptions {
 export type LoadAsk =
   /** A drill begins: what begins from now on is its own. */
   | { readonly do: 'begin' }
+  /** Answered with how it came to be calm ({@link Settled}), once it is. */
+  | { readonly do: 'settle' }
   /** Something is broken now. Several in one drill are told one by one. */
   | { readonly do: 'broken'; readonly mayRefuseAfterMs?: number }
   /** So many requests at once for a page that takes so long. */
@@ -53,6 +56,8 @@ export interface CutReport {
   /** Until the operator had his answer, of the same. */
   readonly committedMs: readonly number[];
 }
+
+export type LoadAnswer = LoadReport | CutReport | HeldSession[] | Settled | undefined;
 
 export interface HeldSession {
   readonly id: string;

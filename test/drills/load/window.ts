@@ -69,6 +69,8 @@ export class Window {
   readonly wrong: string[] = [];
   skipped = 0;
   #looking = 0;
+  /** From when on it is calm, and what it takes is normal; undefined until that is known. */
+  #calmFrom: number | undefined;
   readonly #brokenNow = new Set<Recorded>();
 
   constructor(normal: Normal, now: () => number, trail: Trail, history: DrillHistory) {
@@ -77,10 +79,36 @@ export class Window {
     this.#normal = normal;
     this.#now = now;
     this.begun = now();
+    this.#calmFrom = this.begun;
   }
 
   get open(): number {
     return this.#open.size + this.#looking;
+  }
+
+  /** What it takes is not normal until `calm` says so: a mesh is new, or is used otherwise than before. */
+  settling(): void {
+    this.#calmFrom = undefined;
+  }
+
+  /** It has been calm from then on. What was before remains in the history, and in what failed. */
+  calm(from: number): void {
+    this.#calmFrom = from;
+    for (const { kind, begun, ms, outcome } of [...this.#ended, ...this.#gaps]) {
+      if (outcome === 'ok' && begun >= from) this.#normal.learn(kind, ms);
+    }
+  }
+
+  /** The longest operation of these kinds that was under way at any time from then on. */
+  longestSince(from: number, kinds: readonly Kind[]): Stall {
+    const now = this.#now();
+    const open = [...this.#open].map((each): Ended => {
+      return { ...each, ms: now - each.begun, outcome: 'ok', ended: 'under way' };
+    });
+    const meant = [...this.#ended, ...open].filter(
+      ({ kind, begun, ms }) => begun + ms >= from && kinds.includes(kind),
+    );
+    return longest(meant, 0, this.#trail);
   }
 
   /** `invocation` is recorded in the drill's history, with how it ends. */
@@ -110,7 +138,7 @@ export class Window {
   ok(operation: Operation, seen: Partial<Completion> = {}): void {
     if (operation.recorded) this.history.complete(operation.recorded, { outcome: 'ok', ...seen });
     const ms = this.#end(operation, 'ok');
-    if (this.#calmAt(operation.begun + ms)) this.#normal.learn(operation.kind, ms);
+    if (this.#calmAt(operation.begun, operation.begun + ms)) this.#normal.learn(operation.kind, ms);
   }
 
   /** An unrepeatable request may end as UNKNOWN_OUTCOME; all else is a failure. */
@@ -118,7 +146,9 @@ export class Window {
     const { reason, message, metadata, status, retryAfterMs } = SallyportError.from(thrown);
     if (operation.recorded) {
       const unknown = operation.kind === 'once' && (reason === 'UNKNOWN_OUTCOME' || reason === 'STREAM_CUT');
-      this.history.complete(operation.recorded, { outcome: unknown ? 'unknown' : 'failed', reason });
+      // That it is unknown, the outcome says.
+      const why = unknown ? (metadata.because ?? reason) : reason;
+      this.history.complete(operation.recorded, { outcome: unknown ? 'unknown' : 'failed', reason: why });
     }
     // The head of an answer had come, so the backend has acted; what it said is cut.
     if (operation.kind === 'once' && (reason === 'UNKNOWN_OUTCOME' || reason === 'STREAM_CUT')) {
@@ -140,7 +170,7 @@ export class Window {
   /** A stream was silent for so long, of which so much is normal. */
   gap(kind: Kind, what: string, ms: number): void {
     const begun = this.#now() - ms;
-    if (this.#calmAt(begun + ms)) this.#normal.learn(kind, ms);
+    if (this.#calmAt(begun, begun + ms)) this.#normal.learn(kind, ms);
     this.#gaps.push({ kind, what, begun, ms, outcome: 'ok', ended: 'went on' });
     // Only the longest count; the others are there to learn from.
     if (this.#gaps.length > 10_000) {
@@ -199,6 +229,7 @@ export class Window {
     const normalMs = this.#normal.of(kind);
     const timed = kind === 'events' || kind === 'download' ? this.#gaps.filter((g) => g.kind === kind) : of;
     const broken = this.#faults[0]?.from ?? Number.POSITIVE_INFINITY;
+    const calmFrom = this.#calmFrom ?? broken;
     return {
       begun: of.length,
       ok: count('ok'),
@@ -207,7 +238,7 @@ export class Window {
       refused: count('refused'),
       normalMs,
       calm: longest(
-        timed.filter(({ begun, ms }) => begun + ms < broken),
+        timed.filter(({ begun, ms }) => begun >= calmFrom && begun + ms < broken),
         normalMs,
         this.#trail,
       ),
@@ -232,8 +263,9 @@ export class Window {
     else this.#failures.set(reason, { count: 1, example });
   }
 
-  #calmAt(at: number): boolean {
-    return !this.#faults.some(({ from }) => from <= at);
+  #calmAt(begun: number, ended: number): boolean {
+    if (this.#calmFrom === undefined || begun < this.#calmFrom) return false;
+    return !this.#faults.some(({ from }) => from <= ended);
   }
 }
 

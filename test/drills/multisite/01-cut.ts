@@ -17,7 +17,7 @@ const { slave } = parseSites(sitesWith());
 const leaseMs = slave === undefined ? 0 : leaseMsOf(slave);
 
 export const step: Step = async (context) => {
-  const { mesh, network, lastsMs, undo, watch, broken, mended, figure, note } = context;
+  const { mesh, network, lastsMs, undo, watch, settle, broken, mended, figure, note } = context;
   const line = async (ms: number): Promise<void> => {
     for (const a of hosts) for (const b of slaveHosts) await network().delay(a, b, ms);
   };
@@ -28,7 +28,7 @@ export const step: Step = async (context) => {
   undo(() => people.stop());
   if (lastsMs <= leaseMs) await measureLine(context, people);
   people.pauseMs = pauseMs;
-  await watch(3000);
+  await settle('two sites, with people at both');
 
   await broken();
   undo(() => network().heal());

@@ -31,7 +31,7 @@ export const outcomeRule: RuleMaker = (_world, report) => {
         const message = `${invoke.kind === 'request' ? invoke.method : invoke.kind} is repeatable, and ended as UNKNOWN_OUTCOME`;
         report({ rule: 'unknown-without-cause', ops: [op], at: complete.at, message });
       } else if (!faults.some(({ invoke: { at }, until }) => invoke.at <= until && complete.at >= at)) {
-        const message = `${invoke.method} ${invoke.path} ended as UNKNOWN_OUTCOME, and was in flight at no fault`;
+        const message = `${invoke.method} ${invoke.path} ended as UNKNOWN_OUTCOME (${complete.reason ?? 'for no reason told'}), and was in flight at no fault`;
         report({ rule: 'unknown-without-cause', ops: [op], at: complete.at, message });
       }
     },

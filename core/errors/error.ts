@@ -1,4 +1,5 @@
-import { type ErrorReason, registry, type StatusName } from './registry.ts';
+import { type ErrorReason, registry } from './registry.ts';
+import type { StatusName } from './status.ts';
 
 export interface ErrorOptions {
   /** Replaces the registry's message. Never holds a secret: it goes over the wire and into logs. */

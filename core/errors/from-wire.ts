@@ -1,7 +1,8 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { ErrorInfoSchema, RetryInfoSchema } from '#gen/google/rpc/error_details_pb.js';
 import { isReason, SallyportError } from './error.ts';
-import { type ErrorReason, registry, Status } from './registry.ts';
+import { type ErrorReason, registry } from './registry.ts';
+import { Status } from './status.ts';
 
 /** `google.rpc.ErrorInfo.domain` of every error of ours. */
 export const errorDomain = 'sallyport.internal';

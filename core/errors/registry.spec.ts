@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'mocha';
 import { isReason } from './error.ts';
-import { type ErrorReason, registry, Status } from './registry.ts';
+import { areas, type ErrorReason, registry } from './registry.ts';
+import { Status } from './status.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/ERRORS.md'), 'utf8');
 /** Lines of four columns: other tables of the page have fewer. */
@@ -31,6 +32,12 @@ describe('error registry', () => {
       [],
     );
     assert.equal(new Set(documented).size, documented.length);
+  });
+
+  it('has each reason in one area', () => {
+    const reasons = areas.flatMap((area) => Object.keys(area));
+    assert.equal(new Set(reasons).size, reasons.length);
+    assert.deepEqual(reasons, Object.keys(registry));
   });
 
   it('gives each reason a canonical code, a message and a hint', () => {

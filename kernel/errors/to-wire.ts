@@ -2,7 +2,8 @@ import { create, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import { anyPack, DurationSchema } from '@bufbuild/protobuf/wkt';
 import type { SallyportError } from '#core/errors/error.ts';
 import { errorDomain } from '#core/errors/from-wire.ts';
-import { registry, Status } from '#core/errors/registry.ts';
+import { registry } from '#core/errors/registry.ts';
+import { Status } from '#core/errors/status.ts';
 import { ErrorInfoSchema, RetryInfoSchema } from '#gen/google/rpc/error_details_pb.js';
 import { StatusSchema } from '#gen/google/rpc/status_pb.js';
 

@@ -3,7 +3,8 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { describe, it } from 'mocha';
 import { SallyportError } from '#core/errors/error.ts';
 import { fromConnectError, fromWire } from '#core/errors/from-wire.ts';
-import { type ErrorReason, registry, Status } from '#core/errors/registry.ts';
+import { type ErrorReason, registry } from '#core/errors/registry.ts';
+import { Status } from '#core/errors/status.ts';
 import { StatusSchema } from '#gen/google/rpc/status_pb.js';
 import { statusBytes, toWire } from './to-wire.ts';
 

@@ -1,5 +1,5 @@
 import { SallyportError } from '#core/errors/error.ts';
-import type { StatusName } from '#core/errors/registry.ts';
+import type { StatusName } from '#core/errors/status.ts';
 
 /** What a log line says about an error. */
 export interface SerializedError {

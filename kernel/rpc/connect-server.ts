@@ -15,7 +15,7 @@ import {
   universalResponseToNodeResponse,
 } from '@connectrpc/connect-node';
 import { SallyportError } from '#core/errors/error.ts';
-import { Status } from '#core/errors/registry.ts';
+import { Status } from '#core/errors/status.ts';
 import { createAdmission } from './admission.ts';
 import { closeInOrder } from './close.ts';
 import { adaptToConnect } from './connect-adapter.ts';

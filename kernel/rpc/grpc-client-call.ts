@@ -2,7 +2,7 @@ import { fromBinary, type MessageShape } from '@bufbuild/protobuf';
 import { type Client, type CallOptions as GrpcCallOptions, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { SallyportError } from '#core/errors/error.ts';
 import { fromWire } from '#core/errors/from-wire.ts';
-import { Status } from '#core/errors/registry.ts';
+import { Status } from '#core/errors/status.ts';
 import { StatusSchema } from '#gen/google/rpc/status_pb.js';
 import type { CallOptions, GrpcClientOptions } from './grpc-client-types.ts';
 import type { RpcObservation, RpcObserver } from './observer.ts';

@@ -1,6 +1,6 @@
 import { create, type DescMessage, type Message } from '@bufbuild/protobuf';
 import { SallyportError } from '#core/errors/error.ts';
-import { Status } from '#core/errors/registry.ts';
+import { Status } from '#core/errors/status.ts';
 import type { Admission } from './admission.ts';
 import { Encoded } from './encoded.ts';
 import type { Route } from './implement.ts';

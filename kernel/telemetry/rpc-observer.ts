@@ -1,5 +1,5 @@
 import { type Attributes, context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
-import { Status, type StatusName } from '#core/errors/registry.ts';
+import { Status, type StatusName } from '#core/errors/status.ts';
 import type { ObservedRpc, RpcObservation, RpcObserver } from '#kernel/rpc/observer.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { histogram } from './metrics.ts';

@@ -1,7 +1,7 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { SallyportError } from '../../core/errors/error.ts';
 import { errorDomain } from '../../core/errors/from-wire.ts';
-import { Status } from '../../core/errors/registry.ts';
+import { Status } from '../../core/errors/status.ts';
 import { ErrorInfoSchema, RetryInfoSchema } from '../../gen/google/rpc/error_details_pb.js';
 
 /** The error as the tier sends it: canonical code, ErrorInfo, RetryInfo. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { type ErrorReason, registry, type StatusName } from '#core/errors/registry.ts';
+import { type ErrorReason, registry } from '#core/errors/registry.ts';
+import type { StatusName } from '#core/errors/status.ts';
 import type { Answer } from '../edge/answer.ts';
 import type { World } from './world.ts';
 

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2';
 import { fromBinary } from '@bufbuild/protobuf';
 import { errorDomain, fromWire } from '#core/errors/from-wire.ts';
-import { Status, type StatusName } from '#core/errors/registry.ts';
+import { Status, type StatusName } from '#core/errors/status.ts';
 import { ErrorInfoSchema } from '#gen/google/rpc/error_details_pb.js';
 import { StatusSchema } from '#gen/google/rpc/status_pb.js';
 

@@ -1,6 +1,6 @@
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { SallyportError } from '#core/errors/error.ts';
-import { Status } from '#core/errors/registry.ts';
+import { Status } from '#core/errors/status.ts';
 import {
   HeaderValueOption_HeaderAppendAction as Append,
   type HeaderValueOptionSchema,

@@ -1,5 +1,5 @@
 import { SallyportError } from '#core/errors/error.ts';
-import type { StatusName } from '#core/errors/registry.ts';
+import type { StatusName } from '#core/errors/status.ts';
 import type { PlainAnswer } from '#kernel/rpc/plain-http.ts';
 
 /** RFC 7644 table 9, as far as they are told here. */

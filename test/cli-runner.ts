@@ -1,9 +1,10 @@
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { readRunState } from '#compose/runner/run-file.ts';
-import { systemClock } from '#kernel/time/system-clock.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { runCli } from '#services/cli/run-cli.ts';
+import { testContext } from '#services/cli/test-context.ts';
 
 /** Milliseconds for a mesh to come up on a machine that does other things, too. */
 const startMs = 150_000;
@@ -64,18 +65,17 @@ export async function cliAt(
   stateDir: string,
   ...args: string[]
 ): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
-  const written = { out: '', err: '' };
-  const code = await runCli(args, {
-    ...{ env: { SALLYPORT_STATE: stateDir }, cwd: stateDir, clock: systemClock },
-    ...{ signal: new AbortController().signal, onSecondInterrupt: () => {}, outBytes: async () => {} },
-    out: (text) => {
-      written.out += text;
-    },
-    err: (text) => {
-      written.err += text;
-    },
-  });
-  return { code, ...written };
+  const { context, written } = testContext({ env: { SALLYPORT_STATE: stateDir }, cwd: stateDir });
+  return { code: await runCli(args, context), ...written };
+}
+
+/** The same with --json, at a command that must do it: the object of its last line, of which `T` is looked at. */
+export async function cliJson<T>(stateDir: string, ...args: string[]): Promise<T> {
+  const split = args.indexOf('--') < 0 ? args.length : args.indexOf('--');
+  const { code, out, err } = await cliAt(stateDir, ...args.slice(0, split), '--json', ...args.slice(split));
+  const told = JSON.parse(out.trimEnd().split('\n').at(-1) ?? '') as T & { ok: boolean };
+  assert.deepEqual([told.ok, code], [true, 0], `${args.join(' ')}: ${err}`);
+  return told;
 }
 
 function spawnCli(...args: string[]): ChildProcess {

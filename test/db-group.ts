@@ -3,9 +3,17 @@
  * follows the agents' health checks and cuts connections to a node that fails them, as Envoy does.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes, randomInt, randomUUID } from 'node:crypto';
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { randomBytes, randomUUID } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findMysql } from '#compose/parts/mysql.ts';
@@ -20,6 +28,7 @@ import { askStatus } from '#services/db-agent/peers.ts';
 import type { AgentStatus } from '#services/db-agent/status.ts';
 import { askAgent, startRelay } from './db-relay.ts';
 import { whenProcessEnds } from './leave-nothing.ts';
+import { portFinder } from './ports.ts';
 
 export interface DbGroupOptions {
   /** Default 3. */
@@ -73,6 +82,18 @@ export interface DbGroup {
 
 const root = new URL('..', import.meta.url).pathname;
 
+/** What is needed to understand a failure, on standard error: what each node says of itself, and the end of its logs. */
+export async function tellNodes({ nodes, replica }: DbGroup): Promise<void> {
+  for (const node of [...nodes, ...(replica === undefined ? [] : [replica])]) {
+    const says = await node.status().then((status) => JSON.stringify(status), String);
+    const logs = ['agent.log', 'mysqld.log']
+      .map((name) => join(node.dir, name))
+      .filter((file) => existsSync(file))
+      .map((file) => readFileSync(file, 'utf8').split('\n').slice(-25).join('\n'));
+    process.stderr.write([`── ${node.pod}: ${says}`, ...logs, ''].join('\n'));
+  }
+}
+
 /** Starts it from nothing, in a folder of its own; resolves once the agents run, see `online`. */
 export async function startDbGroup(options: DbGroupOptions = {}): Promise<DbGroup> {
   const parts: PartsOptions = { env: process.env, progress: () => {} };
@@ -92,14 +113,17 @@ export async function startDbGroup(options: DbGroupOptions = {}): Promise<DbGrou
   const groupName = randomUUID();
   const pods = Array.from({ length: options.pods ?? 3 }, (_, n) => `db-${n}`);
   const replicaPod = 'db-far-0';
-  const ports = await freePorts(pods.length + 1);
-  const places = [...pods, ...(options.replica === true ? [replicaPod] : [])].map((pod, n) => ({
-    pod,
-    address: '127.0.0.1',
-    groupPort: ports[n] ?? 0,
-    run: join(dir, 'run', pod),
-    agent: { socketPath: join(dir, 'run', pod, 'agent.sock'), host: `${pod}.agent` },
-  }));
+  const findPort = portFinder();
+  const withReplica = [...pods, ...(options.replica === true ? [replicaPod] : [])];
+  const places = await Promise.all(
+    withReplica.map(async (pod) => ({
+      pod,
+      address: '127.0.0.1',
+      groupPort: await findPort(),
+      run: join(dir, 'run', pod),
+      agent: { socketPath: join(dir, 'run', pod, 'agent.sock'), host: `${pod}.agent` },
+    })),
+  );
   const all: DbNode[] = [];
   const forget = whenProcessEnds(() => {
     // Agents first: they would start their mysqlds again.
@@ -257,23 +281,4 @@ function dbNode(
       });
     },
   };
-}
-
-/** Ports below 32768 (above are the system's for outgoing connections) that are free at the moment. */
-export async function freePorts(count: number): Promise<number[]> {
-  const found = new Set<number>();
-  for (let tries = 0; found.size < count; tries += 1) {
-    if (tries > 1000) throw new Error('no free ports below 32768');
-    const port = randomInt(12_000, 32_000);
-    if (await isFree(port)) found.add(port);
-  }
-  return [...found];
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
 }

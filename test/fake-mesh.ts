@@ -17,7 +17,8 @@ import { parseMesh } from '#envoy/model/load.ts';
 import { writePod } from '#envoy/write/write.ts';
 import { openPki, type Pki } from '#kernel/pki/pki.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
-import { envoyBinary, portFinder } from './envoy.ts';
+import { envoyBinary } from './envoy.ts';
+import { portFinder } from './ports.ts';
 
 /** What a pretended process saw of a call; travels back in the header `x-seen`. */
 export interface Seen {

@@ -10,8 +10,8 @@ import { run } from '#compose/parts/run.ts';
 import { createCa, issue } from '#kernel/pki/authority.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
-import { portFinder } from '../envoy.ts';
 import { whenProcessEnds } from '../leave-nothing.ts';
+import { portFinder } from '../ports.ts';
 import { findSlapd, type Slapd } from '../tools/slapd.ts';
 
 export interface SlapdOptions {

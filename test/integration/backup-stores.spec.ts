@@ -12,7 +12,7 @@ import { documents, snapshotIds, unfinishedIds } from '#services/db-agent/backup
 import { openSnapshot } from '#services/db-agent/backup/fetch-snapshot.ts';
 import { resumeSpooled } from '#services/db-agent/backup/snapshot.ts';
 import { type BackupStore, openStore, type StoreOptions } from '#services/db-agent/backup/store.ts';
-import { freePorts } from '#test/db-group.ts';
+import { portFinder } from '#test/ports.ts';
 import { type Server, startS3, startSftp } from '#test/tools/object-servers.ts';
 import { spoolSnapshot } from '#test/tools/spool-snapshot.ts';
 
@@ -33,7 +33,7 @@ function folder(dir: string): Promise<Place> {
 }
 
 async function s3(dir: string): Promise<Place> {
-  const [port = 0] = await freePorts(1);
+  const port = await portFinder()();
   const server = await startS3(port, parts);
   const credentialsFile = join(dir, 's3.json');
   const keys = { accessKeyId: 'somebody', secretAccessKey: 'something' };
@@ -50,7 +50,7 @@ async function s3(dir: string): Promise<Place> {
 }
 
 async function sftp(dir: string): Promise<Place> {
-  const [port = 0] = await freePorts(1);
+  const port = await portFinder()();
   const key = (name: string): string => {
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(dir, name)]);
     return join(dir, name);

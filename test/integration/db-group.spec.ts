@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { after, afterEach, before, describe, it } from 'mocha';
@@ -13,7 +13,7 @@ import { openDb, openReplica } from '#kernel/db/open-db.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { recoverGroup } from '#services/db-agent/recovery.ts';
-import { type DbGroup, startDbGroup } from '#test/db-group.ts';
+import { type DbGroup, startDbGroup, tellNodes } from '#test/db-group.ts';
 
 interface Tables {
   notes: { id: number; text: string };
@@ -87,14 +87,8 @@ describe('the database group', function () {
     await group?.close();
   });
 
-  /** What a failure needs to be understood. */
   afterEach(async function () {
-    if (this.currentTest?.state !== 'failed') return;
-    for (const node of group.nodes) {
-      console.error(JSON.stringify(await node.status().catch((error: unknown) => String(error))));
-      console.error((await readFile(join(node.dir, 'agent.log'), 'utf8')).split('\n').slice(-15).join('\n'));
-      console.error((await readFile(join(node.dir, 'mysqld.log'), 'utf8')).split('\n').slice(-25).join('\n'));
-    }
+    if (this.currentTest?.state === 'failed') await tellNodes(group);
   });
 
   it('forms from nothing', async () => {

@@ -7,7 +7,7 @@ import { parse } from 'yaml';
 import { SallyportError } from '#core/errors/error.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import type { Session } from '#sdk/session.ts';
-import { cliAt } from '../cli-runner.ts';
+import { cliAt, cliJson } from '../cli-runner.ts';
 import { activationFor, meshStartMs, type OwnMesh, ownMesh } from '../mesh.ts';
 import { enrolDevice, type TestDevice } from '../mesh-device.ts';
 
@@ -37,12 +37,7 @@ describe('devices on a whole mesh', function () {
   });
 
   const run = (...args: string[]) => cliAt(own.stateDir, ...args);
-  const json = async <T>(...args: string[]): Promise<T> => {
-    const [group = '', verb = '', ...rest] = args;
-    const { code, out, err } = await run(group, verb, '--json', ...rest);
-    assert.equal(code, 0, `${args.join(' ')}: ${err}`);
-    return JSON.parse(out.trimEnd().split('\n').at(-1) ?? '') as T;
-  };
+  const json = <T>(...args: string[]): Promise<T> => cliJson<T>(own.stateDir, ...args);
   interface Shown {
     readonly device: Record<string, string>;
   }

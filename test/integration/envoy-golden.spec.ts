@@ -28,8 +28,9 @@ import { validateArgs } from '#envoy/write/args.ts';
 import { inlineFilesIn } from '#envoy/write/inline-files.ts';
 import { openPki } from '#kernel/pki/pki.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
-import { envoyBinary, portFinder } from '#test/envoy.ts';
+import { envoyBinary } from '#test/envoy.ts';
 import { startFakeMesh } from '#test/fake-mesh.ts';
+import { portFinder } from '#test/ports.ts';
 
 /**
  * Every golden file goes through the real Envoy: the bootstrap by --mode validate, and, since that does not

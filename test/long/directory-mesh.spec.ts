@@ -9,9 +9,8 @@ import { after, before, describe, it } from 'mocha';
 import { Agent, fetch } from 'undici';
 import { demoOrigin } from '#compose/demo/app.ts';
 import { SallyportError } from '#core/errors/error.ts';
-import { systemClock } from '#kernel/time/system-clock.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
-import { runCli } from '#services/cli/run-cli.ts';
+import { cliJson } from '../cli-runner.ts';
 import { companyLdif, groups, passwordOf, people, userDn } from '../directory/company.ts';
 import { type SlapdServer, startSlapd } from '../directory/slapd.ts';
 import { meshStartMs, type OwnMesh, ownMesh } from '../mesh.ts';
@@ -41,21 +40,7 @@ describe('directories at a whole mesh', function () {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const json = async <T>(...args: string[]): Promise<T> => {
-    const written = { out: '', err: '' };
-    const code = await runCli([...args, '--json'], {
-      ...{ env: { SALLYPORT_STATE: own.stateDir }, cwd: own.stateDir, clock: systemClock },
-      ...{ signal: new AbortController().signal, onSecondInterrupt: () => {}, outBytes: async () => {} },
-      out: (text) => {
-        written.out += text;
-      },
-      err: (text) => {
-        written.err += text;
-      },
-    });
-    assert.equal(code, 0, `${args.join(' ')}: ${written.err}`);
-    return JSON.parse(written.out.trimEnd().split('\n').at(-1) ?? '') as T;
-  };
+  const json = <T>(...args: string[]): Promise<T> => cliJson<T>(own.stateDir, ...args);
   interface Synced {
     readonly items: readonly { readonly pod: string; readonly adds: number; readonly disables: number }[];
   }

@@ -1,34 +1,23 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import { connect } from '#kernel/db/connection.ts';
 import type { Db } from '#kernel/db/db.ts';
-import { migrate } from '#kernel/db/migrate.ts';
-import { kernelMigrations } from '#kernel/db/migrations.ts';
-import { openDb } from '#kernel/db/open-db.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import type { AgentStatus } from '#services/db-agent/status.ts';
-import { type DbGroup, type DbNode, startDbGroup } from '#test/db-group.ts';
+import { type DbGroup, type DbNode, startDbGroup, tellNodes } from '#test/db-group.ts';
+import { type NoteTables, openNotes, writeNote } from '#test/db-notes.ts';
 import { askAgent } from '#test/db-relay.ts';
-
-interface Tables {
-  notes: { id: number };
-}
 
 describe('a replica that takes over from its group', function () {
   this.timeout(300_000);
   let group: DbGroup;
   let replica: DbNode;
-  let db: Db<Tables>;
+  let db: Db<NoteTables>;
   let acknowledged: number[] = [];
 
   const write = async (id: number): Promise<void> => {
-    await db.tx(async (trx) => void (await trx.insertInto('notes').values({ id }).execute()), {
-      deadlineMs: 60_000,
-      key: `note-${id}`,
-    });
+    await writeNote(db, id);
     acknowledged.push(id);
   };
   const eventually = (what: string, good: () => Promise<boolean>, ms = 120_000): Promise<unknown> =>
@@ -42,7 +31,7 @@ describe('a replica that takes over from its group', function () {
       ({ replica: word }) => (word?.lagMs ?? Number.POSITIVE_INFINITY) < 1000,
     );
   const question = async <T>(node: DbNode, ask: ReturnType<typeof sql<T>>): Promise<readonly T[]> => {
-    const at = await connect<Tables>({
+    const at = await connect<NoteTables>({
       ...{ socketPath: node.mysqldSocket, user: 'sallyport', password: group.passwords.app },
       ...{ database: 'sallyport', connectTimeoutMs: 2000 },
     });
@@ -85,30 +74,15 @@ describe('a replica that takes over from its group', function () {
     group = await startDbGroup({ replica: true });
     replica = group.replica as DbNode;
     await group.online();
-    const schema = openDb({ socketPath: group.rwSocket, user: 'migrate', password: group.passwords.migrate });
-    await migrate(schema, [
-      ...kernelMigrations,
-      { name: 'test-0001-notes', up: 'create table notes (id bigint primary key)' },
+    db = await openNotes(group, [
       { name: 'test-0002-era', up: 'create table era (id int primary key, era bigint not null)' },
       { name: 'test-0003-era', up: 'insert into era values (1, 7)' },
     ]);
-    await schema.close();
-    db = openDb<Tables>({ socketPath: group.rwSocket, user: 'sallyport', password: group.passwords.app });
     await write(1);
     await caughtUp();
   });
   afterEach(async function () {
-    if (this.currentTest?.state === 'failed') {
-      for (const node of [...group.nodes, replica]) {
-        console.error(JSON.stringify(await node.status().catch((error: unknown) => String(error))));
-        console.error(
-          (await readFile(join(node.dir, 'agent.log'), 'utf8')).split('\n').slice(-12).join('\n'),
-        );
-        console.error(
-          (await readFile(join(node.dir, 'mysqld.log'), 'utf8')).split('\n').slice(-6).join('\n'),
-        );
-      }
-    }
+    if (this.currentTest?.state === 'failed') await tellNodes(group);
     await db?.close();
     await group?.close();
   });

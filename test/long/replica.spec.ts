@@ -5,33 +5,24 @@ import { sql } from 'kysely';
 import { after, afterEach, before, describe, it } from 'mocha';
 import { connect } from '#kernel/db/connection.ts';
 import type { Db } from '#kernel/db/db.ts';
-import { migrate } from '#kernel/db/migrate.ts';
-import { kernelMigrations } from '#kernel/db/migrations.ts';
-import { openDb } from '#kernel/db/open-db.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
-import { type DbGroup, type DbNode, startDbGroup } from '#test/db-group.ts';
-
-interface Tables {
-  notes: { id: number };
-}
+import { type DbGroup, type DbNode, startDbGroup, tellNodes } from '#test/db-group.ts';
+import { type NoteTables, openNotes, writeNote } from '#test/db-notes.ts';
 
 describe('a replica of the database group', function () {
   this.timeout(240_000);
   let group: DbGroup;
   let replica: DbNode;
-  let db: Db<Tables>;
+  let db: Db<NoteTables>;
   let nextId = 1;
 
   const write = async (): Promise<number> => {
     const id = nextId++;
-    await db.tx(async (trx) => void (await trx.insertInto('notes').values({ id }).execute()), {
-      deadlineMs: 90_000,
-      key: `note-${id}`,
-    });
+    await writeNote(db, id);
     return id;
   };
   const has = async (id: number): Promise<boolean> => {
-    const at = await connect<Tables>({
+    const at = await connect<NoteTables>({
       socketPath: replica.mysqldSocket,
       user: 'sallyport',
       password: group.passwords.app,
@@ -66,25 +57,14 @@ describe('a replica of the database group', function () {
     group = await startDbGroup({ replica: true });
     replica = group.replica as DbNode;
     await group.online();
-    const schema = openDb({ socketPath: group.rwSocket, user: 'migrate', password: group.passwords.migrate });
-    await migrate(schema, [
-      ...kernelMigrations,
-      { name: 'test-0001-notes', up: 'create table notes (id bigint primary key)' },
-    ]);
-    await schema.close();
-    db = openDb<Tables>({ socketPath: group.rwSocket, user: 'sallyport', password: group.passwords.app });
+    db = await openNotes(group);
   });
   after(async () => {
     await db?.close();
     await group?.close();
   });
   afterEach(async function () {
-    if (this.currentTest?.state !== 'failed') return;
-    for (const node of [...group.nodes, replica]) {
-      console.error(JSON.stringify(await node.status().catch((error: unknown) => String(error))));
-      console.error((await readFile(join(node.dir, 'agent.log'), 'utf8')).split('\n').slice(-15).join('\n'));
-      console.error((await readFile(join(node.dir, 'mysqld.log'), 'utf8')).split('\n').slice(-15).join('\n'));
-    }
+    if (this.currentTest?.state === 'failed') await tellNodes(group);
   });
 
   it('becomes a copy by itself and has what is committed, within its lag', async () => {

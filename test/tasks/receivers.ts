@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { SMTPServer } from 'smtp-server';
-import { portFinder } from '../envoy.ts';
+import { portFinder } from '../ports.ts';
 
 export interface HookReceiver {
   readonly url: string;

@@ -4,7 +4,7 @@ import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose';
 import { findEnvoy } from '#compose/parts/envoy.ts';
 import { podsOf } from '#compose/topology/query.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
-import { portFinder } from '#test/envoy.ts';
+import { portFinder } from '#test/ports.ts';
 import { type Bench, blocks, logIn, outputOf } from '../bench.ts';
 import type { Check, Suite } from '../figures.ts';
 import { startProgram } from '../program.ts';

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
+import { connect as tcp } from 'node:net';
 import { posix } from 'node:path';
 import Client from 'ssh2-sftp-client';
 import { SallyportError } from '#core/errors/error.ts';
@@ -44,7 +45,9 @@ export async function sftpStore({ target, credentialsFile, hostKey }: StoreOptio
     const client = new Client('sallyport', { error: forget, end: forget, close: forget });
     try {
       await client.connect({
-        ...{ host: url.hostname, port: Number(url.port || 22), username: decodeURIComponent(url.username) },
+        // SFTP asks and waits: Nagle's algorithm, which ssh2 leaves on, holds each question back for 40 ms.
+        sock: tcp({ host: url.hostname, port: Number(url.port || 22), noDelay: true }),
+        username: decodeURIComponent(url.username),
         ...{ privateKey, readyTimeout: connectMs, keepaliveInterval: keepaliveMs, keepaliveCountMax: 3 },
         hostVerifier: (key: Buffer) => {
           shown = `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;

@@ -43,11 +43,11 @@ export async function sftpStore({ target, credentialsFile, hostKey }: StoreOptio
     };
     // Without these it writes to the console. Whatever is under way fails by itself.
     const client = new Client('sallyport', { error: forget, end: forget, close: forget });
+    // SFTP asks and waits: Nagle's algorithm, which ssh2 leaves on, holds each question back for 40 ms.
+    const sock = tcp({ host: url.hostname, port: Number(url.port || 22), noDelay: true });
     try {
       await client.connect({
-        // SFTP asks and waits: Nagle's algorithm, which ssh2 leaves on, holds each question back for 40 ms.
-        sock: tcp({ host: url.hostname, port: Number(url.port || 22), noDelay: true }),
-        username: decodeURIComponent(url.username),
+        ...{ sock, username: decodeURIComponent(url.username) },
         ...{ privateKey, readyTimeout: connectMs, keepaliveInterval: keepaliveMs, keepaliveCountMax: 3 },
         hostVerifier: (key: Buffer) => {
           shown = `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
@@ -55,6 +55,7 @@ export async function sftpStore({ target, credentialsFile, hostKey }: StoreOptio
         },
       });
     } catch (error) {
+      sock.destroy();
       if (shown !== '' && shown !== hostKey) {
         throw new SallyportError('BACKUP_TARGET', {
           message: `the key of ${url.hostname} is ${shown}${hostKey === undefined ? '' : `, not ${hostKey}`}`,

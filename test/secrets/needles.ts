@@ -19,8 +19,9 @@ const mostBytes = 24;
 const mostOfText = 8 * 2 ** 20;
 
 export class Needles {
+  /** By their first four bytes. */
   readonly #byStart = new Map<number, Needle[]>();
-  /** Whether a needle starts so, by the first two bytes. */
+  /** Whether a needle may start so, by a hash of the first four bytes: files are long, and text starts like other text. */
   readonly #starts = new Uint8Array(65_536);
   readonly #names = new Set<string>();
 
@@ -57,11 +58,13 @@ export class Needles {
   }
 
   #look(bytes: Uint8Array, found: Map<string, Found>): void {
-    for (let at = 0; at + leastBytes <= bytes.length; at++) {
-      const start = ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
-      if (this.#starts[start] === 0) continue;
+    const starts = this.#starts;
+    let start = 0;
+    for (let end = 0; end < bytes.length; end++) {
+      start = (start << 8) | (bytes[end] ?? 0);
+      if (starts[hashOf(start)] === 0) continue;
       for (const { secret, form, bytes: wanted } of this.#byStart.get(start) ?? [])
-        if (startsWith(bytes, at, wanted)) found.set(`${secret}, ${form}`, { secret, form });
+        if (startsWith(bytes, end - 3, wanted)) found.set(`${secret}, ${form}`, { secret, form });
     }
   }
 
@@ -82,20 +85,32 @@ export class Needles {
   #add(secret: string, form: string, bytes: Buffer): void {
     if (bytes.length < leastBytes) throw new Error(`${secret} is too short to be looked for`);
     this.#names.add(secret);
-    const start = bytes.readUInt16BE(0);
-    this.#starts[start] = 1;
+    const start = bytes.readInt32BE(0);
+    this.#starts[hashOf(start)] = 1;
     const others = this.#byStart.get(start) ?? [];
     this.#byStart.set(start, [...others, { secret, form, bytes }]);
   }
 }
 
 const isBlank = (byte: number): boolean => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
-const withoutBlanks = (bytes: Uint8Array): Uint8Array => bytes.filter((byte) => !isBlank(byte));
+
+function withoutBlanks(bytes: Uint8Array): Uint8Array {
+  const others = new Uint8Array(bytes.length);
+  let length = 0;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] ?? 0;
+    if (!isBlank(byte)) others[length++] = byte;
+  }
+  return others.subarray(0, length);
+}
+
+/** Multiplicative (Knuth, The Art of Computer Programming 6.4): the upper 16 bits. */
+const hashOf = (start: number): number => Math.imul(start, 0x9e37_79b1) >>> 16;
 
 const hex = (byte: number): string => byte.toString(16).padStart(2, '0');
 
 function startsWith(bytes: Uint8Array, at: number, wanted: Buffer): boolean {
-  if (at + wanted.length > bytes.length) return false;
-  for (let n = 2; n < wanted.length; n++) if (bytes[at + n] !== wanted[n]) return false;
+  if (at < 0 || at + wanted.length > bytes.length) return false;
+  for (let n = 0; n < wanted.length; n++) if (bytes[at + n] !== wanted[n]) return false;
   return true;
 }

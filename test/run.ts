@@ -38,6 +38,10 @@ const asRoot = ['unshare', '-Urnm', '--', 'sh', '-c', 'ip link set lo up && exec
  */
 const startsSidecars = /\/(?:mesh|fake-mesh|drills\/stand)\.ts'/;
 
+/** Suites that only use a mesh run in one process, and share it. */
+const sharesMesh = /\bsharedMesh\(/;
+const holdsMesh = 'test/hold-mesh.ts';
+
 /** Takes longer than any other: begun first, it does not run alone in the end. */
 const longest = 'db-group';
 
@@ -92,13 +96,22 @@ async function suites(folder: 'integration' | 'long'): Promise<number> {
     .filter((name) => words.length === 0 || words.some((word) => name.includes(word)))
     .sort();
   const fileOf = (name: string): string => join(dir, `${name}.spec.ts`);
-  const withSidecars = names.filter((name) => startsSidecars.test(readFileSync(fileOf(name), 'utf8')));
-  const others = names.filter((name) => !withSidecars.includes(name));
-  others.sort((a, b) => Number(b === longest) - Number(a === longest));
-  const lane = async (next: () => string | undefined, beside?: 'beside'): Promise<void> => {
-    // Without the configuration, whose specs would run too.
-    for (let name = next(); name !== undefined; name = next())
-      await mocha(name, ['--no-config', '--timeout', '180000', fileOf(name)], beside);
+  const having = (what: RegExp): string[] =>
+    names.filter((name) => what.test(readFileSync(fileOf(name), 'utf8')));
+  const one = (name: string): string[] => [name];
+  const [sidecars, sharing] = [having(startsSidecars), having(sharesMesh)];
+  const withSidecars = sidecars.filter((name) => !sharing.includes(name)).map(one);
+  if (sharing.length > 0) withSidecars.unshift(sharing);
+  const others = names
+    .filter((name) => !sidecars.includes(name))
+    .sort((a, b) => Number(b === longest) - Number(a === longest))
+    .map(one);
+  const lane = async (next: () => readonly string[] | undefined, beside?: 'beside'): Promise<void> => {
+    for (let suite = next(); suite !== undefined; suite = next()) {
+      const files = [...(suite.length > 1 ? [holdsMesh] : []), ...suite.map(fileOf)];
+      // Without the configuration, whose specs would run too.
+      await mocha(suite.join(' and '), ['--no-config', '--timeout', '180000', ...files], beside);
+    }
   };
   const first = lane(() => withSidecars.shift() ?? others.shift());
   // Most wait more than they work. Long ones run alone: they say how long things take.

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client } from '@connectrpc/connect';
-import { createGrpcTransport } from '@connectrpc/connect-node';
+import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import { after, before, describe, it } from 'mocha';
 import { encodeBase64url } from '#core/ids/base64url.ts';
 import { AppCatalog, AppDelivery } from '#gen/sallyport/catalog/v1/catalog_pb.js';
@@ -38,6 +38,7 @@ describe('the app catalogue on a real database, through a real proxy service', f
   let sidecar: PodRelay;
   let apps: Delivery;
   let proxy: ReturnType<typeof createGrpcServer>;
+  const devices: Device[] = [];
   const draining = new AbortController();
   const signal = new AbortController().signal;
   const android = { appId, platform: 'android' };
@@ -67,6 +68,8 @@ describe('the app catalogue on a real database, through a real proxy service', f
   });
 
   after(async () => {
+    // Their connections would keep this process for half a minute.
+    for (const device of devices) device.close();
     await proxy?.close({ graceMs: 0 });
     apps?.close();
     await sidecar?.close();
@@ -76,7 +79,7 @@ describe('the app catalogue on a real database, through a real proxy service', f
 
   const deviceOf = async (enrolled: Enrolled, version: string): Promise<Device> => {
     const { identityKey } = await bench.keysAt().getServerKeys({});
-    return new Device(
+    const device = new Device(
       {
         ...{ routeKey: enrolled.routeKey, sharedKey: enrolled.sharedKey, deviceId: 'd', user: 'ada', appId },
         ...{ sharedKeyVersion: 1, strongestSuite: 1, edges: ['http://localhost'] },
@@ -84,15 +87,17 @@ describe('the app catalogue on a real database, through a real proxy service', f
       },
       {
         app: { ...testApp, version },
-        connect: () => ({
-          streams: true,
-          transport: createGrpcTransport({
-            baseUrl: 'http://localhost',
-            nodeOptions: { createConnection: () => connect(join(dir, 'proxy.sock')) },
-          }),
-        }),
+        connect: () => {
+          const createConnection = () => connect(join(dir, 'proxy.sock'));
+          const baseUrl = 'http://localhost';
+          const sessionManager = new Http2SessionManager(baseUrl, undefined, { createConnection });
+          const transport = createGrpcTransport({ baseUrl, sessionManager });
+          return { streams: true, transport, close: () => sessionManager.abort() };
+        },
       },
     );
+    devices.push(device);
+    return device;
   };
   let folders = 0;
   const updatesOf = async (enrolled: Enrolled, version: string, client?: DeliveryClient): Promise<Updates> =>

@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { open, rename, rm, stat } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { SallyportError } from '../../core/errors/error.ts';
 import type { DeliveryClient } from './delivery-client.ts';
+import { bytesOf, type UpdateFiles } from './update-files.ts';
 
 /** What was signed about a file. */
 export interface SignedFile {
@@ -20,19 +19,29 @@ export interface FetchOptions {
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
+/** Bytes that are hashed at a time. */
+const blockBytes = 2 ** 20;
+
 /**
- * Downloads a file that was signed to `path`, going on where an earlier call stopped (`path`.part). Nothing is at
- * `path` that was not compared with its digest. @throws UPDATE_UNTRUSTED, NOT_FOUND, UNAVAILABLE, CANCELLED
+ * Downloads a file that was signed as `name`, going on where an earlier call stopped (`name`.part). Nothing has the
+ * name that was not compared with its digest. @throws UPDATE_UNTRUSTED, NOT_FOUND, UNAVAILABLE, CANCELLED
  */
-export async function fetchPackage(file: SignedFile, path: string, options: FetchOptions): Promise<void> {
-  if (await isFile(path, file)) return;
-  const part = `${path}.part`;
-  const { size = 0 } = (await stat(part).catch(() => undefined)) ?? {};
-  let at = size > file.length ? 0 : size;
-  const out = await open(part, 'a', 0o600);
-  try {
-    await out.truncate(at);
-    if (at < file.length) {
+export async function fetchPackage<P>(
+  file: SignedFile,
+  files: UpdateFiles<P>,
+  name: string,
+  options: FetchOptions,
+): Promise<void> {
+  if (await isSigned(await files.read(name), file)) return;
+  const part = `${name}.part`;
+  let at = (await files.read(part))?.size ?? 0;
+  if (at > file.length) {
+    await files.remove(part);
+    at = 0;
+  }
+  if (at < file.length) {
+    const out = await files.append(part);
+    try {
       const take = async (data: Uint8Array): Promise<void> => {
         // Before it is written: somebody may send without end.
         if (at + data.length > file.length) throw untrusted('the catalogue sends more than was signed');
@@ -40,27 +49,27 @@ export async function fetchPackage(file: SignedFile, path: string, options: Fetc
         at += data.length;
         options.onProgress?.(at);
       };
-      await options.client.read(Buffer.from(file.sha256, 'hex'), at, take, options.signal);
+      await options.client.read(hexToBytes(file.sha256), at, take, options.signal);
+    } finally {
+      await out.close();
     }
-    await out.sync();
-  } finally {
-    await out.close();
   }
   if (at < file.length) throw untrusted(`the catalogue has sent ${at} of ${file.length} bytes`);
-  if (!(await isFile(part, file))) {
-    await rm(part);
+  if (!(await isSigned(await files.read(part), file))) {
+    await files.remove(part);
     throw untrusted('the package is not the one that was signed');
   }
-  await rename(part, path);
+  await files.rename(part, name);
 }
 
-/** Whether a file is what was signed. */
-export async function isFile(path: string, { length, sha256 }: SignedFile): Promise<boolean> {
-  const found = await stat(path).catch(() => undefined);
-  if (found?.size !== length) return false;
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  return hash.digest('hex') === sha256;
+/** Whether a file is what was signed; without having it in memory, for which WebCrypto's digest has no way. */
+export async function isSigned(found: Blob | undefined, signed: SignedFile): Promise<boolean> {
+  if (found?.size !== signed.length) return false;
+  const hash = sha256.create();
+  for (let at = 0; at < found.size; at += blockBytes) {
+    hash.update(await bytesOf(found.slice(at, at + blockBytes)));
+  }
+  return bytesToHex(hash.digest()) === signed.sha256;
 }
 
 const untrusted = (message: string): SallyportError => new SallyportError('UPDATE_UNTRUSTED', { message });

@@ -1,17 +1,16 @@
-import { mkdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { TargetFile } from 'tuf-js';
+import type { TargetFile } from '@tufjs/models';
 import { isNewer } from '../../core/catalog/rollout.ts';
 import { targetPath } from '../../core/catalog/target-path.ts';
 import { SallyportError } from '../../core/errors/error.ts';
 import type { Device } from '../device.ts';
 import type { AppInfo } from '../enrolment.ts';
 import { type DeliveryClient, deliveryClient, type UpdateOutcome } from './delivery-client.ts';
-import { applyDelta } from './delta.ts';
-import { fetchPackage, isFile, type SignedFile } from './fetch-package.ts';
+import { applyDelta, type Decompress } from './delta.ts';
+import { fetchPackage, isSigned, type SignedFile } from './fetch-package.ts';
 import { refreshTrust, type TrustOptions } from './trusted-metadata.ts';
+import { replaceFile, type UpdateFiles } from './update-files.ts';
 
-export type { UpdateOutcome };
+export type { Decompress, UpdateFiles, UpdateOutcome };
 
 /** A release that this device should have. */
 export interface Update {
@@ -32,39 +31,42 @@ export interface Checked {
   readonly mandatory: boolean;
 }
 
-export interface UpdatesOptions {
-  /** A folder of this app's own: signed metadata that was seen, and packages. */
-  readonly dir: string;
+export interface UpdatesOptions<P> {
+  /** This app's own: signed metadata that was seen, and packages. */
+  readonly files: UpdateFiles<P>;
+  /** Without it, packages are downloaded whole. */
+  readonly decompress?: Decompress | undefined;
   /** Default "stable". */
-  readonly channel?: string;
+  readonly channel?: string | undefined;
 }
 
 export interface DownloadOptions {
   readonly signal?: AbortSignal;
   /** Bytes that came so far, of so many. */
   readonly onProgress?: (bytes: number, length: number) => void;
-  /** Path of the package that is installed, where the app has it: then a delta will do. */
-  readonly installedPackage?: string;
+  /** The package that is installed, where the app has it (on Node, `fs.openAsBlob`): then a delta will do. */
+  readonly installedPackage?: Blob;
 }
 
 /**
  * Updates of the app from the mesh's catalogue: asked for, downloaded, and verified against what was signed, not
- * against what edge, proxy or pod say. Installing is the platform's. It takes no session.
+ * against what edge, proxy or pod say. Installing is the platform's. It takes no session. `nodeUpdates` and
+ * `browserUpdates` make one; P is what `download` gives.
  */
-export class Updates {
+export class Updates<P> {
   readonly #client: DeliveryClient;
   readonly #app: AppInfo;
-  readonly #options: UpdatesOptions;
+  readonly #options: UpdatesOptions<P>;
   readonly #trust: TrustOptions;
 
-  constructor(device: Pick<Device, 'delivery'>, options: UpdatesOptions, client?: DeliveryClient) {
+  constructor(device: Pick<Device, 'delivery'>, options: UpdatesOptions<P>, client?: DeliveryClient) {
     const parts = device.delivery;
     this.#app = parts.app;
     this.#options = options;
     this.#client = client ?? deliveryClient(parts);
     this.#trust = {
       client: this.#client,
-      dir: join(options.dir, 'metadata'),
+      files: options.files,
       crypto: parts.platform.crypto,
       identityDigest: parts.enrolment().identityDigest,
     };
@@ -106,46 +108,52 @@ export class Updates {
   }
 
   /**
-   * Downloads a release, going on where an earlier call was broken off, and gives the path of the verified package.
+   * Downloads a release, going on where an earlier call was broken off, and gives the verified package.
    * With the installed package a delta is downloaded, if there is one; whatever is wrong with it, the whole will do.
    * @throws UPDATE_UNTRUSTED, UNAVAILABLE, CANCELLED
    */
-  async download(update: Update, options: DownloadOptions = {}): Promise<string> {
-    await mkdir(this.#options.dir, { recursive: true, mode: 0o700 });
-    const path = this.#file(update.package);
-    if (!(await this.#byDelta(update, path, options))) await this.#fetch(update.package, path, options);
-    return path;
+  async download(update: Update, options: DownloadOptions = {}): Promise<P> {
+    const name = nameOf(update.package);
+    if (!(await this.#byDelta(update, name, options))) await this.#fetch(update.package, name, options);
+    return this.#options.files.handOver(name);
+  }
+
+  /** Removes packages, also those that came in part: after one was installed. What was seen as signed stays. */
+  async clear(): Promise<void> {
+    const { files } = this.#options;
+    for (const name of await files.names()) if (name.includes(packageEnding)) await files.remove(name);
   }
 
   async #byDelta(
     { delta, package: wanted }: Update,
-    path: string,
+    name: string,
     options: DownloadOptions,
   ): Promise<boolean> {
-    const old = options.installedPackage;
-    if (!delta || old === undefined || !(await isFile(old, delta.from))) return false;
-    const [file, made] = [this.#file(delta.file), `${path}.made`];
+    const { installedPackage: old } = options;
+    const { files, decompress } = this.#options;
+    if (!delta || !old || !decompress || !(await isSigned(old, delta.from))) return false;
+    const [deltaName, made] = [nameOf(delta.file), `${name}.made`];
     try {
-      await this.#fetch(delta.file, file, options);
-      await applyDelta(old, file, made, wanted.length);
-      if (!(await isFile(made, wanted))) return false;
-      await rename(made, path);
+      await this.#fetch(delta.file, deltaName, options);
+      const fetched = (await files.read(deltaName)) ?? new Blob([]);
+      await replaceFile(files, made, (out) =>
+        applyDelta({ old, delta: fetched, out, newLength: wanted.length, decompress }),
+      );
+      if (!(await isSigned(await files.read(made), wanted))) return false;
+      await files.rename(made, name);
       return true;
     } catch (thrown) {
       if (SallyportError.from(thrown).reason !== 'UPDATE_UNTRUSTED') throw thrown;
       return false;
     } finally {
-      await rm(made, { force: true });
+      await files.remove(made);
     }
   }
 
-  #fetch(file: SignedFile, path: string, { signal, onProgress }: DownloadOptions): Promise<void> {
+  #fetch(file: SignedFile, name: string, { signal, onProgress }: DownloadOptions): Promise<void> {
     const told = onProgress && ((bytes: number) => onProgress(bytes, file.length));
-    return fetchPackage(file, path, { client: this.#client, signal, onProgress: told });
-  }
-
-  #file({ sha256 }: SignedFile): string {
-    return join(this.#options.dir, `${sha256}.package`);
+    const options = { client: this.#client, signal, onProgress: told };
+    return fetchPackage(file, this.#options.files, name, options);
   }
 
   /** Tells what became of a release on this device; by it rollouts are halted. @throws UNAVAILABLE, … */
@@ -158,6 +166,9 @@ export class Updates {
     return targetPath({ appId, platform: platform.toLowerCase(), version, fromVersion });
   }
 }
+
+const packageEnding = '.package';
+const nameOf = ({ sha256 }: SignedFile): string => `${sha256}${packageEnding}`;
 
 /** @throws UPDATE_UNTRUSTED */
 function fileOf({ length, hashes }: TargetFile): SignedFile {

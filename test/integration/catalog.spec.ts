@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { openAsBlob } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -19,7 +20,8 @@ import { Device } from '#sdk/device.ts';
 import { sampleReleases } from '#sdk/test/sample-releases.ts';
 import type { DeliveryClient } from '#sdk/updates/delivery-client.ts';
 import { deliveryClient } from '#sdk/updates/delivery-client.ts';
-import { Updates } from '#sdk/updates/updates.ts';
+import { nodeUpdates } from '#sdk/updates/node.ts';
+import type { Updates } from '#sdk/updates/updates.ts';
 import { uploadDeltas } from '#services/cli/apps/upload-deltas.ts';
 import { uploadPackage } from '#services/cli/apps/upload-package.ts';
 import { type Delivery, delivery } from '#services/proxy/delivery/delivery-service.ts';
@@ -100,8 +102,12 @@ describe('the app catalogue on a real database, through a real proxy service', f
     return device;
   };
   let folders = 0;
-  const updatesOf = async (enrolled: Enrolled, version: string, client?: DeliveryClient): Promise<Updates> =>
-    new Updates(await deviceOf(enrolled, version), { dir: join(dir, `device-${folders++}`) }, client);
+  const updatesOf = async (
+    enrolled: Enrolled,
+    version: string,
+    client?: DeliveryClient,
+  ): Promise<Updates<string>> =>
+    nodeUpdates(await deviceOf(enrolled, version), { dir: join(dir, `device-${folders++}`) }, client);
   const upload = async (version: string, body: Uint8Array, notes = '') => {
     const file = join(dir, `${version}.apk`);
     await writeFile(file, body);
@@ -335,16 +341,16 @@ describe('the app catalogue on a real database, through a real proxy service', f
 
     const updates = await updatesOf(await bench.enrol(), '4.0');
     const { update = assert.fail() } = await updates.check();
-    const installedPackage = join(dir, '4.0.apk');
+    const installed = join(dir, '4.0.apk');
     let length = 0;
     const progress = { onProgress: (_: number, of: number) => (length = of) };
-    const path = await updates.download(update, { installedPackage, ...progress });
-    assert.ok((await readFile(path)).equals(next));
+    const download = async (by: Updates<string>): Promise<Buffer> =>
+      readFile(await by.download(update, { installedPackage: await openAsBlob(installed), ...progress }));
+    assert.ok((await download(updates)).equals(next));
     assert.equal(length, smaller.length);
 
-    await writeFile(installedPackage, randomBytes(old.length));
-    const other = await updatesOf(await bench.enrol(), '4.0');
-    assert.ok((await readFile(await other.download(update, { installedPackage, ...progress }))).equals(next));
+    await writeFile(installed, randomBytes(old.length));
+    assert.ok((await download(await updatesOf(await bench.enrol(), '4.0'))).equals(next));
     assert.equal(length, next.length);
   });
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Client } from '@connectrpc/connect';
 import { SallyportError } from '#core/errors/error.ts';
 import type { AppCatalog, Release } from '#gen/sallyport/catalog/v1/catalog_pb.js';
-import { makeDelta } from '#sdk/updates/delta.ts';
+import { makeDelta } from '#sdk/updates/make-delta.ts';
 import { type PackageToUpload, together, type UploadOptions, uploadPackage } from './upload-package.ts';
 
 export interface MadeDelta {

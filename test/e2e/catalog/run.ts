@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { openAsBlob, writeFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sampleReleases } from '#sdk/test/sample-releases.ts';
@@ -95,9 +95,8 @@ const failuresSuite = (world: World): Suite => ({
 
     await check('by a delta a device downloads a quarter at most', async () => {
       let length = 0;
-      const installedPackage = join(world.work, first);
       const path = await a.updates.download(update, {
-        installedPackage,
+        installedPackage: await openAsBlob(join(world.work, first)),
         onProgress: (_, of) => (length = of),
       });
       assert.equal((await stat(path)).size, update.length);

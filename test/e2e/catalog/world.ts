@@ -9,7 +9,8 @@ import { Device } from '#sdk/device.ts';
 import { enroll } from '#sdk/enroll.ts';
 import { memoryStore } from '#sdk/enrolment-store.ts';
 import { deliveryClient } from '#sdk/updates/delivery-client.ts';
-import { type Update, Updates } from '#sdk/updates/updates.ts';
+import { nodeUpdates } from '#sdk/updates/node.ts';
+import type { Update, Updates } from '#sdk/updates/updates.ts';
 import { activationFor, type OwnMesh, ownMesh } from '../../mesh.ts';
 
 export interface World {
@@ -26,7 +27,7 @@ export interface World {
 }
 
 export interface Phone {
-  readonly updates: Updates;
+  readonly updates: Updates<string>;
   /** What it asks the catalogue with. */
   readonly device: Device;
   close(): void;
@@ -68,7 +69,7 @@ export async function makeWorld(say: (line: string) => void): Promise<World> {
       await enroll(await activationFor(mesh), { ...options, deviceName: `phone ${phones}` });
       const device = await Device.load(options);
       const dir = join(work, `phone-${phones++}`);
-      return { device, updates: new Updates(device, { dir }), close: () => device.close() };
+      return { device, updates: nodeUpdates(device, { dir }), close: () => device.close() };
     },
     close: async () => {
       await mesh.close();

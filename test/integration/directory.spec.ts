@@ -256,6 +256,11 @@ describe('users of a real OpenLDAP', function () {
     assert.equal(run.pod, other.pod);
     assert.equal(SyncState[run.state], 'DONE');
     assert.equal(run.changes, 1);
+    // A pod whose `sources.hosts` names neither itself nor its host leaves it to others, even what it is asked for.
+    await podAt(tier, n).start({ SALLYPORT_SECURITY_SOURCES__HOSTS: '["elsewhere"]' });
+    const here = keep(sourcesAt(podAt(tier, n).connectSocket));
+    assert.equal((await sync(here, 'hq')).pod, other.pod);
+    await podAt(tier, n).end('SIGTERM');
     await podAt(tier, n).start();
   });
 

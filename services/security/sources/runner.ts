@@ -11,7 +11,7 @@ import type { SourceRow } from '../store/tables-sources.ts';
 import { type ApplyDeps, type SourceLease, underLease } from './apply-plan.ts';
 import { isUnchanged } from './read-changes.ts';
 import { orderRun, runFromText, runToText } from './run-store.ts';
-import { settingsFromText } from './settings.ts';
+import { mayRunOn, settingsFromText } from './settings.ts';
 import type { Stamp } from './snapshot.ts';
 import { accessTo } from './source-store.ts';
 import { SyncProcesses } from './sync-child.ts';
@@ -102,6 +102,7 @@ export class SyncRunner {
 
   /** Sources for which there is something to do that nobody does. */
   async #due(): Promise<string[]> {
+    const { pod, host, runsAt } = this.#deps;
     const nowMs = this.#clock.now();
     const rows = await this.#deps.db.read((db) =>
       db
@@ -122,16 +123,9 @@ export class SyncRunner {
       .filter(({ name, settings, next_ms, ordered }) => {
         const { hosts, syncEverySeconds, scim } = settingsFromText(settings);
         const due = Boolean(ordered) || (!scim && syncEverySeconds > 0 && next_ms <= nowMs);
-        return due && this.#mayRun(hosts) && !this.#working.has(name);
+        return due && mayRunOn([pod, host], runsAt, hosts) && !this.#working.has(name);
       })
       .map(({ name }) => name);
-  }
-
-  #mayRun(hosts: readonly string[]): boolean {
-    const { pod, host, runsAt } = this.#deps;
-    const allows = (list: readonly string[]): boolean =>
-      list.length === 0 || list.some((each) => ['localhost', pod, host].includes(each));
-    return allows(runsAt) && allows(hosts);
   }
 
   async #take(name: string): Promise<void> {

@@ -67,3 +67,9 @@ export function effective(settings: Settings, { activeDirectory }: Dialect): Eff
     disabledValues: settings.disabledValues,
   };
 }
+
+/** Whether every list of pods and hosts has one of these names; an empty one, or `localhost` in it, has any. */
+export const mayRunOn = (names: readonly string[], ...lists: readonly (readonly string[])[]): boolean =>
+  lists.every(
+    (list) => list.length === 0 || list.some((each) => each === 'localhost' || names.includes(each)),
+  );

@@ -8,7 +8,7 @@ import { comparableDn, type KnownUser, readUser, type UserEntry } from './entrie
 import { type GroupEntry, membership } from './membership.ts';
 import { allowedTakings, planChanges, takings, tokenFor } from './plan.ts';
 import { earlier } from './read-changes.ts';
-import { effective } from './settings.ts';
+import { effective, mayRunOn } from './settings.ts';
 import { isLater, withoutDoubles } from './snapshot.ts';
 
 const idOf = (n: number): string => n.toString(16).padStart(32, '0');
@@ -175,5 +175,31 @@ describe('an entry', () => {
       earlier('20261127000002.123456Z#000004#001#000000'),
       '20261126235957.000000Z#000000#000#000000',
     );
+  });
+});
+
+describe('where a source runs', () => {
+  const here = ['sec-0', 'host-a'];
+
+  it('is anywhere, or on the pods and hosts that are named', () => {
+    for (const [list, may] of [
+      [[], true],
+      [['localhost'], true],
+      [['sec-0'], true],
+      [['host-b', 'host-a'], true],
+      [['elsewhere', 'localhost'], true],
+      [['elsewhere'], false],
+      [['sec-00', 'host'], false],
+    ] as const) {
+      // As `sources.hosts` of the pod, and as the source's own.
+      assert.equal(mayRunOn(here, list, []), may, `${list}`);
+      assert.equal(mayRunOn(here, [], list), may, `${list}`);
+    }
+  });
+
+  it('is where both the pod and the source allow', () => {
+    assert.equal(mayRunOn(here, ['sec-0'], ['elsewhere']), false);
+    assert.equal(mayRunOn(here, ['elsewhere'], ['sec-0']), false);
+    assert.equal(mayRunOn(here, ['host-a'], ['sec-0']), true);
   });
 });

@@ -1,28 +1,25 @@
 import assert from 'node:assert/strict';
-import { createHash, X509Certificate } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { createHash, randomBytes, X509Certificate } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { build } from 'esbuild';
 import { publicTls } from '#compose/topology/paths.ts';
 import { podsOf } from '#compose/topology/query.ts';
-import { waitFor } from '#kernel/time/wait-for.ts';
 import { activationFor, demoPassword, type OwnMesh } from '#test/mesh.ts';
 import { findChromium } from '../../tools/chromium.ts';
 import { type Bench, blocks, outputOf } from '../bench.ts';
 import type { Suite } from '../figures.ts';
-import { startProgram } from '../program.ts';
+import { inBrowser } from './in-browser.ts';
 import { type Outcome, servePages } from './web-server.ts';
-
-const pageMs = 60_000;
 
 /** Pages in a real browser: people by Connect, devices by gRPC-Web and by Connect. */
 export const browserSuite = (bench: Bench): Suite => ({
   name: 'browser: pages by Connect and gRPC-Web',
-  checks: 4,
+  checks: 5,
   run: async (check) => {
     const chromium = await findChromium(bench.parts);
-    for (const file of ['people.ts', 'page.ts']) bench.page.write(file, bench.work);
-    await outputOf(bench, blocks(bench, 'setup', 'bundle'));
+    for (const file of ['people.ts', 'page.ts', 'updates.ts']) bench.page.write(file, bench.work);
+    await outputOf(bench, blocks(bench, 'setup', 'bundle', 'bundle-updates'));
     await build({
       entryPoints: [join(import.meta.dirname, 'web-connect.ts')],
       outfile: join(bench.work, 'web', 'connect.js'),
@@ -36,8 +33,13 @@ export const browserSuite = (bench: Bench): Suite => ({
       user: mesh.demo.user,
       password: demoPassword(mesh),
     }));
-    const open = async (script: string, origin = bench.webOrigin.origin): Promise<Outcome> =>
-      inBrowser(chromium, bench, `${origin}/?run=${script}`, () => server.outcomeOf(script, origin));
+    const open = (script: string, origin = bench.webOrigin.origin, more = ''): Promise<Outcome> =>
+      inBrowser(bench, {
+        chromium,
+        url: `${origin}/?run=${script}${more}`,
+        trusted: edgeKeys(mesh),
+        outcome: () => server.outcomeOf(script, origin),
+      });
     try {
       await check('people: Login and GetSession by Connect', async () => {
         assert.deepEqual(await open('people'), { text: `logged in as ${mesh.demo.user}` });
@@ -48,6 +50,23 @@ export const browserSuite = (bench: Bench): Suite => ({
       await check('the SDK by Connect: the same', async () => {
         assert.deepEqual(await open('connect'), { text: 'News\n\nThe gate has not closed today.' });
       });
+      await check(
+        'an update: checked, cut when half has come, gone on with, verified, reported',
+        async () => {
+          const [version, half] = ['2.0.0', 4 * 2 ** 20];
+          writeFileSync(join(bench.work, version), randomBytes(2 * half));
+          const apps = (rest: string): Promise<string> =>
+            outputOf(bench, `node services/cli/main.ts apps ${rest} --state "$STATE" --json`);
+          const of = '--app com.example.field --platform web';
+          await apps(`upload "$WORK/${version}" --version ${version} ${of}`);
+          await apps(`rollout ${version} ${of}`);
+          const { text, bytes, error } = await open('updates', bench.webOrigin.origin, `&cut=${half}`);
+          assert.deepEqual([text, error], [`${version} in ${2 * half} bytes`, undefined]);
+          // What came before is not fetched again, but for less than the piece that was not whole.
+          assert.ok(bytes !== undefined && bytes > half - 2 ** 20 && bytes < half + 2 * 2 ** 20, `${bytes}`);
+          assert.match(await apps(`list --app com.example.field`), /"reports":1\b/);
+        },
+      );
       await check('a page of another origin may not call', async () => {
         const { port } = bench.webOrigin;
         const { error } = await open('people', `http://localhost:${port}`);
@@ -58,52 +77,6 @@ export const browserSuite = (bench: Bench): Suite => ({
     }
   },
 });
-
-/** Has the browser open the address, until the page has told how it went. */
-async function inBrowser(
-  chromium: string,
-  { mesh, work, parts }: Bench,
-  url: string,
-  outcome: () => Outcome | undefined,
-): Promise<Outcome> {
-  const profile = mkdtempSync(join(work, 'profile-'));
-  const browser = startProgram(
-    chromium,
-    [
-      '--headless',
-      // It opens our own page only, and root, as in a container, cannot have Chromium's sandbox.
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-dev-shm-usage',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--no-first-run',
-      // Nothing but this machine.
-      '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost',
-      `--user-data-dir=${profile}`,
-      // What a company would do by its device management: trust these two edges.
-      `--ignore-certificate-errors-spki-list=${edgeKeys(mesh).join(',')}`,
-      // Keeps it running; nobody speaks on the pipe.
-      '--remote-debugging-pipe',
-      url,
-    ],
-    { env: { ...parts.env, HOME: profile, XDG_CACHE_HOME: profile, XDG_CONFIG_HOME: profile }, pipes: 2 },
-  );
-  try {
-    return await waitFor(
-      () => {
-        if (browser.ended()) return { error: `the browser ended: ${browser.said()}` };
-        return outcome();
-      },
-      { timeoutMs: pageMs, what: `${url} to be done in ${dirname(chromium)}` },
-    );
-  } catch (error) {
-    throw new Error(`${String(error)}\n${browser.said()}`, { cause: error });
-  } finally {
-    await browser.end();
-    rmSync(profile, { recursive: true, force: true, maxRetries: 8, retryDelay: 100 });
-  }
-}
 
 /** SHA-256 of the edges' public keys, in base64. */
 const edgeKeys = ({ topology }: OwnMesh): string[] =>

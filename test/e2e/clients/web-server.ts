@@ -7,6 +7,8 @@ import { text } from 'node:stream/consumers';
 export interface Outcome {
   readonly text?: string;
   readonly error?: string;
+  /** How many bytes it has fetched, where it was to be cut. */
+  readonly bytes?: number;
 }
 
 export interface PageServer {
@@ -15,11 +17,29 @@ export interface PageServer {
   close(): Promise<void>;
 }
 
-/** Runs the script that the address names, then tells the server how it went. */
+/**
+ * Runs the script that the address names, then tells the server how it went. With `cut`, the page is gone when it has
+ * fetched so many bytes, and comes back without it.
+ */
 const html = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>page</title></head><body>
 <script type="module">
-const script = new URLSearchParams(location.search).get('run');
-const tell = (outcome) => fetch('/outcome?run=' + script, { method: 'POST', body: JSON.stringify(outcome) });
+const { run: script, cut } = Object.fromEntries(new URLSearchParams(location.search));
+const fetchWhole = fetch;
+let bytes;
+if (cut !== undefined) {
+  bytes = 0;
+  const count = (chunk, out) => {
+    bytes += chunk.length;
+    if (bytes <= Number(cut)) out.enqueue(chunk);
+    else location.replace('/?cut=Infinity&run=' + script);
+  };
+  globalThis.fetch = async (...args) => {
+    const answer = await fetchWhole(...args);
+    return new Response(answer.body?.pipeThrough(new TransformStream({ transform: count })), answer);
+  };
+}
+const tell = (outcome) =>
+  fetchWhole('/outcome?run=' + script, { method: 'POST', body: JSON.stringify({ ...outcome, bytes }) });
 import('/' + script + '.js').then(
   () => tell({ text: document.body.innerText.trim() }),
   (error) => tell({ error: String(error) + '\\n' + (error?.stack ?? '') }),

@@ -13,12 +13,14 @@ import { curlSuite } from './curl.ts';
 import { envoySuite } from './envoy.ts';
 import { grpcurlSuite } from './grpcurl.ts';
 import { goSuite, pythonSuite } from './services.ts';
+import { tamperingSuite } from './tampering.ts';
 
 /** The last one stops the tier for a while. */
 const clients: readonly ((bench: Bench) => Suite)[] = [
   curlSuite,
   grpcurlSuite,
   browserSuite,
+  tamperingSuite,
   goSuite,
   pythonSuite,
   envoySuite,

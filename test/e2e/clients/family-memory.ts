@@ -1,18 +1,19 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** By how many MiB the memory of a process and its descendants grows at most, until it is stopped. */
+/**
+ * By how many MiB the memory of a process and its descendants has grown until it is stopped: the median of looks, for
+ * garbage comes and goes.
+ */
 export function familyMemory(pid: number): { stop(): number } {
   const first = mibOf(pid);
-  let most = first;
-  const look = (): void => {
-    most = Math.max(most, mibOf(pid));
-  };
+  const seen: number[] = [];
+  const look = (): void => void seen.push(mibOf(pid) - first);
   const timer = setInterval(look, 200);
   return {
     stop: () => {
       clearInterval(timer);
       look();
-      return most - first;
+      return seen.sort((a, b) => a - b)[seen.length >> 1] ?? 0;
     },
   };
 }

@@ -15,8 +15,8 @@ import { type ServedDevice, servedDevice } from './served-device.ts';
 /** As proxies send them. */
 const pieceBytes = 128 * 1024;
 const packageMib = 128;
-/** What the browser's processes may gain while a package comes; they gain some with any page that works. */
-const mostGrownMib = 96;
+/** What the browser's processes may gain meanwhile: had one of them the package, it would be twice as much. */
+const mostGrownMib = 64;
 const allMs = 240_000;
 
 /** Updates in a real browser: the same attacks as on Node, the same contract of files. It needs no mesh. */

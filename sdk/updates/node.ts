@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
 import type { Device } from '../device.ts';
@@ -23,4 +24,9 @@ export const nodeUpdates = (
   device: Pick<Device, 'delivery'>,
   { dir, channel }: NodeUpdatesOptions,
   client?: DeliveryClient,
-): Updates<string> => new Updates(device, { files: folderFiles(dir), decompress: zstd, channel }, client);
+): Updates<string> =>
+  new Updates(
+    device,
+    { files: folderFiles(dir), decompress: zstd, newHash: () => createHash('sha256'), channel },
+    client,
+  );

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { JWTPayload } from 'jose';
 import { after, before, describe, it } from 'mocha';
 import { ProxyAuthorize } from '#gen/sallyport/authorize/v1/proxy_authorize_pb.js';
-import { Directory } from '#gen/sallyport/directory/v1/directory_pb.js';
+import { Directory, Role } from '#gen/sallyport/directory/v1/directory_pb.js';
 import { WorkItemService } from '#gen/sallyport/task/v1/work_item_pb.js';
 import { createGrpcClient, type GrpcClient } from '#kernel/rpc/grpc-client.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
@@ -88,6 +88,21 @@ export function peopleByOpenId(given: () => Given): void {
       assert.equal(await payroll(both.token), 'ALLOWED');
       const wrong = logIn('ada', await tokenFor('ada'), 0, '192.0.2.8', 'wrong');
       await assert.rejects(wrong, failsAs('CREDENTIALS_INVALID'));
+    });
+
+    it('do what their role may after a login by two ways, and less before', async () => {
+      const roles = { roles: [Role.OPERATOR] };
+      await directory.updateUser({ requestKey: randomUUID(), name: 'sina', roles }, operator);
+      const administer = async (who: Who) => {
+        const { token } = await logIn('sina', await tokenFor('sina', who));
+        const admin = { authorization: `Bearer ${token}`, 'x-sallyport-admin': 'on' };
+        const headers = { headers: { ...as('edge', 'edge-0'), ...admin } };
+        assert.ok((await directory.getUser({ name: 'sina' }, headers)).user);
+        const change = { requestKey: randomUUID(), name: 'dora', displayName: 'D.' };
+        return directory.updateUser(change, headers);
+      };
+      await assert.rejects(administer({ user: 'sina' }), failsAs('STEP_UP_NEEDED'));
+      await administer({ user: 'sina', amr: ['mfa'] });
     });
 
     it('get the same answer whatever is wrong, and in once by each token', async () => {

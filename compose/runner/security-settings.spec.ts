@@ -23,6 +23,8 @@ describe('a security.yaml', () => {
     };
     for (const [text, message] of [
       ['oidc: [{issuer: nowhere, clientId: app}]', /issuer/],
+      ['oidc: [{issuer: http://id.example, clientId: app}]', /must be https/],
+      ['oidc: [{issuer: https://a.b, clientId: a}, {issuer: https://a.b, clientId: b}]', /each issuer once/],
       ['roles: {twoWays: king}', /twoWays/],
       ['pod: sec-7', /pod/],
       ['database: {passwordFile: /etc/passwd}', /database/],

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isProviderUrl } from '#core/channel/provider-url.ts';
 import type { DeepReadonly } from '#kernel/config/load-config.ts';
 import { duration, path, podName, socketPath } from '#kernel/config/primitives.ts';
 import { rootKeySchema } from '#kernel/crypto/root-key-providers.ts';
@@ -165,7 +166,10 @@ export const securityConfig = z.strictObject({
   oidc: z
     .array(
       z.strictObject({
-        issuer: z.url().describe('As the provider spells it; https, or http on the loopback interface.'),
+        issuer: z
+          .url()
+          .refine(isProviderUrl, 'must be https, or http on the loopback interface')
+          .describe('As the provider spells it; https, or http on the loopback interface.'),
         clientId: z.string().min(1).max(256).describe('Of the app, a public client that uses PKCE.'),
         peopleClientId: z
           .string()
@@ -189,8 +193,12 @@ export const securityConfig = z.strictObject({
       }),
     )
     .max(8)
+    .refine(
+      (all) => new Set(all.map(({ issuer }) => issuer)).size === all.length,
+      'must name each issuer once',
+    )
     .default([])
-    .describe('OpenID providers whose ID tokens open sessions; each issuer once.'),
+    .describe('OpenID providers whose ID tokens open sessions.'),
   roles: z
     .strictObject({
       twoWays: z

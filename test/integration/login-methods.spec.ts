@@ -42,6 +42,7 @@ describe('login methods', function () {
     bench = await securityBench({
       policy,
       config: {
+        roles: { twoWays: 'operator' },
         oidc: [issuer, away].map((each) => ({
           ...{ issuer: each, clientId: client.clientId, peopleClientId: tools.clientId },
         })),

@@ -11,7 +11,6 @@ import {
 import { Agent, fetch as undiciFetch } from 'undici';
 import { z } from 'zod';
 import { oidcNonce } from '#core/channel/oidc-nonce.ts';
-import { isProviderUrl } from '#core/channel/provider-url.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import type { OpenIdToken } from '#gen/sallyport/channel/v1/channel_pb.js';
 import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
@@ -64,7 +63,6 @@ const metadata = z.object({ issuer: z.string(), jwks_uri: z.url() });
  * native apps do (RFC 8252): this tier holds no client secret and sees no code. What binds the token to this device or
  * log-in is its nonce.
  * Providers are asked for their keys only.
- * @throws CONFIG_INVALID
  */
 export async function oidcVerifier(
   providers: readonly Provider[],
@@ -116,11 +114,6 @@ async function keysOf(
   { issuer, caFile }: Provider,
   clock: Pick<Clock, 'monotonic'>,
 ): Promise<JWTVerifyGetKey> {
-  if (!isProviderUrl(issuer)) {
-    throw new SallyportError('CONFIG_INVALID', {
-      message: `the OpenID provider ${issuer} is not reached by https`,
-    });
-  }
   const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
   const dispatcher = new Agent({ connect: { ...(ca !== undefined && { ca }) } });
   let away: { readonly untilMs: number; readonly error: unknown } | undefined;

@@ -1,5 +1,9 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
-import { createLocalJWKSet, errors, jwtVerify, SignJWT } from 'jose';
+// Not from 'jose': what it has for encryption would be loaded with each start.
+import { JOSEError } from 'jose/errors';
+import { createLocalJWKSet } from 'jose/jwks/local';
+import { SignJWT } from 'jose/jwt/sign';
+import { jwtVerify } from 'jose/jwt/verify';
 import { SallyportError } from '#core/errors/error.ts';
 
 /** A public key of assertions (RFC 7517, RFC 8037). */
@@ -79,7 +83,7 @@ export async function verifyAssertion(
     });
     return payload as typeof payload & AssertionClaims;
   } catch (cause) {
-    if (!(cause instanceof errors.JOSEError)) throw cause;
+    if (!(cause instanceof JOSEError)) throw cause;
     throw new SallyportError('TOKEN_INVALID', { message: 'the assertion is not valid', cause });
   }
 }

@@ -1,14 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import {
-  createRemoteJWKSet,
-  customFetch,
-  decodeJwt,
-  errors,
-  type JWTPayload,
-  type JWTVerifyGetKey,
-  jwtVerify,
-} from 'jose';
-import { Agent, fetch as undiciFetch } from 'undici';
+import type { JWTPayload, JWTVerifyGetKey } from 'jose';
+import { JOSEError, JWKSTimeout } from 'jose/errors';
+import { createRemoteJWKSet, customFetch } from 'jose/jwks/remote';
+import { decodeJwt } from 'jose/jwt/decode';
+import { jwtVerify } from 'jose/jwt/verify';
 import { z } from 'zod';
 import { oidcNonce } from '#core/channel/oidc-nonce.ts';
 import { SallyportError } from '#core/errors/error.ts';
@@ -90,7 +85,7 @@ export async function oidcVerifier(
       return saidBy(found.provider, payload);
     } catch (error) {
       // What jose throws itself is about the token; a time-out of its own is not.
-      if (error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout)) {
+      if (error instanceof JOSEError && !(error instanceof JWKSTimeout)) {
         log.debug({ err: error }, 'an ID token was not taken');
         return undefined;
       }
@@ -115,6 +110,8 @@ async function keysOf(
   clock: Pick<Clock, 'monotonic'>,
 ): Promise<JWTVerifyGetKey> {
   const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
+  // A hundred modules that nobody needs who has no provider.
+  const { Agent, fetch: undiciFetch } = await import('undici');
   const dispatcher = new Agent({ connect: { ...(ca !== undefined && { ca }) } });
   let away: { readonly untilMs: number; readonly error: unknown } | undefined;
   const ask = async <T>(url: string, read: (json: unknown) => T): Promise<T> => {

@@ -39,6 +39,7 @@ export function clearFailure(thrown: unknown): ClearFailure {
     message: `the call did not get through: ${thrown.rawMessage}`,
     hint: 'check the network; the SDK tries its other edge by itself',
     cause: thrown,
+    ...(error.retryAfterMs !== undefined && { retryAfterMs: error.retryAfterMs }),
   });
   return { from: 'connection', error: unavailable };
 }

@@ -93,7 +93,10 @@ export function fromConnectError(thrown: unknown): SallyportError {
   return fromWire({
     code: thrown.code,
     message: thrown.rawMessage,
-    details: thrown.details.filter(isIncoming),
+    // Envoy's bridge from Connect to gRPC leaves the URL's front part.
+    details: thrown.details
+      .filter(isIncoming)
+      .map(({ type, value }) => ({ type: type.slice(type.lastIndexOf('/') + 1), value })),
     cause: thrown,
   });
 }

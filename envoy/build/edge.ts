@@ -15,6 +15,7 @@ import type { BuildContext } from './context.ts';
 import { tierEndpoints } from './endpoints.ts';
 import { edgeFilters, unlimitedBody, untranslated } from './filter-order.ts';
 import { httpManager, listener, socket } from './listeners.ts';
+import { repliesToDevices } from './local-replies.ts';
 import { retryPolicy } from './retries.ts';
 import { matchOf, routeConfig, virtualHost } from './routes.ts';
 import { byRouteKey } from './sticky-routing.ts';
@@ -94,61 +95,10 @@ function manager(ctx: BuildContext, codec: 'AUTO' | 'HTTP3'): Extension {
             },
           }
         : {}),
-      local_reply_config: {
-        mappers: [asExhausted, ...refusals.map(([status, code]) => asConnectError(status, code))],
-      },
+      local_reply_config: repliesToDevices,
     },
   });
 }
-
-// What Envoy itself answers, as Connect clients expect it: an error in JSON. gRPC clients get a grpc-status.
-const refusals = [
-  [404, 'unimplemented'],
-  [413, 'resource_exhausted'],
-  [429, 'resource_exhausted'],
-  [503, 'unavailable'],
-  [504, 'deadline_exceeded'],
-] as const;
-
-const answered = (status: number, toGrpc: boolean): JsonObject => ({
-  and_filter: {
-    filters: [
-      {
-        status_code_filter: {
-          comparison: {
-            op: 'EQ',
-            value: { default_value: status, runtime_key: `sallyport.refusal.${status}` },
-          },
-        },
-      },
-      {
-        header_filter: {
-          header: {
-            name: 'content-type',
-            string_match: { prefix: 'application/grpc' },
-            ...(toGrpc ? {} : { invert_match: true }),
-          },
-        },
-      },
-    ],
-  },
-});
-
-const asConnectError = (status: number, code: string): JsonObject => ({
-  filter: answered(status, false),
-  body_format_override: {
-    json_format: { code, message: '%LOCAL_REPLY_BODY%' },
-    content_type: 'application/json',
-  },
-});
-
-// Envoy makes UNKNOWN of a 413, after which a client may well try again.
-const asExhausted: JsonObject = {
-  filter: answered(413, true),
-  headers_to_add: [
-    { header: { key: 'grpc-status', value: '8' }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' },
-  ],
-};
 
 /** Only the listed RPCs lead anywhere; for the rest Envoy answers 404. */
 export function edgeRoutes(ctx: BuildContext): RouteConfiguration[] {

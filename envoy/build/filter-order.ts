@@ -1,6 +1,7 @@
 import type { ServingRole } from '../model/access.ts';
 import { type Extension, extension, type JsonObject } from '../model/json.ts';
 import type { BuildContext } from './context.ts';
+import { cameAs } from './local-replies.ts';
 import { agentRbac, backendRbac, methodRbac } from './rbac.ts';
 import { grpcStats } from './telemetry.ts';
 
@@ -8,12 +9,13 @@ import { grpcStats } from './telemetry.ts';
  * The order of HTTP filters, in one place. A request meets them from first to last, an answer from last to
  * first; what refuses stands before what works.
  *
- * Edge: cors first, so that a browser may read refusals too; then the limits, by which a refused call costs
+ * Edge: cors first, so that a browser may read refusals too; then what local-replies.ts wants to know; then the limits, by which a refused call costs
  * nearly nothing; then the translation of gRPC-Web and Connect into gRPC; statistics see plain gRPC.
  * Ingress: rbac before everything, so that a method that nobody may call is not even counted.
  */
 export const edgeFilters = (ctx: BuildContext): Extension[] => [
   ...(ctx.model.edge.cors_origins.length > 0 ? [cors] : []),
+  noteContentType,
   perClientLimit(ctx),
   bodyLimit(ctx),
   grpcWeb,
@@ -35,6 +37,11 @@ export const plainFilters = (): Extension[] => [router];
 
 const router = extension('envoy.filters.http.router', 'envoy.extensions.filters.http.router.v3.Router');
 const cors = extension('envoy.filters.http.cors', 'envoy.extensions.filters.http.cors.v3.Cors');
+const noteContentType = extension(
+  'envoy.filters.http.header_to_metadata',
+  'envoy.extensions.filters.http.header_to_metadata.v3.Config',
+  { request_rules: [{ header: 'content-type', on_header_present: cameAs }] },
+);
 const grpcWeb = extension('envoy.filters.http.grpc_web', 'envoy.extensions.filters.http.grpc_web.v3.GrpcWeb');
 const connectBridge = extension(
   'envoy.filters.http.connect_grpc_bridge',

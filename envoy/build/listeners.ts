@@ -4,7 +4,7 @@ import { type Extension, extension, type JsonObject, type Listener, named } from
 import { windows } from './clusters.ts';
 import { fileSource } from './config-source.ts';
 import type { BuildContext } from './context.ts';
-import { markUnprocessed } from './retries.ts';
+import { repliesToCalls } from './local-replies.ts';
 import { accessLog, tracing } from './telemetry.ts';
 import { meshServerTls } from './tls.ts';
 
@@ -89,7 +89,7 @@ export const httpManager = (ctx: BuildContext, o: ManagerOptions): Extension =>
 const inbound = ({ tuning: { connections } }: BuildContext): JsonObject => ({
   forward_client_cert_details: 'SANITIZE_SET',
   set_current_client_cert_details: { uri: true },
-  local_reply_config: markUnprocessed,
+  local_reply_config: repliesToCalls,
   http2_protocol_options: {
     ...windows,
     max_concurrent_streams: connections.max_concurrent_streams,

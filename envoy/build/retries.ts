@@ -1,5 +1,5 @@
 import type { CallMode } from '../model/access.ts';
-import { localReplyHeader, unprocessedHeader } from '../model/headers.ts';
+import { unprocessedHeader } from '../model/headers.ts';
 import { extension, type JsonObject } from '../model/json.ts';
 import type { BuildContext } from './context.ts';
 
@@ -78,37 +78,3 @@ export const circuitBreakers = ({ tuning: { connections, retries } }: BuildConte
     ],
   },
 });
-
-/**
- * Marks a sidecar's own answer when its process got nothing: no connection (UF), no pod (UH), no room (UO).
- * The caller's sidecar may then try another pod whatever the call is.
- */
-export const markUnprocessed: JsonObject = {
-  mappers: [
-    {
-      filter: { response_flag_filter: { flags: ['UF', 'UH', 'UO'] } },
-      headers_to_add: [{ header: { key: unprocessedHeader, value: '1' } }],
-    },
-  ],
-};
-
-/**
- * On the way to a backend, both ends: also no route (NR) and no cluster (NC) mean that it got nothing, and
- * every other failure that is the sidecar's own is told apart from the backend's. The first that fits counts.
- */
-export const markBackendReplies: JsonObject = {
-  mappers: [
-    {
-      filter: { response_flag_filter: { flags: ['UF', 'UH', 'UO', 'NR', 'NC'] } },
-      headers_to_add: [{ header: { key: unprocessedHeader, value: '1' } }],
-    },
-    {
-      filter: {
-        status_code_filter: {
-          comparison: { op: 'GE', value: { default_value: 500, runtime_key: 'sallyport.local_reply' } },
-        },
-      },
-      headers_to_add: [{ header: { key: localReplyHeader, value: '1' } }],
-    },
-  ],
-};

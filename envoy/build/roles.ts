@@ -26,7 +26,7 @@ import { edgeClusters, edgeEndpoints, edgeListeners, edgeRoutes } from './edge.t
 import { backendEndpoints, securityEndpoints } from './endpoints.ts';
 import { backendFilters, egressFilters, ingressFilters, plainFilters } from './filter-order.ts';
 import { httpManager, listener, meshChain, pipe, socket } from './listeners.ts';
-import { markBackendReplies, markUnprocessed } from './retries.ts';
+import { repliesForBackends, repliesToCalls } from './local-replies.ts';
 import {
   backendEgressRoutes,
   backendIngressRoutes,
@@ -64,7 +64,7 @@ const serving =
 /** In: HTTP from proxies to a backend. */
 const backendIngress: PartBuilder = (ctx) => ({
   listeners: [
-    meshIngress(ctx, 'HTTP2', ['h2'], backendFilters(ctx), { local_reply_config: markBackendReplies }),
+    meshIngress(ctx, 'HTTP2', ['h2'], backendFilters(ctx), { local_reply_config: repliesForBackends }),
   ],
   clusters: [
     localCluster(
@@ -90,7 +90,7 @@ const securityEgress: PartBuilder = (ctx) => ({
             routes: hasFilesOfItsOwn(ctx) ? 'file' : 'inline',
             filters: egressFilters(ctx),
             fields: {
-              local_reply_config: markUnprocessed,
+              local_reply_config: repliesToCalls,
               ...(ctx.pod.role === 'gateway' && findsHung(ctx)),
             },
           }),
@@ -127,7 +127,7 @@ const backendsEgress: PartBuilder = (ctx) => ({
             routes: 'inline',
             filters: plainFilters(),
             fields: {
-              local_reply_config: markBackendReplies,
+              local_reply_config: repliesForBackends,
               // An answer that broke off ends its connection, which is how the process learns of it. By default Envoy
               // waits 1 s for the other side to close first, lest a reset drops what TCP still holds; a Unix socket
               // gives its reader all that was written.

@@ -13,7 +13,7 @@ export interface WireStatus {
   readonly code: number;
   readonly message: string;
   readonly info: MessageShape<typeof ErrorInfoSchema>;
-  /** Only where repeating helps. */
+  /** Only where repeating helps: with every UNAVAILABLE. */
   readonly retry: MessageShape<typeof RetryInfoSchema> | undefined;
 }
 
@@ -26,6 +26,9 @@ export interface ErrorPlace {
 /** Errors travel in HTTP/2 trailers, for which proxies allow some 60 KB in all. */
 const longestText = 1000;
 
+/** Milliseconds after which what is UNAVAILABLE may be asked for again, where nobody says more precisely. */
+export const defaultRetryMs = 100;
+
 /**
  * The error as the wire may see it. The cause stays here; of INTERNAL the message stays here too, since it
  * was meant for the log.
@@ -34,12 +37,13 @@ export function toWire(error: SallyportError, place: ErrorPlace = {}): WireStatu
   const metadata: Record<string, string> = { hint: wireText(error.hint) };
   if (place.requestId) metadata.request_id = wireText(place.requestId);
   if (place.pod) metadata.pod = wireText(place.pod);
+  const retryMs = error.retryAfterMs ?? (error.status === 'UNAVAILABLE' ? defaultRetryMs : undefined);
   for (const [key, value] of Object.entries(error.metadata).slice(0, 16)) metadata[key] = wireText(value);
   return {
     code: Status[error.status],
     message: wireText(error.reason === 'INTERNAL' ? registry.INTERNAL.message : error.message),
     info: create(ErrorInfoSchema, { reason: error.reason, domain: errorDomain, metadata }),
-    retry: error.retryAfterMs === undefined ? undefined : retryInfo(error.retryAfterMs),
+    retry: retryMs === undefined ? undefined : retryInfo(retryMs),
   };
 }
 
@@ -50,7 +54,8 @@ export function statusBytes(wire: WireStatus): Uint8Array {
   return toBinary(StatusSchema, create(StatusSchema, { code: wire.code, message: wire.message, details }));
 }
 
-function retryInfo(ms: number): MessageShape<typeof RetryInfoSchema> {
+/** `ms`: milliseconds, taken as 0 below that. */
+export function retryInfo(ms: number): MessageShape<typeof RetryInfoSchema> {
   const whole = Math.max(0, Math.round(ms));
   const retryDelay = create(DurationSchema, {
     seconds: BigInt(Math.floor(whole / 1000)),

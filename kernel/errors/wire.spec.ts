@@ -6,7 +6,7 @@ import { fromConnectError, fromWire } from '#core/errors/from-wire.ts';
 import { type ErrorReason, registry } from '#core/errors/registry.ts';
 import { Status } from '#core/errors/status.ts';
 import { StatusSchema } from '#gen/google/rpc/status_pb.js';
-import { statusBytes, toWire } from './to-wire.ts';
+import { defaultRetryMs, statusBytes, toWire } from './to-wire.ts';
 
 const reasons = Object.keys(registry) as ErrorReason[];
 
@@ -33,6 +33,13 @@ describe('errors on the wire', () => {
         [came.reason, came.message, came.hint, came.status, came.retryAfterMs, came.metadata],
         [reason, message, hint, status, retryAfterMs, metadata],
       );
+    }
+  });
+
+  it('says of whatever is UNAVAILABLE when to come back, and of nothing else by itself', () => {
+    for (const reason of reasons) {
+      const { retryAfterMs, status } = travelled(new SallyportError(reason));
+      assert.equal(retryAfterMs, status === 'UNAVAILABLE' ? defaultRetryMs : undefined, reason);
     }
   });
 

@@ -3,8 +3,21 @@ import { readFileSync } from 'node:fs';
 import { get, type IncomingMessage } from 'node:http';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { createClient } from '@connectrpc/connect';
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+} from '@connectrpc/connect-node';
 import { after, before, describe, it } from 'mocha';
 import { podNamed, portOf } from '#compose/topology/query.ts';
+import { fromConnectError } from '#core/errors/from-wire.ts';
+import { podHeader } from '#envoy/model/headers.ts';
+import { KeyStore } from '#gen/sallyport/keystore/v1/key_store_pb.js';
+import { Relay } from '#gen/sallyport/relay/v1/relay_pb.js';
+import { SessionService } from '#gen/sallyport/session/v1/session_pb.js';
+import { createConnectClient } from '#kernel/rpc/connect-client.ts';
+import { createGrpcClient } from '#kernel/rpc/grpc-client.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { type FakeMesh, type Seen, startFakeMesh } from '#test/fake-mesh.ts';
 import { Probe } from '#test/grpc-probe.ts';
@@ -168,6 +181,45 @@ describe('calls through real sidecars', function () {
     await is('db-rw', 'db-1');
     set('db-2', 'down');
     await is('db-ro', 'db-1');
+  });
+
+  it('that nobody answers are UNAVAILABLE and say when to come back, in every protocol', async () => {
+    const pod = podNamed(mesh.topology, 'edge-0');
+    const baseUrl = `https://${pod.address}:${portOf(pod, 'public')}`;
+    const nodeOptions = { ca: readFileSync(join(mesh.topology.stateDir, 'pki', 'public-ca.crt')) };
+    const options = { baseUrl, httpVersion: '2', nodeOptions, idleConnectionTimeoutMs: 1000 } as const;
+    const out = { address: `unix:${mesh.socket('proxy-0', 'out')}`, defaultDeadlineMs: 30_000 };
+    const hot = createGrpcClient(KeyStore, out);
+    const ways: [string, () => Promise<unknown>][] = [
+      ['grpc-js to the owner', () => hot.leaseSessionKey({})],
+      ['grpc-js to one pod', () => hot.leaseSessionKey({}, { headers: { [podHeader]: 'sec-1' } })],
+      ['grpc-js to no pod', () => hot.leaseSessionKey({}, { headers: { [podHeader]: 'sec-9' } })],
+      ['Connect inside', () => createConnectClient(KeyStore, out).getJwks({})],
+    ];
+    for (const [name, transport] of [
+      ['Connect', createConnectTransport({ ...options, useBinaryFormat: true })],
+      ['Connect in JSON', createConnectTransport({ ...options, useBinaryFormat: false })],
+      ['gRPC', createGrpcTransport(options)],
+      ['gRPC-Web', createGrpcWebTransport(options)],
+    ] as const) {
+      ways.push([`${name} to the tier`, () => createClient(SessionService, transport).getSession({})]);
+      ways.push([`${name} to a proxy`, () => createClient(Relay, transport).attach({})]);
+    }
+    const serving = mesh.topology.pods.filter(({ role }) => role === 'security' || role === 'proxy');
+    const ask = async (when: string) => {
+      for (const [what, call] of ways)
+        await assert.rejects(call, (thrown) => {
+          const { status, retryAfterMs, message } = fromConnectError(thrown);
+          assert.deepEqual([status, retryAfterMs], ['UNAVAILABLE', 100], `${what}, ${when}: ${message}`);
+          return true;
+        });
+    };
+    await Promise.all(serving.map(({ name }) => mesh.stopProcess(name)));
+    await ask('without processes');
+    // Of proxy-0 the way out is asked.
+    await Promise.all(serving.map(({ name }) => name === 'proxy-0' || mesh.envoys.get(name)?.stop()));
+    await ask('without sidecars');
+    hot.close();
   });
 
   function set(pod: string, role: 'primary' | 'secondary' | 'down'): void {

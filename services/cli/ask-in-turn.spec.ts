@@ -39,7 +39,7 @@ describe('asking in turn', () => {
       Promise.reject(
         place === 'lives'
           ? new SallyportError('DB_UNAVAILABLE', { retryAfterMs: 5000 })
-          : new SallyportError('UNAVAILABLE', { message: 'dead cannot be reached' }),
+          : new SallyportError('UNAVAILABLE', { message: 'no healthy upstream', retryAfterMs: 100 }),
       );
     const given = assert.rejects(askInTurn(['lives', 'dead'], 'pod', clock, ask), {
       reason: 'DB_UNAVAILABLE',

@@ -14,8 +14,9 @@ const [firstTryMs, laterTryMs] = [5000, 10_000];
  * Asks one place after the other until one answers, and goes round again for 20 s: what was killed is
  * started again, and the person at the console is not to notice. Only for what may be done twice. `ask` is told
  * how many milliseconds the place has; whatever it knows to take longer may take longer.
- * @throws what a place answers; of UNAVAILABLE, DEADLINE_EXCEEDED and DB_OUTCOME_UNKNOWN the last with RetryInfo, which
- * is a place's word (one that is not there says nothing of when), else the last
+ * @throws what a place answers; of UNAVAILABLE, DEADLINE_EXCEEDED and DB_OUTCOME_UNKNOWN the last with RetryInfo and a
+ * reason of its own, which is a place's word (for one that is not there its sidecar says no more than UNAVAILABLE), else
+ * the last
  */
 export async function askInTurn<P, T>(
   places: readonly P[],
@@ -35,7 +36,7 @@ export async function askInTurn<P, T>(
         last = SallyportError.from(thrown);
         const passes = last.status === 'UNAVAILABLE' || last.status === 'DEADLINE_EXCEEDED';
         if (!passes && last.reason !== 'DB_OUTCOME_UNKNOWN') throw last;
-        if (last.retryAfterMs !== undefined) answer = last;
+        if (last.retryAfterMs !== undefined && last.reason !== 'UNAVAILABLE') answer = last;
       }
     }
     if (clock.monotonic() - start >= patienceMs) throw answer ?? last;

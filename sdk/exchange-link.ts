@@ -66,6 +66,11 @@ export class ExchangeLink implements Link {
     return this.#exchange(head, await wholeBody(body), signal, traceparent);
   }
 
+  /** Each request is a call of its own, with the answer to which its keys go. */
+  suspect(error: SallyportError): void {
+    this.close(error);
+  }
+
   close(error: SallyportError): void {
     if (this.#lost) return;
     this.#lost = error;

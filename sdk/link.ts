@@ -23,6 +23,8 @@ export type Outcome =
 export interface Sendable {
   readonly head: RequestHead;
   readonly body: BodySource;
+  /** Doing it twice does no more than doing it once. */
+  readonly idempotent: boolean;
   /** Of the span that it belongs to. */
   readonly traceparent?: string;
 }
@@ -39,8 +41,13 @@ export interface Link {
   readonly lost: SallyportError | undefined;
   /** `Platform.monotonic` of the last word from the proxy that nobody else could have said. */
   readonly provenAt: number;
-  /** Has the proxy say something now. Rejects when it does not; then the link is not to be used. */
+  /** Has the proxy say something now. Rejects when it does not; then the link is to be left. */
   prove(signal: AbortSignal): Promise<void>;
+  /**
+   * It gives no sign of life: nothing new goes over it, and what may be repeated is lost. What may not is still
+   * waited for, for some seconds: a mesh that is merely slow answers it yet, and nobody else can.
+   */
+  suspect(error: SallyportError): void;
   /** Sends a request once. Resolves when the head of an answer is there, or none will be. */
   send(request: Sendable, signal: AbortSignal): Promise<Outcome>;
   /** Ends it and whatever goes on over it; wipes its keys. */

@@ -16,3 +16,6 @@ export const provenForMs = 2000;
 
 /** Milliseconds that a proxy has to answer the probe. */
 export const probeTimeoutMs = 3000;
+
+/** Milliseconds that a proxy which has not answered it has for the answers that nobody else can give. */
+export const lastWordMs = 10_000;

@@ -38,8 +38,12 @@ class SlowLink implements Link {
     return answered;
   }
 
-  close(error: SallyportError): void {
+  suspect(error: SallyportError): void {
     this.lost = error;
+  }
+
+  close(): never {
+    assert.fail('what cannot be repeated may be under way');
   }
 }
 

@@ -80,7 +80,7 @@ async function readyLink(deps: SendDeps, request: PreparedRequest, signal: Abort
       // It is slow with this answer, and has said other things meanwhile: to leave it, with all that goes on over
       // it, would only give a busy mesh more to do.
       if (link.lost === undefined && link.provenAt >= asked) return link;
-      link.close(SallyportError.from(thrown));
+      link.suspect(SallyportError.from(thrown));
     }
   }
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { SallyportError } from '../core/errors/error.ts';
+import { lastWordMs, probeTimeoutMs, provenForMs } from './probe.ts';
 import type { Backend } from './test/fake-proxy.ts';
-import { answer, gate, opened, reasonIs, until } from './test/opened.ts';
+import { answer, gate, opened, platform, reasonIs, until } from './test/opened.ts';
 
 /** Counts what was executed, by method and path. */
 function counting(backend: Backend): { executed: string[]; backend: Backend } {
@@ -294,6 +295,58 @@ describe('Session, where the carriers differ', () => {
     assert.equal((await session.fetch('/next', { method: 'POST' })).proxy, 'proxy-1');
     letFinish();
     assert.equal((await slow).proxy, 'proxy-0');
+  });
+
+  describe('a proxy that gives no sign of life', () => {
+    /** Two POSTs and a GET over a link whose proxy stands still after the first two have begun. */
+    const frozen = async () => {
+      const [began, finish, thaw, probe, lastWord] = [gate(), gate(), gate(), gate(), gate()];
+      let skipped = 0;
+      let probes = 0;
+      const { executed, backend } = counting(async (head, body) => {
+        const held = head.path === '/pay' || (head.path === '/page' && executed.length < 4);
+        if (executed.length === 3) began.open();
+        if (held) await finish.passed;
+        return echo(head, body);
+      });
+      const { mesh, session } = await opened(backend, true, {
+        monotonic: () => platform.monotonic() + skipped,
+        sleep: (ms, signal) => {
+          // The other proxy answers its probe.
+          if (ms === probeTimeoutMs && skipped > 0 && probes++ === 0) return probe.passed;
+          return ms === lastWordMs ? lastWord.passed : platform.sleep(ms, signal);
+        },
+      });
+      await session.fetch('/');
+      const pay = session.fetch('/pay', { method: 'POST', body: '1' });
+      const page = session.fetch('/page');
+      await began.passed;
+      mesh.proxy.frozen = thaw.passed;
+      mesh.routed = 1;
+      skipped = provenForMs;
+      const other = session.fetch('/other', { method: 'POST', body: '2' });
+      probe.open();
+      // What nobody has begun, and what may be done twice, is done by another proxy.
+      assert.equal((await other).proxy, 'proxy-1');
+      assert.equal((await page).proxy, 'proxy-1');
+      return { pay, executed, finish, thaw, lastWord };
+    };
+    const all = ['GET /', 'POST /pay', 'GET /page', 'GET /page', 'POST /other'];
+
+    it('is waited for by a POST that it may have begun', async () => {
+      const { pay, executed, finish, thaw } = await frozen();
+      finish.open();
+      thaw.open();
+      assert.equal((await pay).proxy, 'proxy-0');
+      assert.deepEqual(executed.toSorted(), all.toSorted());
+    });
+
+    it('is not waited for without end', async () => {
+      const { pay, executed, lastWord } = await frozen();
+      lastWord.open();
+      await assert.rejects(pay, reasonIs('UNKNOWN_OUTCOME'));
+      assert.deepEqual(executed.toSorted(), all.toSorted());
+    });
   });
 
   it('has a body of more than 1 MiB refused without streams', async () => {

@@ -11,7 +11,7 @@ import type { BodySource } from './body-source.ts';
 import { clearFailure } from './failure.ts';
 import type { Link, LinkOwner, Outcome, Sendable } from './link.ts';
 import type { Platform } from './platform.ts';
-import { probe } from './probe.ts';
+import { lastWordMs, probe } from './probe.ts';
 import { routeHeaders } from './route.ts';
 
 /** Where there is no `setImmediate`, what is said after the next promise goes into another frame. */
@@ -30,6 +30,10 @@ export class StreamLink implements Link {
   #lost: SallyportError | undefined;
   /** Aborted with the reason why nothing new is to be sent. */
   readonly #leaving = new AbortController();
+  /** Under way, and given up when there is no sign of life. */
+  readonly #repeatable = new Set<OutgoingRequest>();
+  /** Aborted with what makes it suspect. */
+  readonly #suspected = new AbortController();
   /** The attachment is proven, but not yet that the proxy has taken the stream. */
   #provenAt = Number.NEGATIVE_INFINITY;
 
@@ -82,17 +86,31 @@ export class StreamLink implements Link {
       if (this.#lost) throw this.#lost;
       return;
     }
-    const outcome = await this.#answer(request, signal);
+    const outcome = await this.#answer(request, signal, true);
     if (outcome.at === 'lost') throw outcome.error;
   }
 
-  async send({ head, body }: Sendable, signal: AbortSignal): Promise<Outcome> {
+  async send({ head, body, idempotent }: Sendable, signal: AbortSignal): Promise<Outcome> {
     const request = this.#begin(head);
     if (request instanceof SallyportError) return { at: 'refused', error: request };
     startSending(request, body);
-    const outcome = await this.#answer(request, signal);
+    const outcome = await this.#answer(request, signal, idempotent && body.replayable);
     if (outcome.at === 'answered' || body.failure === undefined) return outcome;
     return { at: 'failed', error: body.failure };
+  }
+
+  suspect(error: SallyportError): void {
+    if (this.#lost || this.#suspected.signal.aborted) return;
+    const since = this.#platform.monotonic();
+    this.#suspected.abort(error);
+    this.#owner.draining(this, error);
+    this.#leaving.abort(error);
+    for (const request of this.#repeatable) request.reset(error);
+    this.#closeIfForsaken();
+    this.#platform.sleep(lastWordMs, this.#abort.signal).then(
+      () => this.#provenAt < since && this.close(error),
+      () => undefined,
+    );
   }
 
   close(error: SallyportError): void {
@@ -111,6 +129,12 @@ export class StreamLink implements Link {
     if (this.#leaving.signal.aborted && this.#multiplexer.active === 0) this.#outbox.end();
   }
 
+  /** One that is suspect, and on which nobody waits any more. */
+  #closeIfForsaken(): void {
+    const { aborted, reason } = this.#suspected.signal;
+    if (aborted && this.#multiplexer.active === 0) this.close(SallyportError.from(reason));
+  }
+
   #begin(head: RequestHead): OutgoingRequest | SallyportError {
     if (this.#leaving.signal.aborted) return SallyportError.from(this.#leaving.signal.reason);
     try {
@@ -122,7 +146,9 @@ export class StreamLink implements Link {
     }
   }
 
-  async #answer(request: OutgoingRequest, signal: AbortSignal): Promise<Outcome> {
+  async #answer(request: OutgoingRequest, signal: AbortSignal, repeatable: boolean): Promise<Outcome> {
+    const suspected = this.#suspected.signal;
+    if (repeatable) this.#repeatable.add(request);
     const giveUp = (): void => request.reset(SallyportError.from(signal.reason));
     if (signal.aborted) giveUp();
     else signal.addEventListener('abort', giveUp, { once: true });
@@ -132,12 +158,16 @@ export class StreamLink implements Link {
     } catch (thrown) {
       const error = SallyportError.from(thrown);
       // The multiplexer passes the very error on that closed it.
-      if (signal.aborted || error === this.#lost) return { at: 'lost', error };
+      if (signal.aborted || error === this.#lost || (repeatable && suspected.aborted)) {
+        return { at: 'lost', error };
+      }
       // Nobody here gave it up, so the proxy did, while it was busy with it: the backend may have begun.
       if (error.reason === 'CANCELLED') return { at: 'failed', error: brokenOff(error) };
       return { at: error.metadata.maybeExecuted === 'true' ? 'failed' : 'refused', error };
     } finally {
       signal.removeEventListener('abort', giveUp);
+      this.#repeatable.delete(request);
+      this.#closeIfForsaken();
     }
   }
 

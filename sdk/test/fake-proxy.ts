@@ -40,6 +40,8 @@ export class FakeProxy {
   draining = false;
   /** Whether it takes several messages in a frame; one of before does not, nor says that it does. */
   batches = true;
+  /** Until it resolves nothing is read, as by a process that gets no CPU; its connections stand. */
+  frozen: Promise<void> | undefined;
   /** Aborted when it dies; its edge then breaks what goes through it. */
   #death = new AbortController();
   readonly #tier: FakeTier;
@@ -152,6 +154,7 @@ export class FakeProxy {
     let failure: unknown;
     const reading = (async () => {
       for (let next = await incoming.next(); !next.done; next = await incoming.next()) {
+        await this.frozen;
         if (next.value.kind.case !== 'frame') throw new SallyportError('MALFORMED');
         const { sequence, ciphertext } = next.value.kind.value;
         const messages = decodeStreamFrame(held.opener.openStream(sequence, ciphertext));

@@ -22,7 +22,11 @@ export interface Opened {
 }
 
 /** An enrolled device with an open session on a mesh with that backend. */
-export async function opened(backend: Backend, streams: boolean): Promise<Opened> {
+export async function opened(
+  backend: Backend,
+  streams: boolean,
+  time: Partial<Pick<Platform, 'sleep' | 'monotonic'>> = {},
+): Promise<Opened> {
   const mesh = await FakeMesh.start(backend);
   const connect = mesh.connect(streams);
   const store = memoryStore();
@@ -33,7 +37,7 @@ export async function opened(backend: Backend, streams: boolean): Promise<Opened
     app,
     connect,
     store,
-    platform,
+    platform: { ...platform, ...time },
     listener: (event) => events.push(event),
   });
   return { mesh, device, session: await device.open(credentials), events };

@@ -4,6 +4,7 @@ import type { SdkEvent } from '#sdk/events.ts';
 import type { MeshFacts } from '#services/cli/mesh/mesh-of-state.ts';
 import { askSecurity } from '#services/cli/operator.ts';
 import { enrolDevice, type TestDevice } from '#test/mesh-device.ts';
+import { claimsOf } from './answers.ts';
 import type { LoadDevice } from './context.ts';
 import type { Recording } from './recording.ts';
 import type { Trail } from './trail.ts';
@@ -45,13 +46,17 @@ export async function enrolDevices(
   });
 }
 
-/** Devices with an open session each, attached. */
+/**
+ * Devices with an open session each, attached, that have each had a page: no pod then answers its first request of all
+ * when two hundred come in a second.
+ */
 export async function openDevices(devices: readonly NamedDevice[]): Promise<LoadDevice[]> {
   return inParallel(devices.length, async (n) => {
     const device = devices[n];
     if (device === undefined) throw new RangeError(`no device ${n}`);
     const session = await device.device.open(device.credentials);
-    await session.attach();
+    const response = await session.fetch('/whoami');
+    claimsOf(response, await response.text());
     return { ...device, session };
   });
 }

@@ -49,14 +49,14 @@ describe('a load that becomes calm', () => {
   it('is not calm while a request has no answer, however old it is', async () => {
     const { window, run } = load((at) => (at === 0 ? 1e9 : 20));
     const { calm, seconds } = await run();
-    assert.deepEqual([calm, seconds], [false, 60]);
+    assert.deepEqual([calm, seconds], [false, 30]);
     assert.equal(window.open, 1);
   });
 
   it('gives up on a load that is too much, and tells what it was like', async () => {
     const { window, run } = load(() => 900);
     const { calm, seconds, longest } = await run();
-    assert.deepEqual([calm, seconds, longest.ms], [false, 60, 900]);
+    assert.deepEqual([calm, seconds, longest.ms], [false, 30, 900]);
     window.broken();
     assert.equal(window.report('get').normalMs, 900);
   });

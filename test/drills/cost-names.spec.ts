@@ -6,7 +6,9 @@ import { assumptionsFile, inputSchema } from '#services/cli/downtime-cost/input.
 import { discoverDrills } from './discover.ts';
 
 describe('what downtime costs', () => {
-  it('is counted with failures that there are drills of', async () => {
+  it('is counted with failures that there are drills of', async function () {
+    // Every drill is loaded, with what it uses: 4 s beside others, and more on a starved machine.
+    this.timeout(60_000);
     const { causes } = inputSchema.parse(parse(readFileSync(assumptionsFile, 'utf8')));
     const named = Object.values(causes).flatMap(({ seconds }) =>
       Object.values(seconds).flatMap((each) => ('drill' in each ? each.drill : [])),

@@ -81,6 +81,8 @@ async function applyBatch(
   batch: readonly PlannedChange[],
 ): Promise<{ position: number; problems: readonly string[] }> {
   const { trx } = context;
+  // Until it is finished, so that nobody takes what an earlier one has left (left.ts) for what is there.
+  await trx.updateTable('sources').set({ listed_ms: null }).where('name', '=', source).execute();
   const gone = batch.flatMap(({ known, wanted }) => (wanted === undefined && known ? [known.id] : []));
   if (gone.length > 0) {
     await trx.deleteFrom('source_users').where('source', '=', source).where('entry_id', 'in', gone).execute();

@@ -5,6 +5,7 @@ import { describe, it } from 'mocha';
 import { SourceSettingsSchema } from '#gen/sallyport/directory/v1/sources_pb.js';
 import type { Dialect } from './dialect.ts';
 import { comparableDn, type KnownUser, readUser, type UserEntry } from './entries.ts';
+import { knownAfter, leftAs } from './left.ts';
 import { type GroupEntry, membership } from './membership.ts';
 import { allowedTakings, planChanges, takings, tokenFor } from './plan.ts';
 import { earlier } from './read-changes.ts';
@@ -201,5 +202,44 @@ describe('where a source runs', () => {
     assert.equal(mayRunOn(here, ['sec-0'], ['elsewhere']), false);
     assert.equal(mayRunOn(here, ['elsewhere'], ['sec-0']), false);
     assert.equal(mayRunOn(here, ['host-a'], ['sec-0']), true);
+  });
+});
+
+describe('what a synchronisation leaves for the next', () => {
+  it('is what the database then has', () => {
+    const [anna, bob, carl] = [known(1, 'anna'), known(2, 'bob'), known(3, 'carl')];
+    const before = {
+      users: new Map([anna, bob].map((each) => [each.id, each])),
+      groups: new Map([group(7, 'old', 1), group(8, 'kept', 2)].map((each) => [each.id, each])),
+    };
+    const renamed = { ...anna, name: 'anne' };
+    const after = knownAfter(
+      before,
+      [
+        { action: 'rename', known: anna, wanted: renamed },
+        { action: 'remove', known: bob, wanted: undefined },
+        { action: 'add', known: undefined, wanted: carl },
+      ],
+      { gone: [idOf(7)], changed: [group(8, 'kept', 1, 3)] },
+    );
+    assert.deepEqual([...after.users.values()], [renamed, carl]);
+    assert.deepEqual([...after.groups.values()], [group(8, 'kept', 1, 3)]);
+    assert.deepEqual([before.users.size, before.groups.size], [2, 2]);
+  });
+
+  it('is told apart by how far the source was read', () => {
+    const far = { stamp: { server: '', last: 'a', context: 'b' }, fullMs: 1, listedMs: 2 };
+    const others = [
+      leftAs('ad', far),
+      leftAs('hq', { ...far, stamp: { ...far.stamp, last: 'c' } }),
+      leftAs('hq', { ...far, stamp: { ...far.stamp, context: 'c' } }),
+      leftAs('hq', { ...far, stamp: undefined }),
+      leftAs('hq', { ...far, fullMs: null }),
+      leftAs('hq', { ...far, listedMs: 3 }),
+    ];
+    // The database may give a stamp in another order.
+    const again = { ...far, stamp: { context: 'b', last: 'a', server: '' } };
+    assert.equal(leftAs('hq', again), leftAs('hq', far));
+    assert.equal(new Set([leftAs('hq', far), ...others]).size, others.length + 1);
   });
 });

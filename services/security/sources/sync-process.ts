@@ -18,6 +18,7 @@ import { mysqlFeedSource } from '../feed/mysql-feed-source.ts';
 import { DataKeys } from '../keystore/data-keys.ts';
 import { passwordIn, rootKeysOf } from '../start-storage.ts';
 import type { SecurityTables } from '../store/tables.ts';
+import type { Left } from './left.ts';
 import { runFromText, runToText } from './run-store.ts';
 import { accessTo } from './source-store.ts';
 import type { SyncOrder, SyncWord } from './sync-child.ts';
@@ -49,6 +50,8 @@ process.on('message', (said: SyncOrder | 'stop') => {
 // Without a parent nobody keeps the lease.
 process.once('disconnect', () => process.exit(0));
 
+/** For the next one, if that is of the same source and nobody else was at it. */
+let left: Left | undefined;
 let opened: ReturnType<typeof open> | undefined;
 
 /** What every synchronisation needs; a process that could not get it is not used again. */
@@ -74,6 +77,8 @@ async function open() {
 
 async function work(order: SyncOrder, signal: AbortSignal): Promise<void> {
   const run = runFromText(order.report);
+  const before = left;
+  left = undefined;
   const teller = setInterval(() => tell({ report: runToText({ ...run, listed: [] }) }), tellMs);
   try {
     opened ??= open();
@@ -94,7 +99,14 @@ async function work(order: SyncOrder, signal: AbortSignal): Promise<void> {
           },
         },
       },
-      { ...order, source, lease: { source: order.source, fence: order.fence }, run, signal },
+      {
+        ...order,
+        ...{ source, run, signal, left: before },
+        lease: { source: order.source, fence: order.fence },
+        leave: (now) => {
+          left = now;
+        },
+      },
     );
     run.peakMib = Math.round(process.resourceUsage().maxRSS / 1024);
     tell({ report: runToText(run), ended });

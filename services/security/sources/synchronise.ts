@@ -9,6 +9,7 @@ import type { Hosts } from '#kernel/ldap/hosts.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import { type ApplyDeps, applyChanges, keepGroups, type SourceLease, underLease } from './apply-plan.ts';
 import { readKnown } from './known.ts';
+import { knownAfter, type Left, leftAs, type ReadSoFar } from './left.ts';
 import { beneath, changedGroups, membership } from './membership.ts';
 import {
   allowedTakings,
@@ -28,16 +29,15 @@ export interface SyncDeps extends ApplyDeps {
   readonly hosts: Hosts;
 }
 
-export interface SyncWork {
+export interface SyncWork extends ReadSoFar {
   readonly source: SourceAccess;
   readonly lease: SourceLease;
   /** Is filled in as it goes. */
   readonly run: SyncRun;
-  /** As of which everything was read; undefined: never. */
-  readonly stamp: Stamp | undefined;
-  /** When everything was last read, and when it was last looked who is gone: database time. */
-  readonly fullMs: number | null;
-  readonly listedMs: number | null;
+  /** What the last one here has left. */
+  readonly left?: Left | undefined;
+  /** Is told what this one leaves. */
+  readonly leave?: (left: Left) => void;
   readonly signal: AbortSignal;
 }
 
@@ -53,8 +53,9 @@ const maxProblems = 100;
  * @throws SOURCE_UNREACHABLE, SOURCE_REFUSED, SOURCE_INCOMPLETE; CANCELLED when the lease or the signal says so
  */
 export async function synchronise(deps: SyncDeps, work: SyncWork): Promise<SyncEnd> {
-  const { source, lease, run, signal } = work;
-  let loading: Promise<Known> | undefined;
+  const { source, lease, run, signal, leave } = work;
+  const left = work.left?.as === leftAs(source.name, work) ? work.left.known : undefined;
+  let loading: Promise<Known> | undefined = left && Promise.resolve(left);
   const load = (): Promise<Known> => {
     loading ??= readKnown((fn) => deps.db.read(fn, { signal }), source.name);
     return loading;
@@ -65,8 +66,9 @@ export async function synchronise(deps: SyncDeps, work: SyncWork): Promise<SyncE
     listed,
   } = run.kind === SyncKind.RETIRE ? nobody : await read(deps, work, load);
   if (now === undefined) {
-    if (!run.dryRun)
-      await underLease(deps, lease, (trx) => finish(trx, work, { stamp, listed }, deps.clock.now()));
+    if (run.dryRun) return 'done';
+    const as = await finished(deps, work, { stamp, listed });
+    if (left !== undefined) leave?.({ as, known: left });
     return 'done';
   }
   const known = await load();
@@ -94,6 +96,7 @@ export async function synchronise(deps: SyncDeps, work: SyncWork): Promise<SyncE
   }
   if (run.dryRun) return 'done';
   run.phase = 'changing users';
+  let asPlanned = true;
   await applyChanges(
     deps,
     lease,
@@ -101,11 +104,14 @@ export async function synchronise(deps: SyncDeps, work: SyncWork): Promise<SyncE
     (made, found) => {
       run.applied = plan.changes.slice(0, made).filter(({ action }) => action !== 'note').length;
       addProblems(run, found);
+      asPlanned &&= found.length === 0;
     },
     signal,
   );
   await keepGroups(deps, lease, regrouped);
-  await underLease(deps, lease, (trx) => finish(trx, work, { stamp, listed }, deps.clock.now()));
+  const as = await finished(deps, work, { stamp, listed });
+  // What has read everything makes room.
+  if (asPlanned && !run.full) leave?.({ as, known: knownAfter(known, plan.changes, regrouped) });
   return 'done';
 }
 
@@ -146,10 +152,22 @@ function read(
   );
 }
 
+/** Writes down how far it was read; gives that as `leftAs`. */
+async function finished(
+  deps: SyncDeps,
+  work: SyncWork,
+  { stamp, listed }: Pick<Changes, 'stamp' | 'listed'>,
+): Promise<string> {
+  const nowMs = Math.round(deps.clock.now());
+  await underLease(deps, work.lease, (trx) => finish(trx, work, { stamp, listed }, nowMs));
+  const fullMs = work.run.full ? nowMs : work.fullMs;
+  return leftAs(work.source.name, { stamp, fullMs, listedMs: listed ? nowMs : work.listedMs });
+}
+
 /** A source that is being removed goes with its last user. */
 async function finish(
   trx: Kysely<SecurityTables>,
-  { source: { name }, run }: SyncWork,
+  { source: { name }, run, listedMs }: SyncWork,
   { stamp, listed }: Pick<Changes, 'stamp' | 'listed'>,
   nowMs: number,
 ): Promise<void> {
@@ -166,7 +184,7 @@ async function finish(
       stamp: JSON.stringify(stamp),
       synced_ms: nowMs,
       ...(run.full && { full_ms: nowMs }),
-      ...(listed && { listed_ms: nowMs }),
+      listed_ms: listed ? nowMs : listedMs,
     })
     .where('name', '=', name)
     .execute();

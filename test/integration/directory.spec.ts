@@ -155,11 +155,12 @@ describe('users of a real OpenLDAP', function () {
     assert.ok((await phone.open(socket(), passwordOf(8))).id);
   });
 
-  it('sees other groups, a rename, a new user who was named before, and one who is gone', async () => {
+  it('sees other groups, renames, a new user who was named before, and one who is gone', async () => {
     const phone = await enrolPhone(socket(), 'user9');
     const session = await phone.open(socket(), passwordOf(9));
     const hr = groupDn(3);
     await change.modifyDN(userDn(9), 'uid=nina');
+    await change.modifyDN(userDn(13), 'uid=otto');
     await replace(userDn(10), 'displayName', 'Ten');
     await change.modify(
       hr,
@@ -181,10 +182,13 @@ describe('users of a real OpenLDAP', function () {
       'CHANGE user11  group3',
       'REMOVE user12',
       'RENAME nina user9',
+      'RENAME otto user13',
     ]);
     await ends(session.id);
     await assert.rejects(userOf('user9'), /NOT_FOUND|no user/);
     assert.deepEqual((await userOf('nina'))?.groups, ['group0', 'group15']);
+    assert.deepEqual((await userOf('otto'))?.groups, ['group0', 'group15']);
+    await assert.rejects(userOf('user13'), /NOT_FOUND|no user/);
     await assert.rejects(userOf('user12'), /NOT_FOUND|no user/);
     // The same password, and the device is enrolled still: only for another name.
     assert.ok((await phone.open(socket(), passwordOf(9), 'nina')).id);

@@ -4,10 +4,11 @@ import { SallyportError } from '#core/errors/error.ts';
 import { isDuplicate } from '#kernel/db/failures.ts';
 import { canonicalUser } from '../directory/users.ts';
 import type { NewRevocation } from '../feed/feed.ts';
-import { mirror, owns } from '../sources/apply-plan.ts';
+import { mirror, owned } from '../sources/apply-plan.ts';
 import { groupName, loginName, maxGroups, maxName } from '../sources/names.ts';
+import { renameUsers } from '../sources/rename-users.ts';
 import { settingsFromText } from '../sources/settings.ts';
-import { renameUser, settleUsers } from '../sources/settle-users.ts';
+import { settleUsers } from '../sources/settle-users.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import { groupsOfUsers, usersBeneath } from './memberships.ts';
 import { memberIds, type ResourceRow, readResource } from './read.ts';
@@ -246,8 +247,9 @@ async function derive(
     });
     for (const { id, name } of users) {
       if (before === undefined || before.key_name === name) continue;
-      if (!(await owns(trx, source, { id, name: before.key_name }))) continue;
-      const renamed = await renameUser(trx, before.key_name, name);
+      const from = before.key_name;
+      if (!(await owned(trx, source, [{ id, name: from }])).has(id)) continue;
+      const renamed = (await renameUsers(trx, [{ from, to: name }])).get(from);
       if (renamed === undefined) throw scimError('uniqueness', `there is a user ${name}`);
       ended.push(renamed);
     }

@@ -6,7 +6,8 @@ import type { Feed, NewRevocation } from '../feed/feed.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import type { changedGroups } from './membership.ts';
 import type { PlannedChange } from './plan.ts';
-import { renameUser, type SettleContext, settleUsers } from './settle-users.ts';
+import { renameUsers } from './rename-users.ts';
+import { type SettleContext, settleUsers } from './settle-users.ts';
 
 /** The right to change what comes from a source: it is over as soon as another pod has taken a later one. */
 export interface SourceLease {
@@ -90,20 +91,28 @@ async function applyBatch(
   const problems: string[] = [];
   const ended: NewRevocation[] = [];
   const there: NonNullable<PlannedChange['wanted']>[] = [];
+  const named = batch.flatMap(({ known, wanted }) =>
+    known !== undefined && wanted !== undefined && known.name !== wanted.name ? [{ known, wanted }] : [],
+  );
+  const own = await owned(
+    trx,
+    source,
+    named.map(({ known }) => known),
+  );
+  const renamings = named.filter(({ known }) => own.has(known.id));
+  const renamed = await renameUsers(
+    trx,
+    renamings.map(({ known, wanted }) => ({ from: known.name, to: wanted.name })),
+  );
   for (const { known, wanted } of batch) {
     if (wanted === undefined) continue;
-    if (known === undefined || known.name === wanted.name || !(await owns(trx, source, known))) {
-      there.push(wanted);
-      continue;
-    }
-    const renamed = await renameUser(trx, known.name, wanted.name);
-    if (renamed === undefined) {
+    const end = known && own.has(known.id) ? renamed.get(known.name) : undefined;
+    if (end !== undefined) ended.push(end);
+    if (known === undefined || !own.has(known.id) || end !== undefined) there.push(wanted);
+    else {
       // Under its old name until the other is free and everything is read again.
       problems.push(`${known.name} is to be ${wanted.name}, which another user is`);
       there.push({ ...wanted, name: known.name });
-    } else {
-      ended.push(renamed);
-      there.push(wanted);
     }
   }
   await mirror(trx, source, there);
@@ -117,20 +126,25 @@ async function applyBatch(
   return { position, problems: [...problems, ...settled.problems] };
 }
 
-/** Whether the user of that name is this entry. */
-export async function owns(
+/** Ids of those entries that are the users of their names. */
+export async function owned(
   trx: Kysely<SecurityTables>,
   source: string,
-  { name, id }: { readonly name: string; readonly id: string },
-): Promise<boolean> {
-  const user = await trx
+  entries: readonly { readonly name: string; readonly id: string }[],
+): Promise<ReadonlySet<string>> {
+  if (entries.length === 0) return new Set();
+  const users = await trx
     .selectFrom('users')
-    .select('name')
-    .where('name', '=', name)
+    .select(['name', 'source_entry'])
+    .where(
+      'name',
+      'in',
+      entries.map(({ name }) => name),
+    )
     .where('source', '=', source)
-    .where('source_entry', '=', id)
-    .executeTakeFirst();
-  return user !== undefined;
+    .execute();
+  const entryOf = new Map(users.map((user) => [user.name, user.source_entry]));
+  return new Set(entries.filter(({ name, id }) => entryOf.get(name) === id).map(({ id }) => id));
 }
 
 export async function mirror(

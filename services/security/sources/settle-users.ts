@@ -186,21 +186,3 @@ async function create({ trx, nowMs }: SettleContext, winners: readonly SourceUse
     .execute();
   await addGroups(trx, winners);
 }
-
-/**
- * Gives a user of a source another name. Devices, roles and activations stay his; sessions end, for they have the old
- * name. Undefined: the name is another user's, and nothing was changed.
- */
-export async function renameUser(
-  trx: Kysely<SecurityTables>,
-  from: string,
-  to: string,
-): Promise<NewRevocation | undefined> {
-  const taken = await trx.selectFrom('users').select('name').where('name', '=', to).executeTakeFirst();
-  if (taken !== undefined) return undefined;
-  await trx.updateTable('users').set({ name: to }).where('name', '=', from).execute();
-  for (const table of ['user_groups', 'user_roles', 'activations', 'shared_keys'] as const) {
-    await sql`update ${sql.table(table)} set user = ${to} where user = ${from}`.execute(trx);
-  }
-  return { kind: 'user', subject: from, reason: `is ${to} now`.slice(0, 256) };
-}

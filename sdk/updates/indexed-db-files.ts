@@ -83,10 +83,11 @@ export function indexedDbFiles(database = 'sallyport-updates'): UpdateFiles<Blob
 
 function writer(from: number, add: (offset: number, piece: Blob) => Promise<void>): FileWriter {
   let offset = from;
-  let pending: Uint8Array<ArrayBuffer>[] = [];
+  // One for all pieces: what they are copied into is not garbage that nobody collects in time.
+  const buffer = new Uint8Array(pieceBytes);
   let bytes = 0;
   const flush = async (): Promise<void> => {
-    const piece = new Blob(pending);
+    const piece = new Blob([buffer.subarray(0, bytes)]);
     try {
       if (piece.size > 0) await add(offset, piece);
     } catch (cause) {
@@ -94,13 +95,17 @@ function writer(from: number, add: (offset: number, piece: Blob) => Promise<void
       throw new SallyportError('CANCELLED', { message: 'another page writes this download', cause });
     }
     offset += piece.size;
-    [pending, bytes] = [[], 0];
+    bytes = 0;
   };
   return {
     write: async (data) => {
-      pending.push(new Uint8Array(data));
-      bytes += data.length;
-      if (bytes >= pieceBytes) await flush();
+      for (let at = 0; at < data.length; ) {
+        const part = data.subarray(at, at + pieceBytes - bytes);
+        buffer.set(part, bytes);
+        bytes += part.length;
+        at += part.length;
+        if (bytes === pieceBytes) await flush();
+      }
     },
     close: flush,
   };

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
 /**
- * By how many MiB the memory of a process and its descendants has grown until it is stopped: the median of looks, for
- * garbage comes and goes.
+ * By how many MiB the memory of a process and its descendants has grown until it is stopped: the least of the second
+ * half of all looks, for garbage comes and goes, and what is kept stays.
  */
 export function familyMemory(pid: number): { stop(): number } {
   const first = mibOf(pid);
@@ -13,7 +13,7 @@ export function familyMemory(pid: number): { stop(): number } {
     stop: () => {
       clearInterval(timer);
       look();
-      return seen.sort((a, b) => a - b)[seen.length >> 1] ?? 0;
+      return Math.min(...seen.slice(seen.length >> 1));
     },
   };
 }

@@ -15,8 +15,11 @@ import { type ServedDevice, servedDevice } from './served-device.ts';
 /** As proxies send them. */
 const pieceBytes = 128 * 1024;
 const packageMib = 128;
-/** What the browser's processes may keep meanwhile: while one verifies a package that it has, it has all of it. */
-const mostKeptMib = 48;
+/**
+ * What the browser's processes may keep meanwhile. While one verifies a package that it has in memory, that is all of
+ * it; pages that work have some 50 MiB more than pages that wait.
+ */
+const mostKeptMib = 0.75 * packageMib;
 const allMs = 240_000;
 
 /** Updates in a real browser: the same attacks as on Node, the same contract of files. It needs no mesh. */

@@ -16,6 +16,7 @@ import { type ClosableTaskStore, mysqlTaskStore } from '#services/tasks/store/my
 import type { TaskTables } from '#services/tasks/store/tables.ts';
 import type { TaskInfo } from '#services/tasks/store/task-store.ts';
 import { type DbGroup, startDbGroup } from '../db-group.ts';
+import { whenProcessEnds } from '../leave-nothing.ts';
 
 /** @param name in this folder */
 const scriptOf = (name: string): string => new URL(name, import.meta.url).pathname;
@@ -75,6 +76,8 @@ export class TaskStand {
     this.#commands.set(name, args);
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     child.once('message', () => this.#working.add(child));
+    const forget = whenProcessEnds(() => void child.kill('SIGKILL'));
+    child.once('exit', forget);
     this.#workers.set(name, child);
   }
 

@@ -38,7 +38,7 @@ export interface AttacherDeps {
 }
 
 /** Milliseconds after which a device attaches through another edge as well. */
-const alsoAfterMs = 1000;
+const alsoAfterMs = 1500;
 
 /** Keeps a session attached to some proxy, whenever somebody needs it to be. */
 export class Attacher {

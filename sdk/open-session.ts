@@ -26,7 +26,7 @@ import type { ServerKeys } from './server-keys.ts';
 /** A password hash takes its time, and a database that fails over takes some too. */
 const tryTimeoutMs = 10_000;
 /** Milliseconds after which another edge is asked as well. */
-const alsoAfterMs = 2000;
+const alsoAfterMs = 3000;
 
 export interface OpenDeps {
   readonly app: AppInfo;

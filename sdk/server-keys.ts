@@ -17,7 +17,7 @@ import { routeHeaders } from './route.ts';
 
 const tryTimeoutMs = 5000;
 /** Milliseconds after which another edge is asked as well. */
-const alsoAfterMs = 1000;
+const alsoAfterMs = 1500;
 
 export interface ServerKeysDeps {
   readonly edges: Edges;

@@ -2,6 +2,7 @@ import type { PodPart } from '#compose/runner/mesh.ts';
 import { socketPath } from '#compose/topology/paths.ts';
 import { groupOf, podsOf } from '#compose/topology/query.ts';
 import type { PodRole } from '#compose/topology/types.ts';
+import { isAlive } from '#kernel/lifecycle/process-identity.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import { askStatus } from '#services/db-agent/peers.ts';
 import type { OwnMesh } from '#test/mesh.ts';
@@ -75,4 +76,17 @@ export function signal(mesh: OwnMesh, victims: readonly Victim[], name: NodeJS.S
   for (const { pod, part } of victims) {
     if (!mesh.kill(pod, part, name)) throw new Error(`the ${part} of ${pod} is not running`);
   }
+}
+
+/**
+ * Kills each, and waits until it is gone: for some milliseconds after the signal the kernel still takes what is sent to
+ * it, which is in flight at its death like all before. @throws when one is not running
+ */
+export async function kill(mesh: OwnMesh, victims: readonly Victim[]): Promise<void> {
+  const names = victims.map(({ pod, part }) => `${pod} ${part}`);
+  const dying = mesh.processes().filter(({ name }) => names.includes(name));
+  signal(mesh, victims, 'SIGKILL');
+  await waitFor(() => dying.every(({ identity }) => !isAlive(identity)), {
+    ...{ timeoutMs: 10_000, everyMs: 1, what: `${names.join(', ')} to be gone` },
+  });
 }

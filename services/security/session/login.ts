@@ -121,7 +121,8 @@ async function verify(
   const claimed: Claimed = { user: canonicalUser(name), routeKey: routeKeyOfUser(name), kind: 'person' };
   const options = { asOf, ...held(call) };
   const proved = await prove(deps, claimed, { password, openId }, options);
-  if (proved === undefined) return undefined;
+  // The contract refuses who shows nothing; were it to let one through, he has still proved nothing.
+  if (proved === undefined || proved.amr.length === 0) return undefined;
   const user = proved.user ?? (await deps.credentials.find(claimed.user, options));
   if (user === undefined) return undefined;
   if (openId !== undefined) {

@@ -71,22 +71,18 @@ export function primaryOf({ topology }: Pick<OwnMesh, 'topology'>): Promise<stri
   );
 }
 
-/** Sends a signal to each. @throws when one is not running */
-export function signal(mesh: OwnMesh, victims: readonly Victim[], name: NodeJS.Signals): void {
+/**
+ * Sends a signal to each. Whoever is killed is waited for until he is gone: for some milliseconds after the signal the
+ * kernel still takes what is sent to him, which is in flight at his death like all before. @throws when one is not running
+ */
+export async function signal(mesh: OwnMesh, victims: readonly Victim[], name: NodeJS.Signals): Promise<void> {
+  const names = victims.map(({ pod, part }) => `${pod} ${part}`);
+  const hit = mesh.processes().filter((each) => names.includes(each.name));
   for (const { pod, part } of victims) {
     if (!mesh.kill(pod, part, name)) throw new Error(`the ${part} of ${pod} is not running`);
   }
-}
-
-/**
- * Kills each, and waits until it is gone: for some milliseconds after the signal the kernel still takes what is sent to
- * it, which is in flight at its death like all before. @throws when one is not running
- */
-export async function kill(mesh: OwnMesh, victims: readonly Victim[]): Promise<void> {
-  const names = victims.map(({ pod, part }) => `${pod} ${part}`);
-  const dying = mesh.processes().filter(({ name }) => names.includes(name));
-  signal(mesh, victims, 'SIGKILL');
-  await waitFor(() => dying.every(({ identity }) => !isAlive(identity)), {
+  if (name !== 'SIGKILL') return;
+  await waitFor(() => hit.every(({ identity }) => !isAlive(identity)), {
     ...{ timeoutMs: 10_000, everyMs: 1, what: `${names.join(', ')} to be gone` },
   });
 }

@@ -11,6 +11,6 @@ export const step: Step = async ({ mesh, victims, broken, undo }) => {
   });
   await broken(relayGoesOnMs);
   // An agent that hangs does not start its node again.
-  signal(mesh, agents, 'SIGSTOP');
-  signal(mesh, victims, 'SIGKILL');
+  await signal(mesh, agents, 'SIGSTOP');
+  await signal(mesh, victims, 'SIGKILL');
 };

@@ -1,7 +1,7 @@
 import { podNamed } from '#compose/topology/query.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
 import type { Step } from '../drill.ts';
-import { kill, signal } from '../targets.ts';
+import { signal } from '../targets.ts';
 import { judgeConnectorCalls, startConnectorCalls } from './connector-calls.ts';
 
 /** For calls of connectors before and after. */
@@ -20,8 +20,7 @@ export const step: Step = async (context) => {
   undo(() => {
     for (const { pod, part } of victims) mesh.kill(pod, part, 'SIGCONT');
   });
-  if (lastsMs > 0) signal(mesh, victims, 'SIGSTOP');
-  else await kill(mesh, victims);
+  await signal(mesh, victims, lastsMs > 0 ? 'SIGSTOP' : 'SIGKILL');
   // What was in flight at a kill is so at this moment; one that hangs, hangs until the watchdog has found it.
   if (lastsMs === 0) await mended();
   await systemClock.sleep(besideMs);

@@ -6,5 +6,5 @@ export const step: Step = async ({ mesh, victims, broken, undo }) => {
   undo(() => {
     for (const { pod, part } of victims) mesh.kill(pod, part, 'SIGCONT');
   });
-  signal(mesh, victims, 'SIGSTOP');
+  await signal(mesh, victims, 'SIGSTOP');
 };

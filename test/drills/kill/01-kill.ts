@@ -1,9 +1,9 @@
 import type { Step } from '../drill.ts';
-import { kill } from '../targets.ts';
+import { signal } from '../targets.ts';
 
 export const step: Step = async ({ mesh, victims, broken, mended }) => {
   await broken();
-  await kill(mesh, victims);
+  await signal(mesh, victims, 'SIGKILL');
   // What was in flight is so at this moment; the supervisors do the rest.
   await mended();
 };

@@ -25,7 +25,7 @@ export const step: Step = async ({ mesh, random, broken, mended, watch, undo, no
     if (!mesh.processes().some((each) => each.name === `${pod} ${part}`)) continue;
     await broken();
     undo(() => void (lastsMs > 0 && mesh.kill(pod, part as 'process', 'SIGCONT')));
-    signal(mesh, victims, name);
+    await signal(mesh, victims, name);
     if (lastsMs > 0) {
       await watch(lastsMs);
       for (const each of victims) mesh.kill(each.pod, each.part, 'SIGCONT');

@@ -14,7 +14,7 @@ export const step: Step = async ({ mesh, victims, lastsMs, load, broken, undo, w
     for (const { pod, part } of victims) mesh.kill(pod, part, 'SIGCONT');
   });
   await broken(relayGoesOnMs);
-  signal(mesh, victims, 'SIGSTOP');
+  await signal(mesh, victims, 'SIGSTOP');
   const stopped = monotonicMs();
   const [from, until] = [stopped + leaseMs + onItsWayMs, stopped + lastsMs];
   await load.silence({ from, until, why: 'all security pods had hung for longer than a lease lives' });

@@ -3,5 +3,5 @@ import { signal } from '../targets.ts';
 
 export const step: Step = async ({ mesh, victims, broken }) => {
   await broken();
-  signal(mesh, victims, 'SIGTERM');
+  await signal(mesh, victims, 'SIGTERM');
 };

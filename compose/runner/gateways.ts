@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -10,6 +9,7 @@ import {
   gatewayTarget,
   placeholdersIn,
 } from '#services/gateway/target-schema.ts';
+import { readGiven } from './given-file.ts';
 import type { SitesFile } from './sites.ts';
 
 /** What `sallyport up --gateways FILE` reads. */
@@ -51,17 +51,7 @@ export const gatewaysFile = z.strictObject({
 export type GatewayGroup = z.output<typeof gatewaysFile>['groups'][number];
 
 /** The text of a gateways.yaml. @throws CONFIG_INVALID when it cannot be read */
-export function readGateways(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new SallyportError('CONFIG_INVALID', {
-      message: `${file} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
-      hint: '--gateways names a gateways.yaml; docs/CONFIG.md has its fields',
-      cause,
-    });
-  }
-}
+export const readGateways = (file: string): string => readGiven(file, '--gateways');
 
 /** The groups of a gateways.yaml. @throws CONFIG_INVALID naming what is wrong, and what would be right */
 export function parseGateways(text: string, source: string): readonly GatewayGroup[] {

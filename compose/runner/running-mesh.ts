@@ -143,6 +143,12 @@ export class RunningMesh {
     }
   }
 
+  /** Has a pod that starts give way to those that serve, or not any longer. */
+  async setModest({ name }: Pod, modest: boolean): Promise<void> {
+    const parts = [this.#running.get(`${name} process`), this.#running.get(`${name} sidecar`)];
+    await Promise.all(parts.map((part) => part?.setModest(modest)));
+  }
+
   /** Forgets a pod that has been stopped for good: its sockets go, its logs and data stay. */
   forget(pod: string): void {
     for (const part of ['process', 'sidecar']) this.#running.delete(`${pod} ${part}`);

@@ -142,8 +142,7 @@ export async function restartPod(mesh: RunningMesh, pod: Pod, change: Change): P
   try {
     await stopGently(mesh, pod, change);
     progress(`${pod.name}: starting`);
-    mesh.start(pod);
-    await waitUntilServes(mesh, pod);
+    await startBeside(mesh, pod);
   } finally {
     // Even if it failed: health checks keep calls away from it, and it is started again and again.
     mesh.start(pod);
@@ -167,6 +166,20 @@ export async function stopGently(mesh: RunningMesh, pod: Pod, { progress }: Chan
     // What the process has written is not yet with those who read slowly.
     await untilQuiet(mesh, pod, progress, flushMs);
   });
+}
+
+/**
+ * Starts a pod that nobody waits for, and waits until it serves: what its start costs is not taken from those that do.
+ * @throws START_FAILED with where its logs are
+ */
+export async function startBeside(mesh: RunningMesh, pod: Pod): Promise<void> {
+  mesh.start(pod);
+  await mesh.setModest(pod, true);
+  try {
+    await waitUntilServes(mesh, pod);
+  } finally {
+    await mesh.setModest(pod, false);
+  }
 }
 
 /** @throws START_FAILED with where its logs are */

@@ -3,7 +3,7 @@ import { issueCertificates } from '../certificates.ts';
 import type { RunningMesh } from '../running-mesh.ts';
 import type { Sizes } from '../settings.ts';
 import type { Change } from './one-change.ts';
-import { stopGently, waitUntilServes } from './restart.ts';
+import { startBeside, stopGently } from './restart.ts';
 import { putBack, takeOut } from './rotation.ts';
 
 export interface Scaled {
@@ -45,11 +45,11 @@ async function add(mesh: RunningMesh, after: Topology, pods: readonly Pod[], cha
     await mesh.reshape({ ...before, topology });
     // A gateway that dials out is let in by proxies that know it; nobody is given it before it is in rotation.
     if (pods.some(({ role }) => role === 'gateway')) mesh.configureProcesses();
-    for (const pod of pods) {
+    const start = async (pod: Pod): Promise<void> => {
       change.progress(`${pod.name}: starting`);
-      mesh.start(pod);
-    }
-    await Promise.all(pods.map((pod) => waitUntilServes(mesh, pod)));
+      await startBeside(mesh, pod);
+    };
+    await Promise.all(pods.map(start));
     change.signal.throwIfAborted();
   } catch (error) {
     await Promise.all(pods.map((pod) => stopGently(mesh, pod, change)));

@@ -4,7 +4,7 @@ import { SallyportError } from '../core/errors/error.ts';
 import { headersOf } from './response.ts';
 import type { Resumption } from './resumption.ts';
 
-/** What has been passed on is remembered up to here; a longer body without a validator is not asked for again. */
+/** What has arrived is remembered up to here; a longer body without a validator is not asked for again. */
 const maxRememberedBytes = 65_536;
 /** The answer is another one when these differ. */
 const telling = ['content-type', 'content-encoding', 'content-length', 'content-range', 'etag'] as const;
@@ -44,12 +44,43 @@ export function repeatResumption(first: ResponseHead, length: number | undefined
       known = passed.length;
       return [];
     },
-    accept: (head) => {
-      const [before, now] = [headersOf(first), headersOf(head)];
-      const same = telling.every((name) => before.get(name) === now.get(name));
-      return same && head.status === first.status ? 'goes-on' : 'other';
-    },
+    accept: (head) => (isLike(first, head) ? 'goes-on' : 'other'),
   };
+}
+
+/**
+ * The same for a reader who wants the whole body or nothing: of a short one nothing is passed on before its end, so
+ * that one which says when it was made, or for whom, may begin in another way when it is asked for again.
+ */
+export function wholeResumption(first: ResponseHead, length: number | undefined): Resumption {
+  let held: Uint8Array | undefined = new Uint8Array();
+  let received = 0;
+  return {
+    staysMs: undefined,
+    get position() {
+      return received;
+    },
+    take: (chunk) => {
+      received += chunk.length;
+      if (held === undefined) return chunk;
+      const all: Uint8Array = concat(held, chunk);
+      held = all.length > maxRememberedBytes ? undefined : all;
+      return held === undefined ? all : new Uint8Array();
+    },
+    end: () => (length !== undefined && received < length ? undefined : (held ?? new Uint8Array())),
+    ask: () => {
+      if (held === undefined) return undefined;
+      held = new Uint8Array();
+      received = 0;
+      return [];
+    },
+    accept: (head) => (isLike(first, head) ? 'goes-on' : 'other'),
+  };
+}
+
+function isLike(first: ResponseHead, head: ResponseHead): boolean {
+  const [before, now] = [headersOf(first), headersOf(head)];
+  return head.status === first.status && telling.every((name) => before.get(name) === now.get(name));
 }
 
 function assertSame(before: Uint8Array | undefined, chunk: Uint8Array): void {

@@ -1,6 +1,7 @@
 import { concat } from '../core/channel/bytes.ts';
 import type { ResponseHead } from '../core/channel/multiplex/messages.ts';
 import { SallyportError } from '../core/errors/error.ts';
+import type { Reading } from './resumption.ts';
 
 /** An answer, much as `Response` of the Fetch standard. Its body is read once, one way or another. */
 export interface SessionResponse {
@@ -32,12 +33,17 @@ export interface ResponseParts {
   /** Wakes whoever waits for the next piece of the body. */
   readonly cancel: () => void;
   readonly maxBytes: number;
+  /** Is told how the body is read, before anything of it is. */
+  readonly reading: Reading;
 }
 
 export function sessionResponse(parts: ResponseParts): SessionResponse {
   const { status } = parts.head;
   const body = streamOf(parts);
-  const bytes = (): Promise<Uint8Array> => readAll(body, parts.maxBytes);
+  const bytes = (): Promise<Uint8Array> => {
+    parts.reading.whole = true;
+    return readAll(body, parts.maxBytes);
+  };
   const text = async (): Promise<string> => new TextDecoder().decode(await bytes());
   return {
     status,

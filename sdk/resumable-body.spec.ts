@@ -160,9 +160,23 @@ describe('a body that is cut', () => {
     }
   });
 
+  it('is the later one when it was asked for again and begins in another way, for who reads it whole', async () => {
+    const later = page.subarray(1, 40_001);
+    const answers = [cutAfter(page, 20_000), cutAfter(page.subarray(7), 10_000), [later]];
+    const { session } = await opened(() => Promise.resolve(answerOf(200, {}, answers.shift() ?? [])), true);
+    const given = await (await session.fetch('/')).bytes();
+    assert.ok(Buffer.from(given).equals(later));
+  });
+
+  it('is STREAM_CUT when it was asked for again, begins in another way, and is read piece by piece', async () => {
+    const answers = [cutAfter(page, 20_000), [page.subarray(1, 40_000)]];
+    const { session } = await opened(() => Promise.resolve(answerOf(200, {}, answers.shift() ?? [])), true);
+    const { body } = await session.fetch('/');
+    await assert.rejects(new Response(body).arrayBuffer(), reasonIs('STREAM_CUT'));
+  });
+
   it('is STREAM_CUT when it was asked for again and is another one', async () => {
     for (const other of [
-      answerOf(200, {}, [page.subarray(1, 40_000)]),
       answerOf(404, {}, [page.subarray(0, 40_000)]),
       answerOf(200, { 'content-type': 'text/html' }, [page.subarray(0, 40_000)]),
     ]) {

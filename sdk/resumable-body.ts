@@ -5,7 +5,7 @@ import type { SdkListener } from './events.ts';
 import { isTransient } from './failure.ts';
 import type { Platform } from './platform.ts';
 import type { PreparedRequest } from './request.ts';
-import { type Resumption, resumptionOf } from './resumption.ts';
+import { type Reading, type Resumption, resumptionOf } from './resumption.ts';
 import type { Answer } from './send-request.ts';
 
 /** Attempts to go on without a single new byte in between; then the body is given up. */
@@ -31,9 +31,10 @@ export async function* resumableBody(
   request: PreparedRequest,
   answer: Answer,
   signal: AbortSignal,
+  reading: Reading,
 ): AsyncGenerator<Uint8Array> {
   const { platform } = deps;
-  const resumption = resumptionOf(request, answer.head);
+  const resumption = resumptionOf(request, answer.head, reading);
   let part = answer;
   for (let fruitless = 0; ; fruitless++) {
     const began = platform.monotonic();

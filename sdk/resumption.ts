@@ -1,6 +1,6 @@
 import type { Header, ResponseHead } from '../core/channel/multiplex/messages.ts';
 import { eventResumption } from './event-resumption.ts';
-import { repeatResumption } from './repeat-resumption.ts';
+import { repeatResumption, wholeResumption } from './repeat-resumption.ts';
 import type { PreparedRequest } from './request.ts';
 import { headersOf } from './response.ts';
 
@@ -20,6 +20,12 @@ export interface Resumption {
   readonly position: number | string;
 }
 
+/** How the caller reads a body, which is known when the first piece is asked for. */
+export interface Reading {
+  /** To its end, before anything is made of it. */
+  whole: boolean;
+}
+
 /** What ends within that is not worth another request. */
 const rangeStaysMs = 2000;
 
@@ -29,7 +35,7 @@ const nothing = new Uint8Array();
  * RFC 9110 section 14 and the HTML standard's event streams, for whole answers to plain GETs; else, of what may be
  * repeated, the same once more.
  */
-export function resumptionOf(request: PreparedRequest, head: ResponseHead): Resumption {
+export function resumptionOf(request: PreparedRequest, head: ResponseHead, reading: Reading): Resumption {
   const headers = headersOf(head);
   const plain = request.head.method === 'GET' && head.status === 200;
   if (plain && headers.get('content-type')?.startsWith('text/event-stream')) return eventResumption();
@@ -41,7 +47,9 @@ export function resumptionOf(request: PreparedRequest, head: ResponseHead): Resu
   const length = bodiless ? undefined : lengthOf(headers);
   const byRange = plain && strong && ranges && !asksForPart;
   const repeatable = request.idempotent && request.body.replayable && !bodiless;
-  if (!byRange && repeatable) return repeatResumption(head, length);
+  if (!byRange && repeatable) {
+    return reading.whole ? wholeResumption(head, length) : repeatResumption(head, length);
+  }
   return byteResumption(length, byRange ? etag : undefined);
 }
 

@@ -51,28 +51,34 @@ describe('a request that must not run twice', () => {
   const platform: Platform = { ...defaultPlatform, monotonic: () => 10_000 };
   const request = prepareRequest(platform.crypto, '/', { method: 'POST' }, 'https://intranet.example');
 
+  /** Links whose edges the next search is not to begin at. */
+  let avoided: string[] = [];
+
   /** Sends it over the first of the links that is not lost. */
   const sendOver = async (...links: SlowLink[]): Promise<string> => {
+    avoided = [];
     const attacher = {
       state: 'attached' as const,
       link: async () => links.find(({ lost }) => lost === undefined) ?? assert.fail('no link is left'),
       retire: () => undefined,
-      avoid: () => undefined,
+      avoid: ({ proxy }: Link) => void avoided.push(proxy),
       end: () => undefined,
     };
     const deps = { attacher, platform, listener: undefined };
     return (await sendRequest(deps, request, new AbortController().signal)).proxy;
   };
 
-  it('leaves a proxy that gives no sign of life', async () => {
+  it('leaves a proxy that gives no sign of life, and its edge, which may be what is silent', async () => {
     const dead = new SlowLink('dead', platform, false);
     assert.equal(await sendOver(dead, new SlowLink('other', platform, true)), 'other');
     assert.equal(dead.lost?.reason, 'DEADLINE');
+    assert.deepEqual(avoided, ['dead']);
   });
 
   it('stays with one that is slow with the probe and has said other things since', async () => {
     const busy = new SlowLink('busy', platform, true);
     assert.equal(await sendOver(busy), 'busy');
     assert.equal(busy.lost, undefined);
+    assert.deepEqual(avoided, []);
   });
 });

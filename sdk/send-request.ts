@@ -80,7 +80,10 @@ async function readyLink(deps: SendDeps, request: PreparedRequest, signal: Abort
       // It is slow with this answer, and has said other things meanwhile: to leave it, with all that goes on over
       // it, would only give a busy mesh more to do.
       if (link.lost === undefined && link.provenAt >= asked) return link;
-      link.suspect(SallyportError.from(thrown));
+      const error = SallyportError.from(thrown);
+      // It may be the edge that is silent, with the connection to it: the next link does not begin there.
+      attacher.avoid(link, error);
+      link.suspect(error);
     }
   }
 }

@@ -113,12 +113,14 @@ export class Session {
       within(platform, timeoutMs, what, caller, (signal) => sendRequest(deps, again, signal));
     const answer = await send(request, init.signal);
     const given = givenUp(init.signal);
+    const reading = { whole: false };
     return sessionResponse({
       url: request.url,
       requestId: request.id,
       proxy: answer.proxy,
       head: answer.head,
-      body: resumableBody({ platform, listener, send }, request, answer, given.signal),
+      body: resumableBody({ platform, listener, send }, request, answer, given.signal, reading),
+      reading,
       cancel: given.cancel,
       maxBytes: init.maxBytes ?? defaultMaxBytes,
     });

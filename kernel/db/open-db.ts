@@ -101,7 +101,7 @@ export function openDbOver<S>(
     const limit = o.deadlineMs ?? options.deadlineMs ?? 10_000;
     const start = instant(clock);
     const left = (): number => limit - elapsed(clock, start);
-    const pause = backoff({ baseMs: 10, capMs: 200 }, random);
+    const pause = backoff({ baseMs: 10, capMs: 100 }, random);
     const stop = new AbortController();
     const onAbort = (): void => stop.abort(new SallyportError('CANCELLED', { cause: o.signal?.reason }));
     if (o.signal?.aborted) onAbort();

@@ -37,7 +37,7 @@ describe('reads that are not to wait', () => {
   it('are answered by the member that is caught up, and the other is not asked', async () => {
     const { clock, right, behind, ask } = members();
     const answer = ask();
-    await clock.advance(200);
+    await clock.advance(100);
     right.answers[0]?.resolve();
     assert.equal(await answer, 'right');
     await clock.advance(1000);
@@ -47,7 +47,7 @@ describe('reads that are not to wait', () => {
   it('are answered by the other when that takes long, sooner the next time', async () => {
     const { clock, right, behind, ask } = members();
     const first = ask();
-    await clock.advance(250);
+    await clock.advance(150);
     behind.answers[0]?.resolve();
     assert.equal(await first, 'behind');
     assert.equal(right.givenUp, 1);
@@ -57,7 +57,7 @@ describe('reads that are not to wait', () => {
     assert.equal(await second, 'behind');
     await clock.advance(2000);
     const third = ask();
-    await clock.advance(240);
+    await clock.advance(140);
     assert.equal(behind.asked, 2);
     right.answers[2]?.resolve();
     assert.equal(await third, 'right');
@@ -66,13 +66,13 @@ describe('reads that are not to wait', () => {
   it('wait for the one that knows when the other has no good answer, or fails', async () => {
     const { clock, right, behind, ask } = members();
     const nothing = ask(false);
-    await clock.advance(250);
+    await clock.advance(150);
     behind.answers[0]?.resolve();
     await clock.advance(5000);
     right.answers[0]?.resolve();
     assert.equal(await nothing, 'right');
     const failing = ask();
-    await clock.advance(250);
+    await clock.advance(150);
     behind.answers[1]?.reject(new Error('gone'));
     right.answers[1]?.reject(new SallyportError('DB_UNAVAILABLE'));
     await assert.rejects(failing, { reason: 'DB_UNAVAILABLE' });
@@ -81,7 +81,7 @@ describe('reads that are not to wait', () => {
   it('are answered by the other when the one that knows fails meanwhile', async () => {
     const { clock, right, behind, ask } = members();
     const answer = ask();
-    await clock.advance(250);
+    await clock.advance(150);
     right.answers[0]?.reject(new SallyportError('DB_UNAVAILABLE'));
     await clock.advance(10);
     behind.answers[0]?.resolve();

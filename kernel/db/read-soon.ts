@@ -18,7 +18,7 @@ export interface SoonReads<S> {
 }
 
 /** Milliseconds for the member that is caught up: many times what it takes; and once it was slow. */
-const patienceMs = 250;
+const patienceMs = 150;
 const patienceWhenSlowMs = 40;
 /** Milliseconds for which one that was slow counts as slow. */
 const slowForMs = 2000;

@@ -87,7 +87,7 @@ export const securityConfig = z.strictObject({
         .describe('From opening to the end, however often it was renewed; revocations are kept as long.'),
       maxHeld: z.int().min(100).max(5_000_000).default(200_000).describe('Sessions in memory at most.'),
       patienceMs: duration({ min: 10, max: 10_000 })
-        .default(250)
+        .default(200)
         .describe('How long a login waits for the database before its session is written behind.'),
     })
     .prefault({})

@@ -13,7 +13,7 @@ export interface PersisterDeps {
   readonly log: Logger;
   /** The database has confirmed this version of the record. */
   readonly onStored: (record: SessionRecord) => void;
-  /** Milliseconds for which a request waits for the database; default 250. */
+  /** Milliseconds for which a request waits for the database; default 200, and less while that is slow. */
   readonly patienceMs?: number;
   /** Records that may wait to be written behind; default 50,000. */
   readonly maxBehind?: number;
@@ -22,6 +22,9 @@ export interface PersisterDeps {
 /** What a request is told about its record: confirmed, to be written behind, or refused as a duplicate. */
 export type Persisted = Inserted | 'behind';
 
+/** Milliseconds for which a request waits when the database has just been too slow for another, and for how long that counts. */
+const patienceWhenSlowMs = 40;
+const slowForMs = 2000;
 /** Records in one batch of the queue. */
 const batchSize = 50;
 
@@ -37,6 +40,7 @@ export class Persister {
   readonly #behind = new Map<string, SessionRecord>();
   readonly #pause: Backoff;
   #draining: Promise<void> | undefined;
+  #slowUntil = Number.NEGATIVE_INFINITY;
   #closed = new AbortController();
 
   constructor(deps: PersisterDeps) {
@@ -98,7 +102,7 @@ export class Persister {
   }
 
   async #write(record: SessionRecord, write: () => Promise<Inserted>): Promise<Persisted> {
-    const { clock, log, onStored, patienceMs = 250, maxBehind = 50_000 } = this.#deps;
+    const { clock, log, onStored, patienceMs = 200, maxBehind = 50_000 } = this.#deps;
     if (this.#behind.size >= maxBehind) {
       throw new SallyportError('OVERLOADED', {
         message: 'too many sessions wait for the database already',
@@ -121,9 +125,12 @@ export class Persister {
         return 'behind';
       },
     );
-    const patience = clock.sleep(patienceMs, late.signal).then(
+    const isSlow = clock.monotonic() < this.#slowUntil;
+    const waitMs = isSlow ? Math.min(patienceWhenSlowMs, patienceMs) : patienceMs;
+    const patience = clock.sleep(waitMs, late.signal).then(
       (): Persisted => {
         isLate = true;
+        this.#slowUntil = clock.monotonic() + slowForMs;
         return 'behind';
       },
       // The write came first.

@@ -27,7 +27,7 @@ const loadMs = 8000;
 /** Milliseconds without use after which a session is packed. */
 const idleMs = 60_000;
 /** The same for the answer to a message that was sent before: a login is not to wait for long. */
-const findOpenedMs = 300;
+const findOpenedMs = 150;
 /** Milliseconds on top, in which a look-up says itself what it has not found out. */
 const graceMs = 100;
 /**

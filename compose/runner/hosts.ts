@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { isAbsolute } from 'node:path';
 import { promisify } from 'node:util';
 import { firstOnPath } from '#compose/parts/executables.ts';
+import type { Place } from '#compose/topology/embedded.ts';
 import { SallyportError } from '#core/errors/error.ts';
 import type { ProgramSpec } from './supervised.ts';
 
@@ -10,12 +11,8 @@ const run = promisify(execFile);
 /** Milliseconds for a look into a namespace. */
 const lookMs = 5000;
 
-/** A failure domain on which pods are placed. */
-export interface Host {
-  /** `host-0`; unique. */
-  readonly name: string;
-  /** IP address on which its pods listen and at which the others, and this process, reach them. */
-  readonly address: string;
+/** A failure domain on which pods are placed: `host-0`, a unique name. Its pods listen on its IP address. */
+export interface Host extends Place {
   /**
    * File of the network namespace in which its processes run: `/run/netns/<name>`, `/proc/<pid>/ns/net`.
    * Without it they run in this process's own. Sockets of processes and sidecars are files, which all

@@ -28,16 +28,24 @@ export interface EmbeddedOptions {
   readonly slave?: SlavePlan | undefined;
   /** Since a slave site was promoted: which site is master (undefined: the one without a name), and whether it is alone. */
   readonly promoted?: { readonly master: string | undefined; readonly alone: boolean } | undefined;
-  /** Failure domains, each with its address; default host-0..2 on 127.0.0.1. Pod n of a tier lives on host n mod length. */
-  readonly hosts?: readonly { readonly name: string; readonly address: string }[];
+  /** Default host-0..2 on 127.0.0.1. Pod n of a tier lives on host n mod length, of those for its role if there are any. */
+  readonly hosts?: readonly Place[];
   /** Gives the port for a pod's listener, below 32768; keeping and reserving it is the caller's business. */
   readonly allocatePort: (pod: string, port: PortName, address: string) => number;
+}
+
+/** A failure domain, with the address of its pods. */
+export interface Place {
+  readonly name: string;
+  readonly address: string;
+  /** It has only pods of these roles, and they are on such hosts only. */
+  readonly roles?: readonly PodRole[];
 }
 
 /** What stands at a slave site. */
 export interface SlavePlan {
   readonly name: string;
-  readonly hosts: readonly { readonly name: string; readonly address: string }[];
+  readonly hosts: readonly Place[];
   readonly edges: number;
   readonly proxies: number;
   readonly backends: readonly string[];
@@ -49,7 +57,7 @@ export interface SlavePlan {
 /** Names of the embedded mesh when nothing else is said. */
 export const defaultNames = { mesh: 'sallyport', trustDomain: 'sallyport.internal' } as const;
 
-const loopbackHosts = [0, 1, 2].map((n) => ({ name: `host-${n}`, address: '127.0.0.1' }));
+const loopbackHosts: readonly Place[] = [0, 1, 2].map((n) => ({ name: `host-${n}`, address: '127.0.0.1' }));
 
 /**
  * The whole mesh on one machine: three hosts, each with one pod of every tier, and two edges. A function
@@ -63,15 +71,18 @@ export function embeddedTopology(o: EmbeddedOptions): Topology {
     count: number,
     own: Pick<Pod, 'backend' | 'gateway' | 'site'> = {},
     hosts = masterHosts,
-  ): Pod[] =>
-    Array.from({ length: count }, (_, n) => {
-      const host = hosts[n % hosts.length] ?? { name: 'host-0', address: '127.0.0.1' };
+  ): Pod[] => {
+    const meant = hosts.filter(({ roles }) => roles?.includes(role));
+    const places = meant.length > 0 ? meant : hosts.filter(({ roles }) => roles === undefined);
+    return Array.from({ length: count }, (_, n) => {
+      const host = places[n % places.length] ?? { name: 'host-0', address: '127.0.0.1' };
       const name = `${prefix}-${n}`;
       const ports = Object.fromEntries(
         portsOf[role].map((port) => [port, o.allocatePort(name, port, host.address)]),
       );
       return { name, role, host: host.name, address: host.address, ports, ...own };
     });
+  };
   const master = o.promoted?.master;
   const isThere = (site: string | undefined): boolean => site === master || o.promoted?.alone !== true;
   const ifMaster = (site: string | undefined, pods: () => Pod[]): Pod[] => (site === master ? pods() : []);

@@ -41,6 +41,8 @@ export interface DrillDefinition {
   readonly alone?: (context: AloneContext) => Promise<void>;
   /** Names of the hosts, network namespaces each, on which its mesh lives. The phones are outside of them. */
   readonly hosts?: readonly string[];
+  /** Hosts beside them that have the database nodes, and nothing else. */
+  readonly databaseHosts?: readonly string[];
   /** Hosts of a slave site beside them, on which its mesh has one (`../site-world.ts`). */
   readonly slaveHosts?: readonly string[];
   /** Makes what its mesh stands on; it then has a mesh of its own. @throws when this machine does not let it */

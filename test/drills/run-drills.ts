@@ -8,10 +8,11 @@ import { type Stand, startStand } from './stand.ts';
 import { rowLines } from './table.ts';
 
 /** Drills with the same key run on the same mesh. */
-export const meshKey = ({ name, mesh, hosts, slaveHosts, prepare }: Drill): string =>
+export const meshKey = ({ name, mesh, hosts, databaseHosts, slaveHosts, prepare }: Drill): string =>
   JSON.stringify([
     mesh ?? {},
     hosts ?? [],
+    databaseHosts ?? [],
     slaveHosts ?? [],
     (prepare ?? mesh?.launch) === undefined ? '' : name,
   ]);

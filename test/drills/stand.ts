@@ -50,7 +50,7 @@ const answerMs = 300_000;
 
 /** Starts a mesh as the drill wants it, and the load on it. */
 export async function startStand(
-  drill: Pick<Drill, 'mesh' | 'hosts' | 'slaveHosts' | 'prepare'>,
+  drill: Pick<Drill, 'mesh' | 'hosts' | 'databaseHosts' | 'slaveHosts' | 'prepare'>,
   size: LoadSize,
   seed: number,
   progress: (line: string) => void,
@@ -58,10 +58,11 @@ export async function startStand(
   // Before anything is started: it is built first on a new machine.
   await findPorcupine({ env: process.env, progress });
   progress('starting a mesh');
-  const { hosts, slaveHosts = [] } = drill;
-  const network = hosts && (await openNetwork([...hosts, ...slaveHosts]));
+  const { hosts, slaveHosts = [], databaseHosts = [] } = drill;
+  const network = hosts && (await openNetwork([...hosts, ...databaseHosts, ...slaveHosts]));
   const placesOf = (names: readonly string[]) =>
     network?.hosts.filter(({ name }) => names.includes(name)) ?? [];
+  const databasePlaces = placesOf(databaseHosts).map((host) => ({ ...host, roles: ['db'] as const }));
   const ground = await drill.prepare?.();
   const historyDir = mkdtempSync(join(tmpdir(), 'sp-drill-'));
   let mesh: OwnMesh | undefined;
@@ -78,7 +79,7 @@ export async function startStand(
     mesh = await ownMesh({
       ...drill.mesh,
       ...(ground && { ...ground.mesh, stateDir: ground.stateDir }),
-      ...(hosts && { hosts: placesOf(hosts) }),
+      ...(hosts && { hosts: [...placesOf(hosts), ...databasePlaces] }),
       ...(slaveHosts.length > 0 && { sites: sitesWith({ hosts: placesOf(slaveHosts) }) }),
       progress: (line) => progress(`  mesh: ${line}`),
     });

@@ -14,7 +14,7 @@ export const outside = 'outside';
 
 export interface Network {
   /** For `startMesh`. */
-  readonly hosts: readonly Required<Host>[];
+  readonly hosts: readonly (Host & { readonly netns: string })[];
   /** Packets from one place to another vanish, as in a black hole; not those of the way back. */
   drop(from: string, to: string): Promise<void>;
   /** Nothing passes between the two groups, in either direction. `outside` is a place like any other. */

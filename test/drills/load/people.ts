@@ -12,8 +12,8 @@ import type { NamedDevice } from './devices.ts';
 import { get } from './requests.ts';
 import type { Operation, Window } from './window.ts';
 
-/** Of each rare kind under way at most; more are not begun. */
-const maxOpen = 40;
+/** Of each rare kind under way at most; more are not begun. Enough for all that wait while a majority is away. */
+const maxOpen = 200;
 /** Every so many revocations one waits for the whole fleet. */
 const fleetEvery = 4;
 /** Longer than a lease and the time for which a pod may go on without the feed. */

@@ -1,0 +1,3 @@
+import type { Step } from '../drill.ts';
+
+export const step: Step = ({ watch, lastsMs }) => watch(lastsMs);

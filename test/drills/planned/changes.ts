@@ -34,14 +34,15 @@ async function scaleUpAndDown({ mesh, watch, signal }: Context): Promise<void> {
   }
 }
 
-/** Knobs that change clusters and listeners of every sidecar. */
+/** Knobs that change clusters and listeners of every sidecar; the last push takes them back. */
 async function pushConfigurations({ mesh, watch, undo, signal }: Context): Promise<void> {
   const file = join(mesh.stateDir, 'drill-mesh.yaml');
-  undo(async () => {
+  const takeBack = async (): Promise<void> => {
     await mesh.apply({});
     rmSync(file, { force: true });
-  });
-  for (let n = 1; n <= pushes; n++) {
+  };
+  undo(takeBack);
+  for (let n = 1; n < pushes; n++) {
     writeFileSync(
       file,
       `connections: {max_requests: ${16_000 + n}}\nretries: {back_off_max: ${200 + n}ms}\n` +
@@ -50,6 +51,7 @@ async function pushConfigurations({ mesh, watch, undo, signal }: Context): Promi
     await mesh.apply({ file }, { signal });
     await watch(pushEveryMs);
   }
+  await takeBack();
 }
 
 async function rotateCertificates({ mesh, watch, signal }: { mesh: OwnMesh } & Context): Promise<void> {

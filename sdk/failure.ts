@@ -5,8 +5,9 @@ import type { ErrorReason } from '../core/errors/registry.ts';
 import { ErrorInfoSchema } from '../gen/google/rpc/error_details_pb.js';
 
 /**
- * A call that failed in clear. `tier`: a pod of ours says so, or this side found the answer wrong.
- * `connection`: transport or edge say so; another edge may do better.
+ * A call that failed in clear. `tier`: a pod of ours says so, or this side found the answer wrong, or the edge has reset
+ * the stream: so it lives, and knows by now who behind it does not. `connection`: transport or edge say so; another edge
+ * may do better.
  */
 export interface ClearFailure {
   readonly from: 'tier' | 'connection';
@@ -41,8 +42,12 @@ export function clearFailure(thrown: unknown): ClearFailure {
     cause: thrown,
     ...(error.retryAfterMs !== undefined && { retryAfterMs: error.retryAfterMs }),
   });
-  return { from: 'connection', error: unavailable };
+  return { from: wasReset(thrown) ? 'tier' : 'connection', error: unavailable };
 }
+
+/** Whether RST_STREAM has come, as Node's HTTP/2 tells it; a connection that breaks has other errors. */
+const wasReset = ({ cause }: ConnectError): boolean =>
+  cause instanceof Error && 'code' in cause && cause.code === 'ERR_HTTP2_STREAM_ERROR';
 
 /** Reasons beside those of status UNAVAILABLE after which trying again can help. */
 const passing: ReadonlySet<ErrorReason> = new Set<ErrorReason>([

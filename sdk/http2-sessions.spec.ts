@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type ClientHttp2Session, type ClientHttp2Stream, createServer, type Http2Server } from 'node:http2';
 import { type AddressInfo, connect, createServer as createRelay, type Server, type Socket } from 'node:net';
+import { Code } from '@connectrpc/connect';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import { EdgeSessions } from './http2-sessions.ts';
 
@@ -91,16 +92,17 @@ describe('EdgeSessions', () => {
     assert.equal(session.destroyed, false);
   });
 
-  it('finds out before a call that an idle one is dead, and takes another', async () => {
+  it('finds out before a call that an idle one is dead, says so, and takes another the next time', async () => {
     const stream = await request('/');
     const first = sessionOf(stream);
     if (!stream.closed) await once(stream, 'close');
     relay.hang();
     await new Promise((resolve) => setTimeout(resolve, 100));
+    await assert.rejects(sessions.request('GET', '/', {}, {}), { code: Code.Unavailable });
+    assert.equal(first.destroyed, true);
     const second = await sessions.request('GET', '/', {}, {});
     second.on('error', () => undefined);
     assert.notEqual(sessionOf(second), first);
-    assert.equal(first.destroyed, true);
   });
 
   it('does not count time in which this process itself stood still', async () => {

@@ -29,7 +29,7 @@ export class EdgeSessions extends Http2SessionManager {
   }
 
   override async request(...args: Parameters<Http2SessionManager['request']>): Promise<ClientHttp2Stream> {
-    // One that nobody has used for a while may have died unseen.
+    // One that nobody has used for a while may have died unseen, perhaps with its edge: another one is to be asked first.
     await this.#latest?.prove();
     const stream = await super.request(...args);
     const session = stream.session as ClientHttp2Session | undefined;
@@ -94,7 +94,10 @@ class Keepalive {
     if (this.#open === 1) this.#watch();
   }
 
-  /** Resolves when there was a byte lately, an answer to a ping, or no connection any more. */
+  /**
+   * Resolves when there was a byte lately, an answer to a ping, or no connection any more.
+   * @throws ConnectError Unavailable when it is found out only now that there is none
+   */
   async prove(): Promise<void> {
     if (performance.now() - this.#heard <= this.#options.intervalMs || this.#session.destroyed) return;
     this.#proving ??= this.#ping().finally(() => {
@@ -108,7 +111,10 @@ class Keepalive {
     const wait = Math.max(0, this.#heard + this.#options.intervalMs - performance.now());
     this.#timer = setTimeout(() => {
       if (this.#open === 0 || this.#session.destroyed) return;
-      void this.prove().then(() => this.#watch());
+      this.prove().then(
+        () => this.#watch(),
+        () => undefined,
+      );
     }, wait + 1).unref();
   }
 
@@ -128,7 +134,9 @@ class Keepalive {
     }
     // What has arrived while this process stood still is read after the timers have run.
     if (await Promise.race([answered, new Promise<false>((resolve) => setImmediate(resolve, false))])) return;
-    this.#session.destroy(new ConnectError('PING timed out', Code.Unavailable));
+    const silent = new ConnectError('PING timed out', Code.Unavailable);
+    this.#session.destroy(silent);
+    throw silent;
   }
 }
 

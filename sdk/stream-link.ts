@@ -202,7 +202,8 @@ export class StreamLink implements Link {
 
   #broken(thrown: unknown): void {
     const { from, error } = clearFailure(thrown);
-    if (from === 'connection') this.#owner.edgeFailed(this.edge, error);
+    // An edge that says when to come again lives: it is a proxy that it has not reached.
+    if (from === 'connection' && error.retryAfterMs === undefined) this.#owner.edgeFailed(this.edge, error);
     // What this side found wrong was changed on its way, or comes from a proxy that is out of order.
     const ours = thrown instanceof SallyportError;
     this.close(ours ? new SallyportError('UNAVAILABLE', { message: error.message, cause: error }) : error);

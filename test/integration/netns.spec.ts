@@ -167,7 +167,7 @@ describe('a network of namespaces', function () {
   });
 
   it('loses everything that runs on a host at once', async () => {
-    assert.equal(network.killAll(a), 1);
+    assert.equal(network.signalAll(a, 'SIGKILL'), 1);
     await waitFor(() => network.pids(a).length === 0, { timeoutMs: 10_000, what: 'the killed to be dead' });
     assert.equal(await echo(b, a), 'ECONNREFUSED');
     servers = servers.slice(1);

@@ -192,7 +192,7 @@ describe('a mesh over three hosts', function () {
     const lost = await primaryHost();
     const reading = await readWhile(sessionOwnedOn(lost), async () => {
       await network.linkDown(lost);
-      assert.ok(network.killAll(lost) > 0);
+      assert.ok(network.signalAll(lost, 'SIGKILL') > 0);
       try {
         await withDeadline(newPhone(), failoverMs, { what: 'a new phone to come in' });
       } finally {

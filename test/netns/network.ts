@@ -33,8 +33,8 @@ export interface Network {
   bandwidth(host: string, bitsPerSecond: number | undefined): Promise<void>;
   /** Processes on the host. */
   pids(host: string): number[];
-  /** Kills everything on the host at once (SIGKILL); gives how many it was. */
-  killAll(host: string): number;
+  /** Sends a signal to everything on the host at once; gives how many it was. */
+  signalAll(host: string, signal: NodeJS.Signals): number;
   /** Kills what still runs on the hosts, and removes all of it. Harmless when repeated. */
   close(): Promise<void>;
 }
@@ -218,9 +218,9 @@ function network(
       }
     },
     pids: (host) => placeOf(host).inside.pids(),
-    killAll: (host) => {
+    signalAll: (host, signal) => {
       const pids = placeOf(host).inside.pids();
-      for (const pid of pids) kill(pid);
+      for (const pid of pids) send(pid, signal);
       return pids.length;
     },
     close: async () => {
@@ -231,9 +231,9 @@ function network(
   };
 }
 
-function kill(pid: number): void {
+function send(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, signal);
   } catch (error) {
     // It has ended just now.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;

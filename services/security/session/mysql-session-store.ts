@@ -2,6 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import { databaseNow } from '#kernel/db/database-now.ts';
 import type { Db } from '#kernel/db/db.ts';
 import { isDuplicate } from '#kernel/db/failures.ts';
+import type { SoonReads } from '#kernel/db/read-soon.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import type { SessionRow } from '../store/tables-sessions.ts';
 import type { SessionRecord } from './record.ts';
@@ -14,7 +15,7 @@ const writeMs = 5000;
 
 export function mysqlSessionStore(
   db: Pick<Db<SecurityTables>, 'tx' | 'read'>,
-  replica: Pick<Db<SecurityTables>, 'read'>,
+  replica: Pick<Db<SecurityTables>, 'read'> & SoonReads<SecurityTables>,
   keys: RecordKeys,
 ): SessionStore {
   const open = async (row: Pick<SessionRow, 'handle' | 'sealed' | 'last_seen_ms'> | undefined) => {
@@ -76,14 +77,15 @@ export function mysqlSessionStore(
 
     load: async (handle, deadlineMs) =>
       open(
-        await replica.read(
+        await replica.readSoon(
           (on) =>
             on
               .selectFrom('sessions')
               .select(['handle', 'sealed', 'last_seen_ms'])
               .where('handle', '=', handle)
               .executeTakeFirst(),
-          { deadlineMs },
+          // While the group finds out who has died (ADR 0005).
+          { deadlineMs, good: (row) => row !== undefined },
         ),
       ),
 

@@ -59,7 +59,7 @@ export const drill: DrillDefinition = {
 
       progress('the master site is lost');
       for (const host of hosts) await network.isolate(host);
-      for (const host of hosts) network.killAll(host);
+      for (const host of hosts) network.signalAll(host, 'SIGKILL');
       let served = 0;
       const look = async (): Promise<void> => {
         for (const node of old) {

@@ -23,7 +23,7 @@ import { Trail } from './trail.ts';
 import { kinds, Normal, Window } from './window.ts';
 
 /** Devices on which people log in anew; none of them carries the steady load. */
-const peoplesDevices = 12;
+const peoplesDevices = 40;
 /** The longest deadline of anything that is begun, and some. */
 const endMs = 100_000;
 

@@ -13,7 +13,7 @@ import { get } from './requests.ts';
 import type { Operation, Window } from './window.ts';
 
 /** Of each rare kind under way at most; more are not begun. Enough for all that wait while a majority is away. */
-const maxOpen = 200;
+const maxOpen = 100;
 /** Every so many revocations one waits for the whole fleet. */
 const fleetEvery = 4;
 /** Longer than a lease and the time for which a pod may go on without the feed. */

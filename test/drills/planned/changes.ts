@@ -8,7 +8,7 @@ type Context = Pick<StepContext, 'mesh' | 'watch' | 'undo' | 'signal'>;
 const tiers = ['security', 'proxy', 'edge', 'backend', 'db'] as const;
 /** Issue of the drills: a push every 10 s. */
 const pushEveryMs = 10_000;
-const pushes = 3;
+const pushes = 2;
 /** Much more often than anybody would. */
 const rotateEveryMs = 5000;
 const rotations = 3;

@@ -30,6 +30,8 @@ const maxCalm = 2000;
 const callersDeadlineMs = 29_000;
 /** For so long after its moment a fault may not have been noticed by everybody, or who is to end has not ended. */
 const unnoticedMs = 5000;
+/** Until the news of it has reached a device on a busy machine; what it sends meanwhile is on its way to who is gone. */
+const newsMs = 500;
 /** Examples of one reason, or of what is wrong. */
 const maxExamples = 20;
 
@@ -212,7 +214,7 @@ export class Window {
   get inFlight(): number {
     const once = this.#ended.filter(({ kind }) => kind === 'once');
     return once.filter(({ begun, ms }) =>
-      this.#faults.some(({ from, to = from }) => begun <= to && begun + ms >= from),
+      this.#faults.some(({ from, to = from }) => begun <= to + newsMs && begun + ms >= from),
     ).length;
   }
 

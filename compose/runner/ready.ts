@@ -29,7 +29,7 @@ export interface ReadyOptions {
 export async function waitUntilUp(o: ReadyOptions): Promise<void> {
   const { topology: t, progress } = o;
   const tiers: readonly [string, readonly Pod[], (pod: Pod) => Promise<boolean>][] = [
-    ['database group is complete', groupOf(t), (pod) => isOnline(t, pod)],
+    ['database group is complete', groupOf(t), (pod) => isInGroup(t, pod)],
     ['replicas follow it', replicasOf(t), (pod) => isFollowing(t, pod)],
     ['security pods serve', podsOf(t, 'security'), (pod) => isServing(t, pod)],
     ['proxies serve', podsOf(t, 'proxy'), (pod) => isServing(t, pod)],
@@ -85,6 +85,14 @@ export const statusOf = (t: Folders, pod: Pick<Pod, 'name'>): Promise<AgentStatu
 
 export async function isOnline(t: Folders, pod: Pick<Pod, 'name'>): Promise<boolean> {
   return (await statusOf(t, pod)).state === 'ONLINE';
+}
+
+/** Whether it is online in the very group of the others: one that has hung believes for a moment that it still is. */
+async function isInGroup(t: Topology, pod: Pod): Promise<boolean> {
+  const { state, view } = await statusOf(t, pod);
+  if (state !== 'ONLINE') return false;
+  const others = await Promise.all(groupOf(t).map((each) => statusOf(t, each)));
+  return others.every((other) => other.view === view);
 }
 
 /** Whether a replica has caught up with the group, and is connected to it. */

@@ -144,7 +144,14 @@ export const repliesToDevices: JsonObject = {
  */
 export const repliesForBackends: JsonObject = {
   mappers: [
-    { filter: flags('UF', 'UH', 'UO', 'NR', 'NC'), headers_to_add: [header(unprocessedHeader, '1')] },
+    {
+      filter: flags('UF', 'UH', 'UO', 'NR', 'NC'),
+      headers_to_add: [header(unprocessedHeader, '1')],
+      // A caller's sidecar that tries again has to reset the stream of an answer that has a body. After a thousand resets
+      // (33 a second) nghttp2 ends the connection, and what was in flight on it counts as refused: orders were sent, and
+      // executed, twice (https://nghttp2.org/documentation/nghttp2_option_set_stream_reset_rate_limit.html).
+      body_format_override: { text_format_source: { inline_string: '' } },
+    },
     { filter: status(500, 'GE'), headers_to_add: [header(localReplyHeader, '1')] },
   ],
 };

@@ -25,6 +25,7 @@ const byNumber = new Map<number, Verdict>([
   [3796, 'safe'], // ER_GRP_RPL_*: the consistency hook refused before the transaction began
   [3797, 'safe'],
   [3798, 'safe'],
+  [3799, 'safe'], // ER_GRP_TRX_CONSISTENCY_BEGIN_NOT_ALLOWED: this member is leaving the group
   [4094, 'safe'], // ER_OPERATION_NOT_ALLOWED_WHILE_PRIMARY_CHANGE_IS_RUNNING
   [1205, 'safe-same'], // ER_LOCK_WAIT_TIMEOUT
   [1213, 'safe-same'], // ER_LOCK_DEADLOCK

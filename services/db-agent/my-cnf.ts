@@ -77,8 +77,6 @@ const fencing: Settings = {
   group_replication_autorejoin_tries: 0,
   group_replication_exit_state_action: 'OFFLINE_MODE',
   group_replication_consistency: 'BEFORE_ON_PRIMARY_FAILOVER',
-  // Else each commit waits some 0.65 s for a member that is joining, or is gone and not yet expelled, to pass its turn.
-  group_replication_paxos_single_leader: 'ON',
 };
 
 const catchingUp: Settings = {

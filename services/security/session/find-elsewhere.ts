@@ -1,5 +1,6 @@
 import { SallyportError } from '#core/errors/error.ts';
 import type { Logger } from '#kernel/log/logger.ts';
+import { atMost } from '#kernel/time/at-most.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { withDeadline } from '#kernel/time/deadline.ts';
 import type { GatewayAssignments } from '../authorize/gateway-assignments.ts';
@@ -79,7 +80,7 @@ export async function findElsewhere(
     stored = answer;
     return answer;
   });
-  await within(clock, asking, Math.min(headStartMs, timeoutMs));
+  await atMost(clock, asking, Math.min(headStartMs, timeoutMs));
   for (;;) {
     if (stored?.is === 'good') return told(stored.record, 'database');
     const asked = livingPods(deps);
@@ -99,7 +100,7 @@ export async function findElsewhere(
       if (left() > roundMs) continue;
     }
     if (left() <= roundMs) throw cannotTell(stored, unanswered);
-    await within(clock, onlyIfGood(asking), roundMs);
+    await atMost(clock, onlyIfGood(asking), roundMs);
     if (stored?.is === 'fault') {
       stored = undefined;
       asking = askDatabase(deps, wanted, Math.max(1, left())).then((answer) => {
@@ -132,16 +133,6 @@ function onlyIfGood(asking: Promise<Stored>): Promise<Extract<Stored, { is: 'goo
       if (answer.is === 'good') resolve(answer);
     }, reject);
   });
-}
-
-/** Waits for something, but no longer than `ms`. @throws as it does */
-async function within(clock: Clock, work: Promise<unknown>, ms: number): Promise<void> {
-  const done = new AbortController();
-  try {
-    await Promise.race([work, clock.sleep(ms, done.signal).catch(() => undefined)]);
-  } finally {
-    done.abort();
-  }
 }
 
 /**

@@ -16,6 +16,7 @@ import { channelCrypto } from '#kernel/crypto/channel-crypto.ts';
 import type { Db } from '#kernel/db/db.ts';
 import type { CallContext, Handlers } from '#kernel/rpc/handlers.ts';
 import { held } from '#kernel/rpc/hold.ts';
+import { atMost } from '#kernel/time/at-most.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { appFacts } from '../authorize/facts.ts';
 import type { PolicyStore } from '../authorize/policy-store.ts';
@@ -82,7 +83,7 @@ export function openSession(deps: OpenSessionDeps): Handlers<typeof SessionServi
       const openHash = digestOf(message);
       const attempt = { opened, body, openHash, asOf };
       const repeated = deps.sessions.findOpened(openHash);
-      const early = await headStart(repeated, deps.clock);
+      const early = await atMost(deps.clock, repeated, headStartMs);
       if (early !== undefined) return storedReply(early);
       // Where the database is slow, nobody waits for both, one after the other.
       const [before, proved] = await Promise.allSettled([repeated, prove(deps, call, attempt)]);
@@ -113,20 +114,6 @@ interface Proved {
 
 /** Milliseconds for which the look-up of a message that was sent before goes alone: many times what it takes. */
 const headStartMs = 50;
-
-/** What `found` gives within {@link headStartMs}; a failure is left to whoever waits for it. */
-async function headStart<T>(found: Promise<T | undefined>, clock: Clock): Promise<T | undefined> {
-  const over = new AbortController();
-  const nothing = (): undefined => undefined;
-  try {
-    return await Promise.race([
-      found.catch(nothing),
-      clock.sleep(headStartMs, over.signal).then(nothing, nothing),
-    ]);
-  } finally {
-    over.abort();
-  }
-}
 
 async function prove(
   deps: OpenSessionDeps,

@@ -1,8 +1,1 @@
-import type { Step } from '../drill.ts';
-import { hostOf } from '../hosts.ts';
-
-export const step: Step = async ({ mesh, victims, network, broken, undo }) => {
-  undo(() => network().heal());
-  await broken();
-  await network().isolate(hostOf(mesh, victims));
-};
+export { step } from '../host-partition/01-cut.ts';

@@ -1,3 +1,1 @@
-import type { Step } from '../drill.ts';
-
-export const step: Step = ({ watch, lastsMs }) => watch(lastsMs);
+export { step } from '../host-partition/02-apart.ts';

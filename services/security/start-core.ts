@@ -90,7 +90,7 @@ export async function startCore(
   );
   const policies = new PolicyStore(mysqlPolicies(replica), log);
   const feed = new RevocationFeed({
-    source: mysqlFeedSource(db, replica),
+    source: mysqlFeedSource(db, replica, clock),
     time,
     freshness,
     clock,

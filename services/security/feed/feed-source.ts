@@ -30,7 +30,7 @@ export interface FeedSource {
   since(position: number): Promise<FeedNews>;
   /**
    * Takes the next position, under a row lock that is held until commit: so entries become visible in
-   * their order, and none is skipped. Without `tx` in a transaction of its own.
+   * their order, and none is skipped. Without `tx` in one that it shares with others like it.
    */
   append(entry: NewRevocation, tx?: FeedTransaction, held?: CallOptions): Promise<number>;
   /** The same for several (at least one), in their order; returns the position of the last. */

@@ -2,8 +2,10 @@ import { type Kysely, sql } from 'kysely';
 import { SallyportError } from '#core/errors/error.ts';
 import { databaseNow } from '#kernel/db/database-now.ts';
 import type { Db } from '#kernel/db/db.ts';
+import type { Clock } from '#kernel/time/clock.ts';
 import type { SecurityTables } from '../store/tables.ts';
 import type { RevocationRow, SessionTables } from '../store/tables-sessions.ts';
+import { EntriesTogether } from './entries-together.ts';
 import type { FeedTransaction, NewRevocation, Revocation, RevocationKind } from './feed.ts';
 import type { FeedNews, FeedSource } from './feed-source.ts';
 
@@ -15,7 +17,9 @@ const lookMs = 2000;
 export function mysqlFeedSource(
   db: Pick<Db<SecurityTables>, 'tx' | 'read'>,
   replica: Pick<Db<SecurityTables>, 'read'>,
+  clock: Clock,
 ): FeedSource {
+  const together = new EntriesTogether({ db, append, clock });
   /**
    * Any member will do; when none can be had that way, the primary itself. Ahead of whatever else waits for the
    * database: a pod that cannot read the feed answers nobody.
@@ -61,11 +65,7 @@ export function mysqlFeedSource(
           members: await readMembers(on),
         };
       }),
-    append: (entry, tx, held = {}) =>
-      tx === undefined
-        ? // A second entry for the same subject ends nothing that the first has not ended.
-          db.tx((trx) => append(trx, [entry]), { idempotent: true, ...held })
-        : append(tx, [entry]),
+    append: (entry, tx, held) => (tx === undefined ? together.add(entry, held) : append(tx, [entry])),
     appendAll: (entries, tx) => append(tx, entries),
   };
 }

@@ -72,7 +72,7 @@ async function open() {
   const time = new DatabaseTime(systemClock);
   const clock = time.asClock();
   const dataKeys = await DataKeys.open({ db, rootKeys: rootKeysOf(config), clock });
-  return { db, time, clock, dataKeys, hosts: new Hosts(systemClock), feed: mysqlFeedSource(db, db) };
+  return { db, time, clock, dataKeys, hosts: new Hosts(systemClock), feed: mysqlFeedSource(db, db, clock) };
 }
 
 async function work(order: SyncOrder, signal: AbortSignal): Promise<void> {

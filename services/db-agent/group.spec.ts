@@ -100,7 +100,8 @@ describe('GTID sets', () => {
 });
 
 describe('what a db-agent does about data that the group does not have', () => {
-  const alive = (range: string): PeerView => view(member('db-1', { gtidExecuted: gtids(range) }));
+  const alive = (range: string): PeerView =>
+    view(member('db-1', { gtidExecuted: gtids(range), writable: true, writableForMs: 60_000 }));
 
   it('waits for an operator, and joins when the group has caught up', () => {
     const step = decide({ self: at('db-0', '1-9'), peers: [alive('1-7'), alive('1-8')], force: false });
@@ -162,6 +163,20 @@ describe('what a db-agent decides', () => {
     assert.equal(decide({ self, peers: [view(cutOff)], force: false }).do, 'wait');
   });
 
+  it('joins a group that can do without it once its primary has dealt with what waited', () => {
+    const self = at('db-0', '1-5');
+    const step = (of: AgentStatus, ...peers: PeerView[]) => decide({ self: of, peers, force: false }).do;
+    const primary = (writableForMs: number): PeerView =>
+      view(member('db-1', { gtidExecuted: gtids('1-5'), writable: true, writableForMs }));
+    const other = view(member('db-2', { gtidExecuted: gtids('1-5') }));
+    assert.equal(step(self, view(member('db-1', { gtidExecuted: gtids('1-5') })), other), 'wait');
+    assert.equal(step(self, primary(1000), other), 'wait');
+    assert.equal(step(self, primary(3000), other), 'join');
+    // Nobody else holds it up, or nobody waits for anything yet.
+    assert.equal(step(self, primary(0), silent('db-2')), 'join');
+    assert.equal(step(status('db-0'), primary(0), other), 'join');
+  });
+
   it('leaves what failed, opens what is back, and else keeps still', () => {
     const step = (s: AgentStatus): string => decide({ self: s, peers: [], force: false }).do;
     assert.equal(step(status('db-0', { state: 'ERROR' })), 'leave');
@@ -177,7 +192,7 @@ describe('what a db-agent decides', () => {
       const taken = decide({ self, peers, force: false });
       return taken.do === 'wait' ? `wait for ${taken.for}` : taken.do;
     };
-    const [one, two] = [view(member('db-1')), view(member('db-2'))];
+    const [one, two] = [view(member('db-1', { writable: true })), view(member('db-2'))];
     assert.equal(step(full, one, two), 'leave');
     assert.equal(step(full, one, silent('db-2')), 'nothing');
     assert.equal(step(full, one, view(member('db-2', { full: true }))), 'nothing');

@@ -74,6 +74,7 @@ export class Keeper {
   #notBefore = 0;
   #answeredAt = 0;
   #settledAfter = Number.NEGATIVE_INFINITY;
+  #writableSince: number | undefined;
 
   constructor(options: KeeperOptions) {
     this.#o = options;
@@ -89,7 +90,10 @@ export class Keeper {
       state: local?.state ?? 'DOWN',
       role: local?.role ?? '',
       majority: local?.majority ?? false,
-      writable: local ? !local.superReadOnly && !local.offlineMode : false,
+      writable: isWritable(local),
+      ...(this.#writableSince !== undefined && {
+        writableForMs: Math.round(this.#o.clock.monotonic() - this.#writableSince),
+      }),
       offlineMode: local?.offlineMode ?? false,
       view: local?.view ?? '',
       members: [...(local?.members ?? [])],
@@ -169,6 +173,7 @@ export class Keeper {
 
   async #turn(): Promise<void> {
     const { clock, poll, config, disk, log } = this.#o;
+    this.#writableSince = isWritable(poll.latest) ? (this.#writableSince ?? clock.monotonic()) : undefined;
     if (await disk.look()) {
       if (disk.full) log('error', 'there is no room left on the disk', { dataDir: config.dataDir });
       else log('info', 'there is room on the disk again');
@@ -400,5 +405,8 @@ export class Keeper {
     this.#waitingFor = what;
   }
 }
+
+const isWritable = (local: LocalState | undefined): boolean =>
+  local !== undefined && !local.superReadOnly && !local.offlineMode;
 
 const isFresh = (local: LocalState): boolean => local.gtidExecuted === '' && local.gtidReceived === '';

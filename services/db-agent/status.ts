@@ -59,6 +59,8 @@ export const agentStatus = z.object({
   majority: z.boolean(),
   /** Neither super_read_only nor offline_mode. */
   writable: z.boolean(),
+  /** Milliseconds for which it has been; absent while it is not. */
+  writableForMs: z.number().optional(),
   offlineMode: z.boolean(),
   /** MySQL's view id, `<start>:<number>`; empty outside the group. */
   view: z.string().max(100),

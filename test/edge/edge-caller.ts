@@ -47,12 +47,16 @@ export class EdgeCaller {
     const collected = collect(stream, path, options.silenceMs ?? 20_000);
     for (const piece of body) stream.write(piece);
     if (options.open !== true) stream.end();
+    let answered = false;
     try {
-      return readAnswer(await collected);
+      const answer = readAnswer(await collected);
+      answered = true;
+      return answer;
     } finally {
       // What was not sent of an answered request stays counted against the connection's window in Node, so that
-      // after some of them nothing is sent over it any more.
-      if (options.open !== true && !stream.writableFinished) this.#session?.close();
+      // after some of them nothing is sent over it any more. Nor is one trusted on which no answer came.
+      const sent = options.open === true ? stream.writableLength === 0 : stream.writableFinished;
+      if (!answered || !sent) this.#session?.close();
       if (!stream.closed) stream.close(constants.NGHTTP2_CANCEL);
     }
   }

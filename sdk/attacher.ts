@@ -11,19 +11,22 @@ import type { Link, LinkOwner } from './link.ts';
 import type { Platform } from './platform.ts';
 import { StreamLink } from './stream-link.ts';
 
+/** A search for a link. */
+interface Attaching {
+  readonly at: 'attaching';
+  readonly link: Promise<Link>;
+  readonly abandon: AbortController;
+  waiting: number;
+}
+
 /** Where a session is between its proxies. */
 export type AttachState =
   /** No proxy holds it; the next request attaches. So it begins, and so it is after every loss. */
   | { readonly at: 'detached' }
   /** One search goes on for all requests that wait. It ends when none of them waits any more. */
-  | {
-      readonly at: 'attaching';
-      readonly link: Promise<Link>;
-      readonly abandon: AbortController;
-      waiting: number;
-    }
-  /** Requests go over this link. */
-  | { readonly at: 'attached'; readonly link: Link }
+  | Attaching
+  /** Requests go over this link, and over the next as soon as there is one where this is to be left. */
+  | { readonly at: 'attached'; readonly link: Link; readonly next?: Attaching }
   /** Closed, revoked or expired. Nothing leads out of this. */
   | { readonly at: 'ended'; readonly error: SallyportError };
 
@@ -39,6 +42,10 @@ export interface AttacherDeps {
 
 /** Milliseconds after which a device attaches through another edge as well. */
 const alsoAfterMs = 1500;
+/** Milliseconds since its last request within which a device that is to leave a link seeks the next one at once. */
+const inUseMs = 30_000;
+/** Milliseconds for which it does; longer than the link that is to be left takes requests. */
+const seekMs = 10_000;
 
 /** Keeps a session attached to some proxy, whenever somebody needs it to be. */
 export class Attacher {
@@ -71,6 +78,7 @@ export class Attacher {
     if (this.#state.at === 'ended') throw this.#state.error;
     if (this.#state.at === 'attached') return this.#state.link;
     const attaching = this.#state.at === 'attaching' ? this.#state : this.#attach(traceparent);
+    this.#state = attaching;
     attaching.waiting++;
     try {
       return await orAborted(attaching.link, signal);
@@ -91,6 +99,37 @@ export class Attacher {
   retire(link: Link, error: SallyportError): void {
     if (error.reason === 'EDGE_LEAVING') this.#deps.edges.failed(link.edge, error);
     this.#leave(link, error);
+    link.leave(error);
+  }
+
+  /** Seeks another link, while requests go over this one until it is found. One that nobody uses is just left. */
+  #move(link: Link, error: SallyportError): void {
+    const { edges, platform } = this.#deps;
+    const used = platform.monotonic() - link.usedAt <= inUseMs;
+    if (this.#state.at !== 'attached' || this.#state.link !== link || !used) {
+      this.retire(link, error);
+      return;
+    }
+    if (this.#state.next) return;
+    if (error.reason === 'EDGE_LEAVING') edges.failed(link.edge, error);
+    const next = this.#attach(undefined);
+    this.#state = { at: 'attached', link, next };
+    const over = new AbortController();
+    next.link
+      .then(
+        () => link.leave(error),
+        () => undefined,
+      )
+      .finally(() => over.abort());
+    platform.sleep(seekMs, over.signal).then(
+      () => {
+        // Whoever waits for it meanwhile ends it himself.
+        if (next.waiting > 0 || !isSought(this.#state, next)) return;
+        this.#state = this.#state.at === 'attached' ? { at: 'attached', link } : { at: 'detached' };
+        next.abandon.abort(new SallyportError('CANCELLED', { message: 'there is no other proxy' }));
+      },
+      () => undefined,
+    );
   }
 
   /** New requests go through another edge, to whatever proxies it knows to be there. */
@@ -102,7 +141,7 @@ export class Attacher {
 
   #leave(link: Link, error: SallyportError): void {
     if (this.#state.at !== 'attached' || this.#state.link !== link) return;
-    this.#state = { at: 'detached' };
+    this.#state = this.#state.next ?? { at: 'detached' };
     this.#deps.listener?.({ type: 'detached', proxy: link.proxy, reason: error.reason });
   }
 
@@ -112,20 +151,20 @@ export class Attacher {
     if (before.at === 'ended') return;
     this.#state = { at: 'ended', error };
     if (before.at === 'attaching') before.abandon.abort(error);
+    if (before.at === 'attached') before.next?.abandon.abort(error);
     for (const link of [...this.#links]) link.close(error);
     this.#deps.onEnd?.();
     this.#deps.listener?.({ type: 'ended', reason: error.reason });
   }
 
-  #attach(traceparent: string | undefined): Extract<AttachState, { at: 'attaching' }> {
+  #attach(traceparent: string | undefined): Attaching {
     const abandon = new AbortController();
     this.#deps.listener?.({ type: 'attaching' });
     const link = this.#search(abandon.signal, traceparent);
     const attaching = { at: 'attaching' as const, link, abandon, waiting: 0 };
-    this.#state = attaching;
     link.then(
       (found) => {
-        if (this.#state !== attaching) {
+        if (!isSought(this.#state, attaching)) {
           found.close(new SallyportError('CANCELLED', { message: 'nobody waits any more' }));
           return;
         }
@@ -138,6 +177,8 @@ export class Attacher {
         const error = SallyportError.from(thrown);
         if (endsSession(error)) this.end(error);
         else if (this.#state === attaching) this.#state = { at: 'detached' };
+        else if (this.#state.at === 'attached' && isSought(this.#state, attaching))
+          this.#state = { at: 'attached', link: this.#state.link };
       },
     );
     return attaching;
@@ -160,7 +201,8 @@ export class Attacher {
     );
     const owner: LinkOwner = {
       lost: (lost, error) => this.#lost(lost, error),
-      draining: (link, reason) => this.retire(link, reason),
+      draining: (link, reason) => this.#move(link, reason),
+      suspected: (link, reason) => this.retire(link, reason),
       edgeFailed: (edge, error) => edges.failed(edge, error),
     };
     const link = attached.edge.streams
@@ -176,3 +218,6 @@ export class Attacher {
     this.retire(link, error);
   }
 }
+
+const isSought = (state: AttachState, search: Attaching): boolean =>
+  state === search || (state.at === 'attached' && state.next === search);

@@ -28,12 +28,13 @@ export class ExchangeLink implements Link {
   readonly #owner: LinkOwner;
   #lost: SallyportError | undefined;
   #provenAt: number;
+  #usedAt: number;
 
   constructor(attached: Attached, platform: Platform, owner: LinkOwner) {
     this.#attached = attached;
     this.#platform = platform;
     this.#owner = owner;
-    this.#provenAt = platform.monotonic();
+    this.#usedAt = this.#provenAt = platform.monotonic();
   }
 
   get proxy(): string {
@@ -56,15 +57,23 @@ export class ExchangeLink implements Link {
     return this.#provenAt;
   }
 
+  get usedAt(): number {
+    return this.#usedAt;
+  }
+
   async prove(signal: AbortSignal): Promise<void> {
     const outcome = await this.#exchange(probe, new Uint8Array(), signal);
     if (outcome.at === 'lost') throw outcome.error;
   }
 
   async send({ head, body, traceparent }: Sendable, signal: AbortSignal): Promise<Outcome> {
+    this.#usedAt = this.#platform.monotonic();
     if (this.#lost) return { at: 'refused', error: this.#lost };
     return this.#exchange(head, await wholeBody(body), signal, traceparent);
   }
+
+  /** Each request is a call of its own: there is nothing to end. */
+  leave(): void {}
 
   /** Each request is a call of its own, with the answer to which its keys go. */
   suspect(error: SallyportError): void {

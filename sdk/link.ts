@@ -41,6 +41,8 @@ export interface Link {
   readonly lost: SallyportError | undefined;
   /** `Platform.monotonic` of the last word from the proxy that nobody else could have said. */
   readonly provenAt: number;
+  /** `Platform.monotonic` of the last request that was to go over it. */
+  readonly usedAt: number;
   /** Has the proxy say something now. Rejects when it does not; then the link is to be left. */
   prove(signal: AbortSignal): Promise<void>;
   /**
@@ -48,6 +50,8 @@ export interface Link {
    * waited for, for some seconds: a mesh that is merely slow answers it yet, and nobody else can.
    */
   suspect(error: SallyportError): void;
+  /** Nothing new goes over it; it ends after the last answer. */
+  leave(error: SallyportError): void;
   /** Sends a request once. Resolves when the head of an answer is there, or none will be. */
   send(request: Sendable, signal: AbortSignal): Promise<Outcome>;
   /** Ends it and whatever goes on over it; wipes its keys. */
@@ -58,8 +62,10 @@ export interface Link {
 export interface LinkOwner {
   /** Once; it cannot be used any more. */
   lost(link: Link, error: SallyportError): void;
-  /** The proxy asks for new requests to go elsewhere; those under way go on. Said behind the seal. */
+  /** The proxy asks for requests to go elsewhere as soon as they can. Said behind the seal. */
   draining(link: Link, reason: SallyportError): void;
+  /** It gives no sign of life: new requests go elsewhere at once. */
+  suspected(link: Link, reason: SallyportError): void;
   /** It was not the tier that ended it: the next call had better go through another edge. */
   edgeFailed(edge: Edge, error: SallyportError): void;
 }

@@ -20,6 +20,7 @@ class SlowLink implements Link {
   readonly epoch = new Uint8Array(16);
   lost: SallyportError | undefined;
   provenAt = Number.NEGATIVE_INFINITY;
+  readonly usedAt = 0;
   readonly #platform: Platform;
   readonly #heard: boolean;
 
@@ -36,6 +37,10 @@ class SlowLink implements Link {
 
   async send(): Promise<Outcome> {
     return answered;
+  }
+
+  leave(): never {
+    assert.fail('nobody asked for that');
   }
 
   suspect(error: SallyportError): void {

@@ -54,7 +54,8 @@ export async function sendRequest(
     if (verdict.do === 'throw') throw verdict.error;
     last = verdict.because;
     // A lost link is replaced at once: attaching has pauses of its own.
-    const pause = attempt === 0 && attacher.state === 'detached' ? 0 : pauseMs(platform, attempt, last);
+    const replaced = attacher.state === 'detached' || leaves.has(last.reason);
+    const pause = attempt === 0 && replaced ? 0 : pauseMs(platform, attempt, last);
     try {
       await platform.sleep(pause, signal);
     } catch {

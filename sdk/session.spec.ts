@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { SallyportError } from '../core/errors/error.ts';
 import { lastWordMs, probeTimeoutMs, provenForMs } from './probe.ts';
+import type { Session } from './session.ts';
 import type { Backend } from './test/fake-proxy.ts';
 import { answer, gate, opened, platform, reasonIs, until } from './test/opened.ts';
 
@@ -295,6 +296,62 @@ describe('Session, where the carriers differ', () => {
     assert.equal((await session.fetch('/next', { method: 'POST' })).proxy, 'proxy-1');
     letFinish();
     assert.equal((await slow).proxy, 'proxy-0');
+  });
+
+  describe('a proxy that asks to be left', () => {
+    const goesTo = async (session: Session, proxy: string): Promise<void> => {
+      let last = '';
+      for (let n = 0; n < 1000 && last !== proxy; n += 1) {
+        ({ proxy: last } = await session.fetch('/'));
+        await platform.sleep(5);
+      }
+      assert.equal(last, proxy);
+    };
+
+    it('is used until there is another', async () => {
+      const { mesh, session } = await opened(echo, true);
+      await session.fetch('/');
+      const [first, second] = mesh.proxies;
+      if (first === undefined || second === undefined) return assert.fail();
+      // The other one takes nobody yet.
+      second.draining = true;
+      mesh.routed = 1;
+      first.askToLeave();
+      for (let n = 0; n < 5; n += 1)
+        assert.equal((await session.fetch('/', { method: 'POST' })).proxy, 'proxy-0');
+      second.draining = false;
+      await goesTo(session, 'proxy-1');
+    });
+
+    it('may die while the next one is sought', async () => {
+      const { mesh, session } = await opened(echo, true);
+      await session.fetch('/');
+      const [first, second] = mesh.proxies;
+      if (first === undefined || second === undefined) return assert.fail();
+      second.draining = true;
+      mesh.routed = 1;
+      first.askToLeave();
+      await session.fetch('/');
+      first.restart();
+      const answer = session.fetch('/');
+      second.draining = false;
+      assert.equal((await answer).proxy, 'proxy-1');
+    });
+
+    it('may refuse while the next one is sought', async () => {
+      const { mesh, session } = await opened(echo, true);
+      await session.fetch('/');
+      const [first, second] = mesh.proxies;
+      if (first === undefined || second === undefined) return assert.fail();
+      second.draining = true;
+      mesh.routed = 1;
+      first.askToLeave();
+      await session.fetch('/');
+      first.drain();
+      const answer = session.fetch('/', { method: 'POST' });
+      second.draining = false;
+      assert.equal((await answer).proxy, 'proxy-1');
+    });
   });
 
   describe('a proxy that gives no sign of life', () => {

@@ -36,22 +36,19 @@ export class StreamLink implements Link {
   readonly #suspected = new AbortController();
   /** The attachment is proven, but not yet that the proxy has taken the stream. */
   #provenAt = Number.NEGATIVE_INFINITY;
+  #usedAt: number;
 
   /** Opens the attachment's one stream, as a part of that trace. */
   constructor(attached: Attached, platform: Platform, owner: LinkOwner, traceparent?: string) {
     this.#attached = attached;
     this.#platform = platform;
     this.#owner = owner;
+    this.#usedAt = platform.monotonic();
     this.#outbox = new Outbox({ batches: attached.batches, later });
     this.#multiplexer = new Multiplexer({
       role: 'device',
       send: (message) => this.#outbox.push(message),
-      onDrain: (reason) => {
-        // Who moves on by that is to find another link.
-        owner.draining(this, reason);
-        this.#leaving.abort(reason);
-        this.#endIfIdle();
-      },
+      onDrain: (reason) => owner.draining(this, reason),
     });
     this.#read(traceparent).then(
       () => this.close(new SallyportError('UNAVAILABLE', { message: 'the proxy ended the stream' })),
@@ -79,6 +76,10 @@ export class StreamLink implements Link {
     return this.#provenAt;
   }
 
+  get usedAt(): number {
+    return this.#usedAt;
+  }
+
   async prove(signal: AbortSignal): Promise<void> {
     const request = this.#begin(probe);
     // Only because of too many requests under way, whose answers are proof enough.
@@ -91,6 +92,7 @@ export class StreamLink implements Link {
   }
 
   async send({ head, body, idempotent }: Sendable, signal: AbortSignal): Promise<Outcome> {
+    this.#usedAt = this.#platform.monotonic();
     const request = this.#begin(head);
     if (request instanceof SallyportError) return { at: 'refused', error: request };
     startSending(request, body);
@@ -99,11 +101,17 @@ export class StreamLink implements Link {
     return { at: 'failed', error: body.failure };
   }
 
+  leave(error: SallyportError): void {
+    if (this.#lost || this.#leaving.signal.aborted) return;
+    this.#leaving.abort(error);
+    this.#endIfIdle();
+  }
+
   suspect(error: SallyportError): void {
     if (this.#lost || this.#suspected.signal.aborted) return;
     const since = this.#platform.monotonic();
     this.#suspected.abort(error);
-    this.#owner.draining(this, error);
+    this.#owner.suspected(this, error);
     this.#leaving.abort(error);
     for (const request of this.#repeatable) request.reset(error);
     this.#closeIfForsaken();

@@ -71,6 +71,13 @@ export class FakeProxy {
     this.#held.clear();
   }
 
+  /** Goes on taking requests of those that it has. */
+  askToLeave(): void {
+    this.draining = true;
+    for (const multiplexer of this.#multiplexers)
+      multiplexer.askToLeave(new SallyportError('ATTACH_REQUIRED'));
+  }
+
   drain(): void {
     this.draining = true;
     for (const multiplexer of this.#multiplexers)

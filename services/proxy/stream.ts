@@ -14,6 +14,8 @@ import { type StallGuard, stallGuard } from './stall-guard.ts';
 import { readStreamRequest, sealedResponse } from './stream-wire.ts';
 import { WorkScope } from './work-scope.ts';
 
+/** Milliseconds for which a device that was asked to leave may begin requests here: until it is attached elsewhere. */
+const graceMs = 5000;
 /** Milliseconds that a device has, after its last answer, to end a stream that it was asked to leave. */
 const lingerMs = 2000;
 
@@ -44,12 +46,18 @@ export async function* relayStream(
       deps.clock.setTimer(lingerMs, () => whenIdle(deps.clock, multiplexer, () => outbox.end(reason)));
     });
   };
+  const leaveSoon = (reason: SallyportError): void => {
+    multiplexer.askToLeave(reason);
+    deps.clock.setTimer(graceMs, () => {
+      if (multiplexer.closed === undefined) leave(reason);
+    });
+  };
   const stops = [
     onAbort(attachment.ended, end),
     // The server closes, or the device has gone.
     onAbort(call.signal, end),
     onAbort(deps.draining, leave),
-    deps.departures.onLeaving(call.caller.pod, leave),
+    deps.departures.onLeaving(call.caller.pod, leaveSoon),
   ];
   // Not waited for: while the device says nothing it goes on, until the call is over.
   read(incoming, attachment, multiplexer).then(

@@ -273,6 +273,19 @@ describe('multiplexer', () => {
     assert.equal((await first.response()).head.status, 200);
   });
 
+  it('a proxy that asks to be left takes requests until it drains', async () => {
+    const { wire, device, proxy } = joined(echo);
+    proxy.askToLeave(new SallyportError('EDGE_LEAVING'));
+    const first = device.request(get);
+    await first.body.end();
+    await pump(wire);
+    assert.equal((await first.response()).head.status, 200);
+    proxy.refuseNew(new SallyportError('EDGE_LEAVING'));
+    const second = assert.rejects(device.request(get).response(), refused('EDGE_LEAVING'));
+    await pump(wire);
+    await second;
+  });
+
   it('a draining proxy tells the device once, by a reset of request 0', async () => {
     const told: string[] = [];
     const sent: StreamMessage[] = [];
@@ -289,7 +302,7 @@ describe('multiplexer', () => {
         return undefined;
       },
     });
-    proxy.refuseNew(new SallyportError('EDGE_LEAVING'));
+    proxy.askToLeave(new SallyportError('EDGE_LEAVING'));
     proxy.refuseNew(new SallyportError('ATTACH_REQUIRED'));
     for (const message of sent) device.receive(message);
     assert.deepEqual(told, ['EDGE_LEAVING']);

@@ -72,6 +72,7 @@ export class Multiplexer {
   #backlog = 0;
   #busy: Promise<void> | undefined;
   #refuse: SallyportError | undefined;
+  #asked = false;
   #closed: SallyportError | undefined;
 
   constructor(options: MultiplexerOptions) {
@@ -132,13 +133,20 @@ export class Multiplexer {
   }
 
   /**
-   * Proxy, when it drains: what is under way goes on, new requests are refused with this error. The device is
-   * told, by a reset of request 0, so that it begins none and ends the stream after its last answer.
+   * Proxy, before it drains: the device is told, by a reset of request 0, to find itself another stream and to end
+   * this one after its last answer. Until then it may go on using it.
    */
+  askToLeave(error: SallyportError): void {
+    if (this.#asked) return;
+    this.#asked = true;
+    this.#send({ requestId: 0, kind: 'reset', reset: resetOf(error) });
+  }
+
+  /** Proxy, when it drains: what is under way goes on, new requests are refused with this error. The device is told. */
   refuseNew(error: SallyportError): void {
     if (this.#refuse !== undefined) return;
     this.#refuse = error;
-    this.#send({ requestId: 0, kind: 'reset', reset: resetOf(error) });
+    this.askToLeave(error);
   }
 
   /** The stream is over: everything under way fails with the error, and nothing more is sent. */

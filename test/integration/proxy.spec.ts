@@ -209,6 +209,29 @@ describe('a proxy', function () {
     assert.equal(stand.requests.length, 1);
   });
 
+  it('takes requests of a device that it has asked to leave, for some seconds, and no longer', async () => {
+    const stream = device.stream();
+    await ask(stream, '/');
+    stand.proxy.reconfigure({
+      securityPods: ['sec-0'],
+      leaving: ['edge-0'],
+      dialingGateways: [],
+      drainedGateways: [],
+    });
+    await ask(stream, '/');
+    const over = Date.now() + 20_000;
+    for (;;) {
+      try {
+        await ask(stream, '/');
+      } catch (error) {
+        assert.ok(failing('EDGE_LEAVING', false)(error));
+        break;
+      }
+      assert.ok(Date.now() < over, 'it takes them without end');
+    }
+    assert.ok(failing('EDGE_LEAVING')(await stream.over));
+  });
+
   it('ends, within its bound, also what does not end by itself', async () => {
     await restart({ drainTimeout: 200 });
     device = await stand.attach(session);

@@ -11,6 +11,9 @@ import type { HandAttachment, HandSession } from '../edge/hand-session.ts';
 import { demoPassword } from '../mesh.ts';
 import { secondUser } from './second-user.ts';
 
+/** Milliseconds for which an attachment is found before it is relied on. */
+const steadyMs = 3000;
+
 export interface Operator {
   readonly keys: GrpcClient<typeof KeyStore>;
   readonly sessions: GrpcClient<typeof SessionService>;
@@ -46,7 +49,28 @@ export class World {
     this.#open.push(keys, sessions, this.caller);
     this.#operator = { keys, sessions };
     this.#device = await this.newDevice();
-    this.#good = await (await this.newSession()).attach();
+    this.#good = await this.#attached();
+  }
+
+  /**
+   * Attached where its key is routed for good: the edges of a mesh that has just started on a busy machine may send it
+   * elsewhere first, and there it is known no more once they have found all proxies.
+   */
+  async #attached(): Promise<HandAttachment> {
+    const session = await this.newSession();
+    let attachment = await session.attach();
+    let since = performance.now();
+    await waitFor(
+      async () => {
+        const { head } = await attachment.exchange();
+        if (head?.status === 200) return performance.now() - since >= steadyMs;
+        attachment = await session.attach();
+        since = performance.now();
+        return false;
+      },
+      { timeoutMs: 60_000, everyMs: 100, what: 'an attachment that is found for some seconds' },
+    );
+    return attachment;
   }
 
   /** A device that is as good after each case as before. */

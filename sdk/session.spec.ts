@@ -299,6 +299,17 @@ describe('Session, where the carriers differ', () => {
   });
 
   describe('a proxy that asks to be left', () => {
+    /** A device of the first proxy, which has asked it to leave; the second takes nobody yet. */
+    const asked = async () => {
+      const { mesh, session } = await opened(echo, true);
+      await session.fetch('/');
+      const [first, second] = mesh.proxies;
+      assert.ok(first && second);
+      second.draining = true;
+      mesh.routed = 1;
+      first.askToLeave();
+      return { session, first, second };
+    };
     const goesTo = async (session: Session, proxy: string): Promise<void> => {
       let last = '';
       for (let n = 0; n < 1000 && last !== proxy; n += 1) {
@@ -309,14 +320,7 @@ describe('Session, where the carriers differ', () => {
     };
 
     it('is used until there is another', async () => {
-      const { mesh, session } = await opened(echo, true);
-      await session.fetch('/');
-      const [first, second] = mesh.proxies;
-      if (first === undefined || second === undefined) return assert.fail();
-      // The other one takes nobody yet.
-      second.draining = true;
-      mesh.routed = 1;
-      first.askToLeave();
+      const { session, second } = await asked();
       for (let n = 0; n < 5; n += 1)
         assert.equal((await session.fetch('/', { method: 'POST' })).proxy, 'proxy-0');
       second.draining = false;
@@ -324,13 +328,7 @@ describe('Session, where the carriers differ', () => {
     });
 
     it('may die while the next one is sought', async () => {
-      const { mesh, session } = await opened(echo, true);
-      await session.fetch('/');
-      const [first, second] = mesh.proxies;
-      if (first === undefined || second === undefined) return assert.fail();
-      second.draining = true;
-      mesh.routed = 1;
-      first.askToLeave();
+      const { session, first, second } = await asked();
       await session.fetch('/');
       first.restart();
       const answer = session.fetch('/');
@@ -339,13 +337,7 @@ describe('Session, where the carriers differ', () => {
     });
 
     it('may refuse while the next one is sought', async () => {
-      const { mesh, session } = await opened(echo, true);
-      await session.fetch('/');
-      const [first, second] = mesh.proxies;
-      if (first === undefined || second === undefined) return assert.fail();
-      second.draining = true;
-      mesh.routed = 1;
-      first.askToLeave();
+      const { session, first, second } = await asked();
       await session.fetch('/');
       first.drain();
       const answer = session.fetch('/', { method: 'POST' });

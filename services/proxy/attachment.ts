@@ -59,6 +59,7 @@ export class Attachment {
   #used: Instant;
   /** What goes on for the device. */
   readonly #going = new Set<WorkScope>();
+  readonly #onLeaseLost = new Set<(error: SallyportError) => void>();
 
   constructor(parts: AttachmentParts, clock: Clock) {
     this.sessionId = parts.sessionId;
@@ -142,6 +143,19 @@ export class Attachment {
   assertLive(): void {
     if (this.ended.aborted) throw this.ended.reason;
     if (!this.#lease.live) throw leaseLost();
+  }
+
+  /** There is no lease, and none to be had: what goes on ends with the error. The attachment may get another. */
+  loseLease(error: SallyportError): void {
+    if (this.ended.aborted) return;
+    for (const run of this.#onLeaseLost) run(error);
+    for (const work of this.#going) work.giveUp(error);
+  }
+
+  /** Calls `run` whenever the lease is lost, before what goes on ends by it. Returns what ends that. */
+  onLeaseLost(run: (error: SallyportError) => void): () => void {
+    this.#onLeaseLost.add(run);
+    return () => this.#onLeaseLost.delete(run);
   }
 
   /** Ends it: keys are overwritten and everything that goes on is cut. */

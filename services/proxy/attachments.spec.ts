@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { SallyportError } from '#core/errors/error.ts';
 import { ManualClock } from '#kernel/time/manual-clock.ts';
-import type { Attachment } from './attachment.ts';
+import { type Attachment, leaseLost } from './attachment.ts';
 import { Attachments } from './attachments.ts';
 import { epochOf, givenAttachment, givenLease } from './test/given.ts';
+import { WorkScope } from './work-scope.ts';
 
 const limits = { maxAttachments: 3, maxPerSession: 2, idleMs: 60_000 };
 const reason = (attachment: Attachment) => attachment.ended.reason?.reason;
@@ -87,6 +88,26 @@ describe('attachments', () => {
     assert.throws(() => one.assertLive(), { reason: 'SESSION_REVOKED' });
     one.keepAssertion('r', { jwt: 'j', expiresAtMs: 1, policyVersion: 1, sinceMs: 0 });
     assert.equal(one.assertionFor('r'), undefined);
+  });
+
+  it('stay when a lease is lost, which is told before what goes on ends', () => {
+    const all = new Attachments(limits);
+    const one = givenAttachment(new ManualClock());
+    all.add(one);
+    const scope = new WorkScope();
+    one.use(scope);
+    const goingOn: boolean[] = [];
+    const stop = one.onLeaseLost(() => void goingOn.push(!scope.givenUp));
+    one.loseLease(leaseLost());
+    assert.deepEqual(goingOn, [true]);
+    assert.equal(SallyportError.from(scope.reason).reason, 'LEASE_LOST');
+    assert.equal(one.ended.aborted, false);
+    stop();
+    one.loseLease(leaseLost());
+    all.remove(one, new SallyportError('SESSION_REVOKED'));
+    one.onLeaseLost(() => void goingOn.push(false));
+    one.loseLease(leaseLost());
+    assert.deepEqual(goingOn, [true]);
   });
 });
 

@@ -12,6 +12,7 @@ import { Authorizer } from './authorizer.ts';
 import { PolicyHolder } from './policy-holder.ts';
 import { Revocations } from './revocations.ts';
 import { givenAttachment, givenEntry, givenLease, type LeaseParts } from './test/given.ts';
+import { WorkScope } from './work-scope.ts';
 
 const documentFor = (group: string) =>
   JSON.stringify({
@@ -198,7 +199,7 @@ describe('admitting a request', () => {
     await authorizer.admit(attachment, page);
   });
 
-  it('goes on while the tier is away and the lease lives; a lease that runs out ends the attachment', async () => {
+  it('goes on while the tier is away and the lease lives; a lease that runs out ends what goes on under it', async () => {
     const { authorizer, attachment, tier, clock, reason } = given();
     await authorizer.admit(attachment, page);
     tier.fault = new SallyportError('UNAVAILABLE');
@@ -208,11 +209,16 @@ describe('admitting a request', () => {
     assert.equal(reason(), undefined);
     const gate = Promise.withResolvers<void>();
     tier.until = gate.promise;
+    const scope = new WorkScope();
+    attachment.use(scope);
     authorizer.renewAhead(attachment);
     await clock.advance(500);
     gate.resolve();
     await clock.advance(0);
-    assert.equal(reason(), 'LEASE_LOST');
+    assert.equal(SallyportError.from(scope.reason).reason, 'LEASE_LOST');
+    assert.equal(reason(), undefined);
+    tier.fault = undefined;
+    await authorizer.admit(attachment, page);
   });
 
   it('ends the attachment when the session is over, and only then', async () => {

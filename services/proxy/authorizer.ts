@@ -94,8 +94,9 @@ export class Authorizer {
     const { lastRequest } = attachment;
     if (lastRequest === undefined || attachment.asking.has('lease')) return;
     this.#renewed(attachment, lastRequest).catch((error: unknown) => {
-      // A lease that has run out meanwhile ends what goes on under it.
-      if (!attachment.lease.live) this.#deps.onEnded(attachment, leaseLost(error));
+      // A lease that has run out meanwhile ends what goes on under it. The attachment stays: whoever asks next asks
+      // for a lease as well, and need not attach anew, with all others, when the tier is back.
+      if (!attachment.lease.live) attachment.loseLease(leaseLost(error));
     });
   }
 

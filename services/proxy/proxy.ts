@@ -220,12 +220,12 @@ export async function startProxy(config: DeepReadonly<ProxyConfig>, deps: ProxyD
   };
 }
 
-/** Attachments on which something goes on keep their lease, or are cut when it has run out. */
+/** Attachments on which something goes on keep their lease; what goes on is cut when it has run out. */
 function renewInUse(attachments: Attachments, authorizer: Authorizer): void {
   for (const attachment of attachments) {
     if (!attachment.inUse || attachment.lastRequest === undefined) continue;
     if (!attachment.lease.live && !attachment.asking.has('lease')) {
-      attachments.remove(attachment, leaseLost());
+      attachment.loseLease(leaseLost());
     } else if (attachment.lease.renewalDue) authorizer.renewAhead(attachment);
   }
 }

@@ -54,6 +54,10 @@ export async function* relayStream(
   };
   const stops = [
     onAbort(attachment.ended, end),
+    attachment.onLeaseLost((error) => {
+      // What waits here was given under the lease, and cannot be told from what may still be said (invariant I4).
+      if (outbox.waiting > 0) end(error);
+    }),
     // The server closes, or the device has gone.
     onAbort(call.signal, end),
     onAbort(deps.draining, leave),

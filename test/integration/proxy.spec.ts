@@ -146,8 +146,10 @@ describe('a proxy', function () {
     await assert.rejects(async () => {
       for await (const piece of body) assert.ok(piece);
     }, failing('LEASE_LOST'));
-    assert.ok(failing('LEASE_LOST')(await stream.over));
     const before = stand.requests.length;
+    const refused = stream.multiplexer.request(headOf(post));
+    await refused.body.end();
+    await assert.rejects(refused.response(), failing('LEASE_LOST', false));
     const idle = await stand.attach(session);
     await systemClock.sleep(1600);
     await assert.rejects(idle.exchange(post), failing('LEASE_LOST', false));
@@ -155,6 +157,7 @@ describe('a proxy', function () {
     stand.tier.fault = undefined;
     stand.handle = (_, response) => response.end();
     await idle.exchange(post);
+    await ask(stream, '/');
   });
 
   it('renews on the stream of the pod that gave the lease; what it does not answer is asked by route', async () => {

@@ -183,6 +183,24 @@ describe('admitting a request', () => {
     assert.equal(attachment.lease.live, false);
   });
 
+  it('begins nothing under a lease that is about to end when there is another', async () => {
+    const { authorizer, attachment, tier, clock } = given();
+    await authorizer.admit(attachment, page);
+    await clock.advance(8500);
+    const gate = Promise.withResolvers<void>();
+    tier.until = gate.promise;
+    let admitted = false;
+    const admitting = authorizer.admit(attachment, page).then(() => {
+      admitted = true;
+    });
+    await clock.advance(500);
+    assert.equal(admitted, false);
+    gate.resolve();
+    await admitting;
+    await clock.advance(1500);
+    attachment.assertLive();
+  });
+
   it('without a lease asks first, and fails closed', async () => {
     const { authorizer, attachment, tier, clock, reason } = given();
     await authorizer.admit(attachment, page);

@@ -73,7 +73,11 @@ export class Authorizer {
   /** @throws POLICY_DENIED, RESOURCE_UNKNOWN, SITE_ELSEWHERE, REQUEST_INVALID, SESSION_…, LEASE_LOST, UNAVAILABLE */
   async admit(attachment: Attachment, request: RequestFacts): Promise<Admitted> {
     attachment.lastRequest = request;
-    if (!attachment.lease.live) await this.#renewed(attachment, request);
+    if (attachment.lease.ending) {
+      await this.#renewed(attachment, request).catch((error: unknown) => {
+        if (!attachment.lease.live) throw error;
+      });
+    }
     const policy = await this.#policyFor(attachment);
     if (policy === undefined) return this.#admitByTier(attachment, request, undefined);
     const resource =

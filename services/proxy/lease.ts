@@ -10,6 +10,9 @@ const renewAfter = 0.6;
  * when the line is cut.
  */
 const renewAfterMs = 6000;
+/** So many milliseconds before its end, and not more than this share of its time, nothing should begin under a lease. */
+const endingMs = 2000;
+const endingShare = 0.2;
 
 /**
  * A proxy's right to use a session for some seconds without asking again. It counts from the moment the
@@ -64,6 +67,11 @@ export class Lease {
   /** Milliseconds; not above 0 when it is over. */
   get leftMs(): number {
     return this.#durationMs - elapsed(this.#clock, this.#asked);
+  }
+
+  /** An answer may well come after it is over: a request that begins had better wait for the next. */
+  get ending(): boolean {
+    return this.leftMs <= Math.min(endingMs, this.#durationMs * endingShare);
   }
 
   get renewalDue(): boolean {

@@ -25,8 +25,11 @@ export type AttachState =
   | { readonly at: 'detached' }
   /** One search goes on for all requests that wait. It ends when none of them waits any more. */
   | Attaching
-  /** Requests go over this link, and over the next as soon as there is one where this is to be left. */
-  | { readonly at: 'attached'; readonly link: Link; readonly next?: Attaching }
+  /**
+   * Requests go over this link, and over the next as soon as there is one where this is to be left. It `mayStay` when
+   * all that is wrong with it is that its proxy cannot answer now.
+   */
+  | { readonly at: 'attached'; readonly link: Link; readonly next?: Attaching; readonly mayStay?: boolean }
   /** Closed, revoked or expired. Nothing leads out of this. */
   | { readonly at: 'ended'; readonly error: SallyportError };
 
@@ -102,18 +105,39 @@ export class Attacher {
     link.leave(error);
   }
 
+  /**
+   * The proxy cannot answer for the session now, and others perhaps can: another is sought through another edge, and
+   * requests go on over this one, as all of them may be in the same state. Attaching costs everybody more than asking.
+   */
+  seekBeside(link: Link, error: SallyportError): void {
+    if (this.#state.at !== 'attached' || this.#state.link !== link || this.#state.next) return;
+    this.#deps.edges.failed(link.edge, error);
+    this.#move(link, error, true);
+  }
+
+  /** The proxy answers again: another is not sought any more. */
+  stay(link: Link): void {
+    const before = this.#state;
+    if (before.at !== 'attached' || before.link !== link || !before.next || !before.mayStay) return;
+    this.#state = { at: 'attached', link };
+    before.next.abandon.abort(new SallyportError('CANCELLED', { message: 'the proxy answers again' }));
+  }
+
   /** Seeks another link, while requests go over this one until it is found. One that nobody uses is just left. */
-  #move(link: Link, error: SallyportError): void {
+  #move(link: Link, error: SallyportError, mayStay = false): void {
     const { edges, platform } = this.#deps;
     const used = platform.monotonic() - link.usedAt <= inUseMs;
     if (this.#state.at !== 'attached' || this.#state.link !== link || !used) {
       this.retire(link, error);
       return;
     }
-    if (this.#state.next) return;
     if (error.reason === 'EDGE_LEAVING') edges.failed(link.edge, error);
+    if (this.#state.next) {
+      this.#state = { at: 'attached', link, next: this.#state.next };
+      return;
+    }
     const next = this.#attach(undefined);
-    this.#state = { at: 'attached', link, next };
+    this.#state = { at: 'attached', link, next, mayStay };
     const over = new AbortController();
     next.link
       .then(

@@ -67,6 +67,8 @@ describe('a request that must not run twice', () => {
       link: async () => links.find(({ lost }) => lost === undefined) ?? assert.fail('no link is left'),
       retire: () => undefined,
       avoid: ({ proxy }: Link) => void avoided.push(proxy),
+      seekBeside: () => undefined,
+      stay: () => undefined,
       end: () => undefined,
     };
     const deps = { attacher, platform, listener: undefined };

@@ -11,7 +11,7 @@ import { judge, unknownOutcome } from './repeat.ts';
 import type { PreparedRequest } from './request.ts';
 
 export interface SendDeps {
-  readonly attacher: Pick<Attacher, 'link' | 'retire' | 'avoid' | 'end' | 'state'>;
+  readonly attacher: Pick<Attacher, 'link' | 'retire' | 'avoid' | 'seekBeside' | 'stay' | 'end' | 'state'>;
   readonly platform: Platform;
   readonly listener: SdkListener | undefined;
 }
@@ -42,13 +42,16 @@ export async function sendRequest(
       throw signal.aborted && last && !cancelled(signal) ? last : thrown;
     });
     const outcome = await link.send(request, signal);
-    if (outcome.at === 'answered') return { ...outcome, proxy: link.proxy };
+    if (outcome.at === 'answered') {
+      if (without.at === link) attacher.stay(link);
+      return { ...outcome, proxy: link.proxy };
+    }
     if (signal.aborted) throw outOfTime(request, outcome, signal, last);
     const verdict = judge(request, outcome);
     if (leaves.has(outcome.error.reason)) attacher.retire(link, outcome.error);
     if (outcome.error.reason === 'LEASE_LOST') {
       without = { lease: without.at === link ? without.lease + 1 : 1, at: link };
-      if (without.lease >= leaseless) attacher.avoid(link, outcome.error);
+      if (without.lease >= leaseless) attacher.seekBeside(link, outcome.error);
     }
     if (endsSession(outcome.error)) attacher.end(outcome.error);
     if (verdict.do === 'throw') throw verdict.error;

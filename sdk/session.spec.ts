@@ -197,13 +197,31 @@ for (const carrier of ['stream', 'exchange'] as const) {
     });
 
     it('goes through another edge when a proxy goes on having no lease', async () => {
-      const { session, events } = await opened(
-        failing(2, () => new SallyportError('LEASE_LOST')),
-        streams,
-      );
+      let attaches = (): number => 0;
+      const { mesh, session, events } = await opened((head, body) => {
+        if (attaches() < 2) throw new SallyportError('LEASE_LOST');
+        return echo(head, body);
+      }, streams);
+      attaches = () => mesh.proxy.attaches;
       assert.equal((await session.fetch('/')).status, 200);
       const attached = events.flatMap((event) => (event.type === 'attached' ? [event.edge] : []));
       assert.deepEqual(attached, ['https://edge-0', 'https://edge-1']);
+    });
+
+    it('goes on with a proxy that has a lease again before another is found', async () => {
+      const { mesh, session, events } = await opened(
+        failing(3, () => new SallyportError('LEASE_LOST')),
+        streams,
+      );
+      await session.attach();
+      mesh.loseAnswers.set('attach', 1000);
+      assert.equal((await session.fetch('/')).status, 200);
+      assert.equal((await session.fetch('/')).status, 200);
+      mesh.loseAnswers.set('attach', 0);
+      assert.equal(session.state, 'attached');
+      assert.equal(events.filter(({ type }) => type === 'attached').length, 1);
+      mesh.failOver();
+      assert.equal((await session.fetch('/')).status, 200);
     });
 
     it('stays with a proxy that lacked a lease for a moment', async () => {

@@ -85,6 +85,7 @@ export async function startServers(
     admission: admission.hot,
     observer,
     pod,
+    clock: systemClock,
   });
   const { db, time } = storage;
   const scim = scimService({

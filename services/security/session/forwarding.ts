@@ -1,5 +1,5 @@
 import type { Clock } from '#kernel/time/clock.ts';
-import type { SessionRecord } from './record.ts';
+import { handleOf, type SessionRecord } from './record.ts';
 
 interface Pointer {
   readonly to: string;
@@ -10,6 +10,12 @@ interface Pointer {
 
 /** Milliseconds for which a pod remembers to whom it gave a session. */
 const keepMs = 600_000;
+
+/**
+ * Milliseconds for which it decides about one by what it gave: that it is asked again so soon means that sidecars do
+ * not agree on who is well. To fetch it back each time would keep all pods too busy to be well.
+ */
+const latelyMs = 10_000;
 
 /** To whom this pod has given sessions; bounded, the oldest are forgotten first. */
 export class Forwarding {
@@ -35,6 +41,13 @@ export class Forwarding {
   find(handle: string): Pointer | undefined {
     const pointer = this.#pointers.get(handle);
     return pointer && this.#clock.monotonic() - pointer.at < keepMs ? pointer : undefined;
+  }
+
+  /** What was given just now. It may lack what became of it since. */
+  lately(id: string): SessionRecord | undefined {
+    const pointer = this.#pointers.get(handleOf(id));
+    const isLate = pointer?.record.id === id && this.#clock.monotonic() - pointer.at < latelyMs;
+    return isLate ? pointer.record : undefined;
   }
 
   /** It has come back. */

@@ -476,6 +476,31 @@ describe('the sessions of a pod', () => {
     }
   });
 
+  it('are decided about by who has just given them away, and fetched back only by what changes them', async () => {
+    const { clock, calls, feed, add } = tier({ persistence: false });
+    const [a, b] = [add('sec-0').owner, add('sec-1').owner];
+    const record = await a.open(wanted());
+    for (let round = 0; round < 10; round++) {
+      for (const owner of [b, a]) {
+        assert.equal((await owner.get(record.id, { asked: 'unary' })).id, record.id);
+        assert.equal(owner.held(record.id).id, record.id);
+      }
+      await clock.advance(900);
+    }
+    assert.deepEqual(calls, ['sec-1→sec-0']);
+    await clock.advance(1000);
+    assert.throws(() => a.held(record.id), { reason: 'NOT_HELD' });
+    await a.get(record.id, { asked: 'unary' });
+    assert.deepEqual(calls, ['sec-1→sec-0', 'sec-0→sec-1']);
+    await b.get(record.id);
+    assert.equal(calls.length, 3);
+    feed.fresh = false;
+    await assert.rejects(a.get(record.id, { asked: 'attach' }), { reason: 'STALE' });
+    feed.fresh = true;
+    await b.end(record, 'test', 'COMMITTED');
+    await assert.rejects(a.get(record.id, { asked: 'unary' }), { reason: 'SESSION_REVOKED' });
+  });
+
   it('keep the highest version when pushed', async () => {
     const { add } = tier({ persistence: false });
     const [a, b] = [add('sec-0').owner, add('sec-1')];

@@ -93,12 +93,29 @@ export class SessionOwner implements Sessions {
     return held;
   }
 
+  /**
+   * What this pod has just given away, to decide by: another that serves it too is no harm, as each judges it by its
+   * feed. Never to change it, which is for whoever has it now (docs/adr/0007-a-move-is-no-toll.md).
+   */
+  #givenLately(id: string): SessionRecord | undefined {
+    const record = this.#deps.forwarding.lately(id);
+    if (record === undefined || record.expiresAtMs <= this.#deps.now()) return undefined;
+    this.#deps.feed.assertFresh();
+    checkLive(record, this.#deps);
+    return record;
+  }
+
   async get(id: string, options: GetOptions = {}): Promise<SessionRecord> {
     const { feed, clock } = this.#deps;
     const present = this.#present(id, this.#deps.now());
     if (present !== undefined) {
       if (options.asked) located.add(`${options.asked} held`);
       return present.record;
+    }
+    const given = options.asked && this.#givenLately(id);
+    if (given) {
+      located.add(`${options.asked} held`);
+      return given;
     }
     checkMac(id, this.#deps.macKeys());
     feed.assertFresh();
@@ -128,6 +145,11 @@ export class SessionOwner implements Sessions {
   held(id: string, nowMs = this.#deps.now()): SessionRecord {
     const held = this.#present(id, nowMs);
     if (held === undefined) {
+      const given = this.#givenLately(id);
+      if (given !== undefined) {
+        located.add('streamed held');
+        return given;
+      }
       located.add('streamed not_held');
       throw new SallyportError('NOT_HELD');
     }

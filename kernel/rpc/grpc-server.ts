@@ -1,9 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Server, ServerCredentials, type sendUnaryData, status } from '@grpc/grpc-js';
 import { SallyportError } from '#core/errors/error.ts';
-import type { Clock } from '#kernel/time/clock.ts';
 import { createAdmission } from './admission.ts';
-import { CatchUp } from './catch-up.ts';
 import { closeInOrder } from './close.ts';
 import { serialize } from './encoded.ts';
 import { adaptToGrpc } from './grpc-adapter.ts';
@@ -26,8 +24,6 @@ export interface GrpcServerOptions extends RpcServerOptions {
   readonly describe?: Parameters<typeof implementReflection>[0];
   /** Milliseconds between pings on an idle connection; default 30 000. `grpc.keepalive_time_ms` */
   readonly keepaliveMs?: number;
-  /** Given one, the server notices that its process was stopped, and first drops what was given up meanwhile. */
-  readonly clock?: Clock;
   /** HTTP/2 receive window per stream, in bytes: what one caller may have under way; default 256 KiB. */
   readonly windowBytes?: number;
 }
@@ -38,9 +34,8 @@ export function createGrpcServer(options: GrpcServerOptions): RpcServer {
   const admission = options.admission ?? createAdmission();
   const pipeline = new Pipeline(admission, options.observer ?? noObserver, options.log);
   const unary = new Map<string, { readonly route: Route; readonly serve: ServeUnary }>();
-  const catchUp = options.clock && new CatchUp(options.clock);
   const server = new Server({
-    interceptors: [takeUnary(unary, newRequestId, catchUp)],
+    interceptors: [takeUnary(unary, newRequestId)],
     // The adapter refuses with TOO_LARGE what is over the limit; this is where grpc-js stops reading.
     'grpc.max_receive_message_length': maxRequestBytes * 2,
     'grpc.max_send_message_length': -1,
@@ -74,12 +69,10 @@ export function createGrpcServer(options: GrpcServerOptions): RpcServer {
     },
     close: ({ graceMs }) =>
       closeInOrder(pipeline, graceMs, {
-        stop: () => {
-          catchUp?.stop();
-          return new Promise((resolve, reject) => {
+        stop: () =>
+          new Promise((resolve, reject) => {
             server.tryShutdown((error) => (error ? reject(error) : resolve()));
-          });
-        },
+          }),
         cut: () => server.forceShutdown(),
       }),
   };

@@ -3,7 +3,6 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { describe, it } from 'mocha';
 import { SallyportError } from '#core/errors/error.ts';
 import { AttachRequestSchema, AttachResponseSchema } from '#gen/sallyport/relay/v1/relay_pb.js';
-import { ManualClock } from '#kernel/time/manual-clock.ts';
 import { Encoded } from './encoded.ts';
 import type { CallContext } from './handlers.ts';
 import { attach, grpcFixture, relayOf, sessionId, until } from './test-fixture.ts';
@@ -188,38 +187,5 @@ describe('gRPC: unary calls', () => {
     await assert.rejects(client.attach(attach, { signal: AbortSignal.abort() }), { reason: 'CANCELLED' });
     await assert.rejects(client.attach(attach, { deadlineMs: Date.now() - 1 }), { reason: 'DEADLINE' });
     assert.ok(fixture.log.lines.every((line) => line.level === 'debug' || line.level === 'info'));
-  });
-
-  it('does nothing for who gave up while the process was stopped', async () => {
-    const clock = new ManualClock();
-    let served = 0;
-    const answer = { epoch: new Uint8Array(32), proxy: 'proxy-0' };
-    await serve(
-      relayOf({
-        attach: async () => {
-          served++;
-          return answer;
-        },
-      }),
-      { clock },
-    );
-    const client = relay();
-    await client.attach(attach);
-    const idle = clock.waiting;
-    const waiting = (): number => clock.waiting - idle;
-    clock.stop(60_000);
-    const stop = new AbortController();
-    const gone = assert.rejects(client.attach(attach, { signal: stop.signal }), { reason: 'CANCELLED' });
-    await until('the call to arrive', () => waiting() === 1);
-    stop.abort();
-    await gone;
-    // Behind it on the same connection: who is there when this comes has been read.
-    const last = client.attach(attach);
-    await until('the next to arrive', () => waiting() === 2);
-    assert.equal(served, 1);
-    await clock.advance(500);
-    await last;
-    assert.equal(served, 2);
-    await client.attach(attach);
   });
 });

@@ -5,7 +5,6 @@ import {
   type ServerInterceptor,
   status,
 } from '@grpc/grpc-js';
-import type { CatchUp } from './catch-up.ts';
 import { GrpcCall } from './grpc-call.ts';
 import type { Route } from './implement.ts';
 
@@ -19,17 +18,14 @@ export type ServeUnary = (call: GrpcCall, request: Buffer, grpc: ServerIntercept
  * layer for handlers makes a Writable and an EventEmitter for each call, and ends a call only after the response has
  * been written to the connection: a turn of the event loop, and a write to the socket, of its own.
  * @param served by path; may be filled later. Calls of other methods pass.
- * @param catchUp given one, calls that come after the process was stopped begin only once it has caught up
  */
 export function takeUnary(
   served: ReadonlyMap<string, { readonly route: Route; readonly serve: ServeUnary }>,
   newRequestId: () => string,
-  catchUp?: Pick<CatchUp, 'wait'>,
 ): ServerInterceptor {
   return ({ path }, grpc) => {
     const taken = served.get(path);
-    if (taken !== undefined)
-      grpc.start(new UnaryRequest(grpc, taken.route, taken.serve, newRequestId, catchUp));
+    if (taken !== undefined) grpc.start(new UnaryRequest(grpc, taken.route, taken.serve, newRequestId));
     // grpc-js takes whatever has this interface, and itself begins with one that is not of the class it asks for.
     return (taken === undefined ? grpc : nothingLeft) as ServerInterceptingCall;
   };
@@ -44,7 +40,6 @@ class UnaryRequest implements Listener {
   readonly #route: Route;
   readonly #serve: ServeUnary;
   readonly #newRequestId: () => string;
-  readonly #catchUp: Pick<CatchUp, 'wait'> | undefined;
   #metadata: Metadata | undefined;
   #request: Buffer | undefined;
   #call: GrpcCall | undefined;
@@ -54,9 +49,7 @@ class UnaryRequest implements Listener {
     route: Route,
     serve: ServeUnary,
     newRequestId: () => string,
-    catchUp: Pick<CatchUp, 'wait'> | undefined,
   ) {
-    this.#catchUp = catchUp;
     this.#grpc = grpc;
     this.#route = route;
     this.#serve = serve;
@@ -84,11 +77,8 @@ class UnaryRequest implements Listener {
       return;
     }
     this.#metadata = this.#request = undefined;
-    const call = new GrpcCall(this.#grpc, metadata, this.#route, this.#newRequestId);
-    this.#call = call;
-    const wait = this.#route.admitted ? this.#catchUp?.wait() : undefined;
-    if (wait === undefined) this.#serve(call, request, this.#grpc);
-    else wait.then(() => this.#call === call && this.#serve(call, request, this.#grpc));
+    this.#call = new GrpcCall(this.#grpc, metadata, this.#route, this.#newRequestId);
+    this.#serve(this.#call, request, this.#grpc);
   }
 
   /** Also after a normal end. Node's stream, on which this hangs, outlives its call; the rest need not. */

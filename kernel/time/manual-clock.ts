@@ -82,11 +82,6 @@ export class ManualClock implements Clock {
     this.#wall += ms;
   }
 
-  /** Moves both scales and runs no timers: those of a process that is stopped run late. */
-  stop(ms: number): void {
-    this.#moveTo(this.#monotonic + ms);
-  }
-
   #add(delay: number, everyMs: number | undefined, run: () => void): Timer {
     const entry: Entry = { at: this.#monotonic + delay, order: this.#order++, everyMs, run };
     this.#entries.add(entry);

@@ -85,7 +85,6 @@ export async function startServers(
     admission: admission.hot,
     observer,
     pod,
-    clock: systemClock,
   });
   const { db, time } = storage;
   const scim = scimService({

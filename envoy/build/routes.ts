@@ -1,6 +1,12 @@
 import { backendClusters } from '#compose/topology/query.ts';
 import { access, type CallMode, type Method, methodsServedBy, type ServingRole } from '../model/access.ts';
-import { authorityHeader, localReplyHeader, podHeader, unprocessedHeader } from '../model/headers.ts';
+import {
+  authorityHeader,
+  cameHeader,
+  localReplyHeader,
+  podHeader,
+  unprocessedHeader,
+} from '../model/headers.ts';
 import { type JsonObject, named, type RouteConfiguration } from '../model/json.ts';
 import { backendTuningOf } from '../model/load.ts';
 import { addressedPods, backendCluster, podCluster } from './clusters.ts';
@@ -44,7 +50,14 @@ export function ingressRoutes(role: ServingRole): RouteConfiguration {
     })),
     { match: { prefix: '/' }, route: { cluster: 'grpc', ...callersDeadline, ...localRetryPolicy } },
   ];
-  return routeConfig('mesh', [virtualHost('process', ['*'], routes)]);
+  return routeConfig('mesh', [virtualHost('process', ['*'], routes)], {
+    request_headers_to_add: [
+      {
+        header: { key: cameHeader, value: '%START_TIME(%s.%3f)%' },
+        append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
+      },
+    ],
+  });
 }
 
 /** Into a backend: the header that named its host has done its work. */

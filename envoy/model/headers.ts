@@ -21,6 +21,12 @@ export const unprocessedHeader = 'x-sallyport-unprocessed';
  */
 export const localReplyHeader = 'x-sallyport-local-reply';
 
+/**
+ * When a call came to the sidecar before a process, seconds since 1970. Set there, by the clock that the process has too:
+ * one that was stopped finds calls in its socket of which it cannot tell otherwise how long they have waited.
+ */
+export const cameHeader = 'x-sallyport-came';
+
 /** Removed at the edge from whatever comes in. x-envoy-* and x-forwarded-client-cert are removed by Envoy there. */
 export const innerHeaders = [
   podHeader,

@@ -8,6 +8,11 @@ import { type CallParts, cancelled, pastDeadline, ServerCall } from './server-ca
 /** grpc-js's timer for the deadline runs by another clock, and may be a little ahead of this one. Milliseconds. */
 const timerSlackMs = 2;
 
+/** When the call came to the sidecar before this process (envoy/model/headers.ts). */
+const cameHeader = 'x-sallyport-came';
+/** Milliseconds from which on a wait is not believed: somebody has set a clock. */
+const maxWaitedMs = 3_600_000;
+
 /** What calls of all four kinds have. */
 export type SurfaceCall = Pick<ServerInterceptingCallInterface, 'sendMetadata' | 'getDeadline'>;
 
@@ -36,10 +41,16 @@ export class GrpcCall implements CallParts {
     this.#metadata = metadata;
     this.newRequestId = newRequestId;
     const deadline = grpc.getDeadline();
-    const deadlineMs = deadline instanceof Date ? deadline.getTime() : deadline;
+    // It counts from when grpc-js has read the call, which a process that was stopped does late.
+    const deadlineMs = (deadline instanceof Date ? deadline.getTime() : deadline) - waitedMs(metadata);
     this.method = route.path.slice(1);
     this.deadlineMs = Number.isFinite(deadlineMs) ? deadlineMs : undefined;
     this.call = new ServerCall(this);
+  }
+
+  /** Whoever asked has given up: it waited for longer than that for being read. */
+  get late(): boolean {
+    return this.deadlineMs !== undefined && this.deadlineMs <= Date.now();
   }
 
   header(name: string): string | undefined {
@@ -114,6 +125,12 @@ export function grpcStatus(
   const wire = toWire(error, place);
   metadata.set('grpc-status-details-bin', Buffer.from(statusBytes(wire)));
   return { code: wire.code, details: wire.message, metadata };
+}
+
+function waitedMs(metadata: Metadata): number {
+  const [came] = metadata.get(cameHeader);
+  const waited = Date.now() - Number(came) * 1000;
+  return waited > 0 && waited < maxWaitedMs ? waited : 0;
 }
 
 function headerOf(metadata: Metadata, name: string): string | undefined {

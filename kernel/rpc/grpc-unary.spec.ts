@@ -188,4 +188,28 @@ describe('gRPC: unary calls', () => {
     await assert.rejects(client.attach(attach, { deadlineMs: Date.now() - 1 }), { reason: 'DEADLINE' });
     assert.ok(fixture.log.lines.every((line) => line.level === 'debug' || line.level === 'info'));
   });
+
+  it('does nothing for who gave up before the call was read', async () => {
+    const leftMs: number[] = [];
+    await serve(
+      relayOf({
+        attach: async (_request, { deadlineMs = 0 }) => {
+          leftMs.push(deadlineMs - Date.now());
+          return { epoch: new Uint8Array(32), proxy: 'proxy-0' };
+        },
+      }),
+    );
+    const client = relay();
+    const timeoutMs = 60_000;
+    const came = (agoMs: number) => ({ 'x-sallyport-came': ((Date.now() - agoMs) / 1000).toFixed(3) });
+    await assert.rejects(client.attach(attach, { timeoutMs, headers: came(60_001) }), { reason: 'DEADLINE' });
+    assert.deepEqual(leftMs, []);
+    await client.attach(attach, { timeoutMs, headers: came(30_000) });
+    assert.ok(leftMs[0] !== undefined && leftMs[0] > 0 && leftMs[0] <= 30_000);
+    // No clock that is to be believed, or none at all.
+    for (const headers of [came(-5000), came(7_200_000), { 'x-sallyport-came': 'noon' }, {}]) {
+      await client.attach(attach, { timeoutMs, headers });
+      assert.ok((leftMs.at(-1) ?? 0) > 30_000);
+    }
+  });
 });

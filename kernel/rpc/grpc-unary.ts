@@ -78,7 +78,8 @@ class UnaryRequest implements Listener {
     }
     this.#metadata = this.#request = undefined;
     this.#call = new GrpcCall(this.#grpc, metadata, this.#route, this.#newRequestId);
-    this.#serve(this.#call, request, this.#grpc);
+    if (this.#call.late) this.#grpc.sendStatus(late);
+    else this.#serve(this.#call, request, this.#grpc);
   }
 
   /** Also after a normal end. Node's stream, on which this hangs, outlives its call; the rest need not. */
@@ -92,3 +93,6 @@ class UnaryRequest implements Listener {
     this.#grpc.sendStatus({ code: status.UNIMPLEMENTED, details, metadata: null });
   }
 }
+
+/** Nobody hears it: Envoy, which keeps the deadline too, has answered. */
+const late = { code: status.DEADLINE_EXCEEDED, details: 'the call waited for too long', metadata: null };

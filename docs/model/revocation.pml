@@ -341,10 +341,10 @@ proctype pair(byte p; byte x) {
         if
         :: held[p] || stored
         :: else ->
-          /* HandOver: the giver removes its copy. */
+          /* HandOver: the giver removes its copy, and decides by what it gave for some seconds more. */
           for (q : 0 .. PODS - 1) {
             if
-            :: q != p && held[q] && up[q] == SERVING -> held[q] = false; held[p] = true
+            :: q != p && held[q] && up[q] == SERVING -> held[p] = true
             :: else
             fi
           }; q = 0

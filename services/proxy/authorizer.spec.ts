@@ -186,18 +186,18 @@ describe('admitting a request', () => {
   it('begins nothing under a lease that is about to end when there is another', async () => {
     const { authorizer, attachment, tier, clock } = given();
     await authorizer.admit(attachment, page);
-    await clock.advance(8500);
+    await clock.advance(9600);
     const gate = Promise.withResolvers<void>();
     tier.until = gate.promise;
     let admitted = false;
     const admitting = authorizer.admit(attachment, page).then(() => {
       admitted = true;
     });
-    await clock.advance(500);
+    await clock.advance(300);
     assert.equal(admitted, false);
     gate.resolve();
     await admitting;
-    await clock.advance(1500);
+    await clock.advance(1000);
     attachment.assertLive();
   });
 

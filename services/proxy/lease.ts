@@ -10,8 +10,11 @@ const renewAfter = 0.6;
  * when the line is cut.
  */
 const renewAfterMs = 6000;
-/** So many milliseconds before its end, and not more than this share of its time, nothing should begin under a lease. */
-const endingMs = 2000;
+/**
+ * So many milliseconds before its end, and not more than this share of its time, nothing should begin under a lease: more
+ * than most answers take, and no more, since it is all that relaying lives on while the tier is away.
+ */
+const endingMs = 500;
 const endingShare = 0.2;
 
 /**

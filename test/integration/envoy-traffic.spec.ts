@@ -102,6 +102,7 @@ describe('calls through real sidecars', function () {
     const forged = {
       'x-sallyport-pod': 'sec-1',
       'x-sallyport-client-address': '10.0.0.1',
+      'x-sallyport-came': '1',
       'x-envoy-retry-on': '5xx',
       // Obeyed, it would end the call at once, from whichever address it comes.
       'x-envoy-upstream-rq-timeout-ms': '1',
@@ -111,6 +112,8 @@ describe('calls through real sidecars', function () {
     assert.equal(open.grpcStatus, '0');
     assert.equal(open.seen?.headers['x-sallyport-pod'], undefined);
     assert.equal(open.seen?.headers['x-sallyport-client-address'], '127.0.0.1');
+    const cameMs = Number(open.seen?.headers['x-sallyport-came']) * 1000;
+    assert.ok(Math.abs(Date.now() - cameMs) < 60_000, 'when the call came to the sidecar');
     assert.equal(open.seen?.headers['x-envoy-retry-on'], undefined);
     assert.match(String(open.headers['alt-svc']), /^h3=/);
     assert.equal(open.headers.server, undefined);

@@ -107,15 +107,10 @@ export class SessionOwner implements Sessions {
 
   async get(id: string, options: GetOptions = {}): Promise<SessionRecord> {
     const { feed, clock } = this.#deps;
-    const present = this.#present(id, this.#deps.now());
-    if (present !== undefined) {
+    const here = this.#present(id, this.#deps.now())?.record ?? (options.asked && this.#givenLately(id));
+    if (here) {
       if (options.asked) located.add(`${options.asked} held`);
-      return present.record;
-    }
-    const given = options.asked && this.#givenLately(id);
-    if (given) {
-      located.add(`${options.asked} held`);
-      return given;
+      return here;
     }
     checkMac(id, this.#deps.macKeys());
     feed.assertFresh();
@@ -144,18 +139,14 @@ export class SessionOwner implements Sessions {
 
   held(id: string, nowMs = this.#deps.now()): SessionRecord {
     const held = this.#present(id, nowMs);
-    if (held === undefined) {
-      const given = this.#givenLately(id);
-      if (given !== undefined) {
-        located.add('streamed held');
-        return given;
-      }
+    if (held !== undefined) this.#used(held, nowMs);
+    const record = held?.record ?? this.#givenLately(id);
+    if (record === undefined) {
       located.add('streamed not_held');
       throw new SallyportError('NOT_HELD');
     }
-    this.#used(held, nowMs);
     located.add('streamed held');
-    return held.record;
+    return record;
   }
 
   /** The session of a handle that the tier itself has vouched for (in an assertion): from memory or the database. */

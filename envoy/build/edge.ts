@@ -8,6 +8,7 @@ import {
   type JsonObject,
   type Listener,
   type RouteConfiguration,
+  setHeader,
   typed,
 } from '../model/json.ts';
 import { tierCluster } from './clusters.ts';
@@ -117,19 +118,11 @@ export function edgeRoutes(ctx: BuildContext): RouteConfiguration[] {
   return [
     routeConfig('public', [virtualHost('api', edge.domains, routes, corsPolicy(ctx))], {
       request_headers_to_remove: innerHeaders.filter((name) => !(name in set)),
-      request_headers_to_add: Object.entries(set).map(([key, value]) => ({
-        header: { key, value },
-        append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
-      })),
+      request_headers_to_add: Object.entries(set).map(([key, value]) => setHeader(key, value)),
       response_headers_to_remove: ['server', 'x-envoy-upstream-service-time', unprocessedHeader],
       ...(edge.http3
         ? {
-            response_headers_to_add: [
-              {
-                header: { key: 'alt-svc', value: `h3=":${portOf(ctx.pod, 'public')}"; ma=86400` },
-                append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
-              },
-            ],
+            response_headers_to_add: [setHeader('alt-svc', `h3=":${portOf(ctx.pod, 'public')}"; ma=86400`)],
           }
         : {}),
     }),

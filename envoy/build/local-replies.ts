@@ -5,7 +5,7 @@ import { RetryInfoSchema } from '#gen/google/rpc/error_details_pb.js';
 import { StatusSchema } from '#gen/google/rpc/status_pb.js';
 import { defaultRetryMs, retryInfo } from '#kernel/errors/to-wire.ts';
 import { localReplyHeader, unprocessedHeader } from '../model/headers.ts';
-import type { JsonObject } from '../model/json.ts';
+import { type JsonObject, setHeader } from '../model/json.ts';
 
 /**
  * What Envoy answers itself, when a call got no answer of a process. The first mapper that fits counts. Of gRPC such
@@ -52,16 +52,11 @@ const gotNothing = flags('UF', 'UH', 'UO');
  */
 const unavailable = any(status(502), status(503), flags('UT'));
 
-const header = (key: string, value: string): JsonObject => ({
-  header: { key, value },
-  append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
-});
-
 // No ErrorInfo: its absence says that it is not the word of a process (sdk/failure.ts, docs/ERRORS.md).
 const retry = retryInfo(defaultRetryMs);
 // Padded: the edge's translation to Connect reads no other.
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
-const retryInTrailers = header(
+const retryInTrailers = setHeader(
   'grpc-status-details-bin',
   base64(
     toBinary(
@@ -99,7 +94,7 @@ const comeBack = (
   {
     filter: all(filter, isGrpcWeb),
     status_code: 200,
-    headers_to_add: [...headers, header('grpc-status', `${Status.UNAVAILABLE}`), retryInTrailers],
+    headers_to_add: [...headers, setHeader('grpc-status', `${Status.UNAVAILABLE}`), retryInTrailers],
     body_format_override: {
       text_format_source: { inline_string: '' },
       content_type: 'application/grpc-web+proto',
@@ -114,14 +109,14 @@ const comeBack = (
  * then try another pod whatever the call is.
  */
 export const repliesToCalls: JsonObject = {
-  mappers: [...comeBack(gotNothing, [header(unprocessedHeader, '1')]), ...comeBack(unavailable)],
+  mappers: [...comeBack(gotNothing, [setHeader(unprocessedHeader, '1')]), ...comeBack(unavailable)],
 };
 
 /** Of edges, to devices and people. */
 export const repliesToDevices: JsonObject = {
   mappers: [
     // Envoy makes UNKNOWN of a 413, after which a client may well try again.
-    { filter: all(status(413), overGrpc), headers_to_add: [header('grpc-status', '8')] },
+    { filter: all(status(413), overGrpc), headers_to_add: [setHeader('grpc-status', '8')] },
     { filter: all(unavailable, cameAsConnect), ...retryInJson },
     ...comeBack(unavailable, [], any(cameAsGrpcWeb, overGrpcWeb)),
     ...(
@@ -146,12 +141,12 @@ export const repliesForBackends: JsonObject = {
   mappers: [
     {
       filter: flags('UF', 'UH', 'UO', 'NR', 'NC'),
-      headers_to_add: [header(unprocessedHeader, '1')],
+      headers_to_add: [setHeader(unprocessedHeader, '1')],
       // A caller's sidecar that tries again has to reset the stream of an answer that has a body. After a thousand resets
       // (33 a second) nghttp2 ends the connection, and what was in flight on it counts as refused: orders were sent, and
       // executed, twice (https://nghttp2.org/documentation/nghttp2_option_set_stream_reset_rate_limit.html).
       body_format_override: { text_format_source: { inline_string: '' } },
     },
-    { filter: status(500, 'GE'), headers_to_add: [header(localReplyHeader, '1')] },
+    { filter: status(500, 'GE'), headers_to_add: [setHeader(localReplyHeader, '1')] },
   ],
 };

@@ -7,7 +7,7 @@ import {
   podHeader,
   unprocessedHeader,
 } from '../model/headers.ts';
-import { type JsonObject, named, type RouteConfiguration } from '../model/json.ts';
+import { type JsonObject, named, type RouteConfiguration, setHeader } from '../model/json.ts';
 import { backendTuningOf } from '../model/load.ts';
 import { addressedPods, backendCluster, podCluster } from './clusters.ts';
 import type { BuildContext } from './context.ts';
@@ -51,12 +51,7 @@ export function ingressRoutes(role: ServingRole): RouteConfiguration {
     { match: { prefix: '/' }, route: { cluster: 'grpc', ...callersDeadline, ...localRetryPolicy } },
   ];
   return routeConfig('mesh', [virtualHost('process', ['*'], routes)], {
-    request_headers_to_add: [
-      {
-        header: { key: cameHeader, value: '%START_TIME(%s.%3f)%' },
-        append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
-      },
-    ],
+    request_headers_to_add: [setHeader(cameHeader, '%START_TIME(%s.%3f)%')],
   });
 }
 

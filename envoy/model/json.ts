@@ -61,3 +61,9 @@ export function withFields(value: Json, replace: (field: string, value: Json) =>
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
+
+/** A header that is set, whatever it was before. */
+export const setHeader = (key: string, value: string): JsonObject => ({
+  header: { key, value },
+  append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
+});

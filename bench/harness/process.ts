@@ -34,14 +34,17 @@ export function startProcess(
   );
 }
 
-/** The same for any command that runs a script which calls `serveBench`. `script` is what errors name it by. */
+/**
+ * The same for any command that runs a script which calls `serveBench`. `script` is what errors name it by. With a
+ * session of its own the system schedules it beside the others' sessions, not within that of the bench.
+ */
 export async function startScript(
   script: string,
   [program, ...rest]: readonly [string, ...string[]],
   args: unknown,
-  answerMs = defaultAnswerMs,
+  { answerMs = defaultAnswerMs, ownSession = false } = {},
 ): Promise<BenchProcess> {
-  const child = spawn(program, rest, { stdio: ['ignore', 2, 2, 'ipc'], cwd: root });
+  const child = spawn(program, rest, { stdio: ['ignore', 2, 2, 'ipc'], cwd: root, detached: ownSession });
   const started = benchProcess(child, script, answerMs);
   try {
     await started.ask(args);

@@ -4,14 +4,14 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, describe, it } from 'mocha';
 import { systemClock } from '#kernel/time/system-clock.ts';
-import { setModest } from './scheduling-group.ts';
+import { setPrecedence } from './scheduling-group.ts';
 
 describe('a scheduling group', () => {
   let child: ChildProcess | undefined;
 
   afterEach(() => void child?.kill('SIGKILL'));
 
-  it('gives way to others and does so no longer, without privileges and where the system has such groups', async () => {
+  it('gives way to others, does so no longer, and comes before them, where the system has such groups', async () => {
     child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {
       detached: true,
       stdio: 'ignore',
@@ -21,10 +21,17 @@ describe('a scheduling group', () => {
     const file = `/proc/${pid}/autogroup`;
     const nice = () => (existsSync(file) ? /nice (-?\d+)/.exec(readFileSync(file, 'utf8'))?.[1] : undefined);
     const isThere = nice() !== undefined;
-    await setModest(pid, true, systemClock);
+    await setPrecedence(pid, 'modest', systemClock);
     assert.equal(nice(), isThere ? '10' : undefined);
-    await setModest(pid, false, systemClock);
+    await setPrecedence(pid, 'usual', systemClock);
     assert.equal(nice(), isThere ? '0' : undefined);
+    await setPrecedence(pid, 'first', systemClock);
+    // Without the capability SYS_NICE it stays as it was.
+    const capabilities = existsSync(file)
+      ? /CapEff:\s*(\w+)/.exec(readFileSync('/proc/self/status', 'utf8'))
+      : null;
+    const mayBeFirst = ((BigInt(`0x${capabilities?.[1] ?? 0}`) >> 23n) & 1n) === 1n;
+    assert.equal(nice(), isThere ? (mayBeFirst ? '-10' : '0') : undefined);
   });
 
   it('of a process that is gone is left alone', async () => {
@@ -32,6 +39,6 @@ describe('a scheduling group', () => {
     const { pid } = child;
     assert.ok(pid !== undefined);
     await once(child, 'exit');
-    await setModest(pid, true, systemClock);
+    await setPrecedence(pid, 'modest', systemClock);
   });
 });

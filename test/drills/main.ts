@@ -51,7 +51,8 @@ async function drills(options: DrillOptions): Promise<void> {
       const tables = `${shortTable(rows)}\n\n${figuresTable(rows)}`.trimEnd();
       (options.json ? process.stderr : process.stdout).write(`${tables}\n`);
     }
-    if (options.write && rows.length > 0 && !interrupt.signal.aborted) {
+    // Rows that were finished before an interruption are as good as others.
+    if (options.write && rows.length > 0) {
       const known = all.flatMap(({ failures }) => failures.map(({ name }) => name));
       writeResult(rows, known, progress);
     }

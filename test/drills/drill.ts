@@ -24,6 +24,8 @@ export interface Failure {
   readonly goals: StallGoals;
   /** Chooses whom it meets, by the seed. */
   readonly victims: (mesh: OwnMesh, random: () => number) => Victim[] | Promise<Victim[]>;
+  /** No unrepeatable request may end as UNKNOWN_OUTCOME, though some are in flight. */
+  readonly unnoticed?: true;
   /** Belongs to the short form that `npm test` runs. */
   readonly short?: true;
   /** Milliseconds for which the failure lasts at least and at most, where it lasts; chosen by the seed. */

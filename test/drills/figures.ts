@@ -17,7 +17,10 @@ export function figuresOf(rows: readonly Row[]): Figure[] {
       ok: value === 0,
     });
     const beyond = sum((row) => Math.max(0, row.unknown - row.inFlight));
-    const broken = same.filter((row) => !row.held).length;
+    const broken = none('runs that did not hold', same.filter((row) => !row.held).length);
+    const beside = worstFigures(same).map((figure) => asFigure(one.failure, figure));
+    // Without a load nothing could fail, and none of it is worth a figure.
+    if (same.every(({ requests }) => requests === 0)) return [broken, ...beside];
     return [
       none(
         'failed',
@@ -32,7 +35,7 @@ export function figuresOf(rows: readonly Row[]): Figure[] {
         'wrong',
         sum((row) => row.wrong),
       ),
-      none('runs that did not hold', broken),
+      broken,
       ...(['relay', 'login', 'write'] as const).map((group): Figure => {
         const value = Math.max(...same.map((row) => row.stalls[group])) / 1000;
         const goal = one.goals[group];
@@ -44,7 +47,7 @@ export function figuresOf(rows: readonly Row[]): Figure[] {
           ok: goal === undefined || value * 1000 <= goal,
         };
       }),
-      ...worstFigures(same).map((figure) => asFigure(one.failure, figure)),
+      ...beside,
     ];
   });
 }

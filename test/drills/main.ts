@@ -31,10 +31,12 @@ async function drills(options: DrillOptions): Promise<void> {
   } else {
     const interrupt = new AbortController();
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupt.abort());
+    // Before it runs: what is committed meanwhile is not what ran.
+    const commit = options.write || options.keep !== undefined ? commitHere() : '';
     const kept =
       options.keep === undefined
         ? undefined
-        : new KeptRows(options.keep, { commit: commitHere(), size: JSON.stringify(options.size) });
+        : new KeptRows(options.keep, { commit, size: JSON.stringify(options.size) });
     const { rows, errors } = await runDrills(selected, options, {
       signal: interrupt.signal,
       progress,
@@ -54,7 +56,7 @@ async function drills(options: DrillOptions): Promise<void> {
     // Rows that were finished before an interruption are as good as others.
     if (options.write && rows.length > 0) {
       const known = all.flatMap(({ failures }) => failures.map(({ name }) => name));
-      writeResult(rows, known, progress);
+      writeResult(rows, { commit, known, progress });
     }
     if (options.json)
       process.stdout.write(`${JSON.stringify({ name: 'drills', ok, figures, rows, errors })}\n`);

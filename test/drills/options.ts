@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { parsed, wholeNumber } from '../options.ts';
+import { parsed, UsageError, wholeNumber } from '../options.ts';
 import type { LoadSize } from './stand.ts';
 
 export interface DrillOptions {
@@ -39,6 +39,9 @@ Examples:
   npm run drills -- SIGSTOP --seed 7 --json
   npm run drills -- --seeds 5 --keep drills.log --json --write`;
 
+/** Of the table. */
+const usual = { devices: '200', rate: '200' };
+
 /** @throws UsageError */
 export function drillOptions(argv: readonly string[]): DrillOptions | undefined {
   const { values, positionals } = parsed(() => parse(argv));
@@ -46,6 +49,8 @@ export function drillOptions(argv: readonly string[]): DrillOptions | undefined 
   const first = wholeNumber('--seed', values.seed, 0, 4_294_967_295);
   const seeds = wholeNumber('--seeds', values.seeds, 1, 1000);
   const devices = wholeNumber('--devices', values.devices, 1, 5000);
+  if (values.write && (values.devices !== usual.devices || values.rate !== usual.rate))
+    throw new UsageError('--write keeps the table of the usual load: it goes without --devices and --rate');
   return {
     words: positionals,
     seeds: Array.from({ length: seeds }, (_, n) => first + n),
@@ -75,8 +80,8 @@ function parse(argv: readonly string[]) {
     options: {
       seeds: { type: 'string', default: '1' },
       seed: { type: 'string', default: '1' },
-      devices: { type: 'string', default: '200' },
-      rate: { type: 'string', default: '200' },
+      devices: { type: 'string', default: usual.devices },
+      rate: { type: 'string', default: usual.rate },
       short: { type: 'boolean', default: false },
       functional: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },

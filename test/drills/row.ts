@@ -78,10 +78,13 @@ export function rowOf(
   const stalls = each((group) => stallOf(group, 'stall').ms);
   const failed = sum(all, 'failed');
   const unknown = sum(['once'], 'unknown');
-  const { lost, wrong, inFlight } = report;
+  const { lost, wrong } = report;
+  const inFlight = about.failure.unnoticed ? 0 : report.inFlight;
   const tooUnknown =
     unknown > inFlight
-      ? [`${unknown} requests ended as UNKNOWN_OUTCOME, of ${inFlight} that were in flight`]
+      ? [
+          `${unknown} requests ended as UNKNOWN_OUTCOME, of ${inFlight} that may have: those in flight, where it may be noticed`,
+        ]
       : [];
   const problems = [...errors, ...report.failures, ...lost, ...wrong, ...tooUnknown];
   const held = errors.length + failed + lost.length + wrong.length + tooUnknown.length + report.skipped === 0;

@@ -97,6 +97,8 @@ export async function runDrill(
     notes.push(`something waited for a CPU in ${Math.round(share)} % of the time`);
   }
   const judged = await judgeHistory(report.history, { env: process.env, ...o });
+  if (!report.comesFirst)
+    notes.push('the load did not come before the mesh for CPU: this system does not let it');
   notes.push(`${judged.operations} operations of its history were checked`);
   const all = {
     ...report,
@@ -105,6 +107,7 @@ export async function runDrill(
   };
   return rowOf({ drill: drill.name, failure, seed, victims, notes, figures }, all, [
     ...errors,
+    ...report.between,
     ...judged.errors,
   ]);
 }

@@ -1,7 +1,7 @@
 import type { Drill, Failure } from './drill.ts';
 import type { KeptRows } from './kept-rows.ts';
 import type { DrillOptions } from './options.ts';
-import type { Row } from './row.ts';
+import { type Row, rowAlone } from './row.ts';
 import { runAlone } from './run-alone.ts';
 import { runDrill } from './run-drill.ts';
 import { type Stand, startStand } from './stand.ts';
@@ -95,6 +95,10 @@ export async function runDrills(
             if (o.signal.aborted) throw error;
             const why = `${failure.name}, seed ${seed}: ${error instanceof Error ? error.message : String(error)}`;
             errors.push(why);
+            // In the place of the row that an earlier run may have left.
+            rows.push(
+              rowAlone({ drill: drill.name, failure, seed, seconds: 0, figures: [], notes: [] }, [why]),
+            );
             o.progress(`  ✗ ${why}`);
             await leave();
           }

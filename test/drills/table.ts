@@ -29,21 +29,30 @@ const head = [
   'wrong',
 ];
 
-const cells = (row: Omit<Row, 'stalls'> & { stalls: Row['stalls'] }): string[] => [
-  String(row.requests),
-  String(row.failed),
-  `${row.unknown} (${row.inFlight})`,
-  ...groups.map((group) => stallCell(row.stalls[group], row.goals[group])),
-  String(row.lost),
-  String(row.wrong),
-];
+/** A number that is to be none. */
+const noneCell = (count: number): string => `${count}${count > 0 ? ' ✗' : ''}`;
+
+const cells = (row: Row): string[] => {
+  const { skipped } = row.load;
+  return [
+    `${row.requests}${skipped > 0 ? `, ${skipped} left out ✗` : ''}`,
+    `${noneCell(row.failed)}${row.refused > 0 ? ` (${row.refused} refused)` : ''}`,
+    `${row.unknown} (${row.inFlight})${row.unknown > row.inFlight ? ' ✗' : ''}`,
+    ...groups.map((group) => stallCell(row.stalls[group], row.goals[group])),
+    noneCell(row.lost),
+    noneCell(row.wrong),
+  ];
+};
+
+/** One that did not hold, whatever the other columns say. */
+const nameCell = ({ failure, held }: Row): string => `${failure}${held ? '' : ' ✗'}`;
 
 /** Failure by seed: everything that was measured. */
 export function fullTable(rows: readonly MaybeWritten[]): string {
   const [first = '', ...rest] = head;
   return markdown(
     [first, 'seed', ...rest, ...commitHead(rows)],
-    rows.map((row) => [row.failure, String(row.seed), ...cells(row), ...commitCell(rows, row)]),
+    rows.map((row) => [nameCell(row), String(row.seed), ...cells(row), ...commitCell(rows, [row])]),
   );
 }
 
@@ -52,8 +61,8 @@ type MaybeWritten = Row & { readonly commit?: string };
 const isOfSeveral = (rows: readonly MaybeWritten[]): boolean =>
   rows.some(({ commit }) => commit !== rows[0]?.commit);
 const commitHead = (rows: readonly MaybeWritten[]): string[] => (isOfSeveral(rows) ? ['commit'] : []);
-const commitCell = (rows: readonly MaybeWritten[], { commit = '' }: MaybeWritten): string[] =>
-  isOfSeveral(rows) ? [commit] : [];
+const commitCell = (rows: readonly MaybeWritten[], same: readonly MaybeWritten[]): string[] =>
+  isOfSeveral(rows) ? [[...new Set(same.map(({ commit = '' }) => commit))].join(', ')] : [];
 
 /** One line a failure: sums of all seeds, and the longest stall of any. */
 export function shortTable(rows: readonly MaybeWritten[]): string {
@@ -63,7 +72,8 @@ export function shortTable(rows: readonly MaybeWritten[]): string {
     failuresOf(rows).map((same) => {
       const [one] = same;
       if (one === undefined) throw new RangeError('a failure without rows');
-      return [one.failure, String(same.length), ...cells(together(one, same)), ...commitCell(rows, one)];
+      const all = together(one, same);
+      return [nameCell(all), String(same.length), ...cells(all), ...commitCell(rows, same)];
     }),
   );
 }
@@ -104,6 +114,9 @@ function together(one: Row, rows: readonly Row[]): Row {
     failed: sum((row) => row.failed),
     unknown: sum((row) => row.unknown),
     inFlight: sum((row) => row.inFlight),
+    refused: sum((row) => row.refused),
+    held: rows.every(({ held }) => held),
+    load: { ...one.load, skipped: sum(({ load }) => load.skipped) },
     lost: sum((row) => row.lost),
     wrong: sum((row) => row.wrong),
     stalls: { relay: most('relay'), login: most('login'), write: most('write') },

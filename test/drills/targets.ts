@@ -17,8 +17,6 @@ export interface Target {
   readonly choose: Choose;
   /** It is a database node, which needs longer. */
   readonly database?: 'primary' | 'secondary';
-  /** There is one of it, so that nobody can take its place: how long it is away is no merit of the mesh's. */
-  readonly alone?: true;
   /** Is hit in the short form too. */
   readonly short?: true;
 }
@@ -28,6 +26,9 @@ const anyOf =
   (role: PodRole, part: PodPart): Choose =>
   ({ topology }, random) => [{ pod: chosen(random, podsOf(topology, role)).name, part }];
 
+/** Whatever is hit, there is another one of it that can take its place. */
+export const twoBackends = { sizes: { backendReplicas: 2 } } as const;
+
 /** Every kind of process there is. */
 export const targets: readonly Target[] = [
   { name: 'a security pod', choose: anyOf('security', 'process'), short: true },
@@ -35,8 +36,8 @@ export const targets: readonly Target[] = [
   { name: 'an edge', choose: anyOf('edge', 'sidecar'), short: true },
   { name: "a security pod's sidecar", choose: anyOf('security', 'sidecar') },
   { name: "a proxy's sidecar", choose: anyOf('proxy', 'sidecar') },
-  { name: "a backend's sidecar", alone: true, choose: anyOf('backend', 'sidecar') },
-  { name: 'a backend', alone: true, choose: anyOf('backend', 'process') },
+  { name: "a backend's sidecar", choose: anyOf('backend', 'sidecar') },
+  { name: 'a backend', choose: anyOf('backend', 'process') },
   { name: "a database node's sidecar", choose: anyOf('db', 'sidecar') },
   { name: 'a db-agent', choose: anyOf('db', 'process') },
   {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import type { Row } from './row.ts';
+import { rowAlone } from './row.ts';
+import { shortTable } from './table.ts';
 import { joinRows } from './write-result.ts';
 
 const row = (failure: string, seed = 1): Row => ({ failure, seed }) as Row;
@@ -15,6 +17,19 @@ describe('the table of failures', () => {
     assert.deepEqual(
       joined.map(({ failure, seed, commit }) => `${failure} ${seed} ${commit}`),
       ['b 1 new', 'b 2 old', 'c 1 older', 'd 1 new'],
+    );
+  });
+
+  it('marks what did not hold, or did not come to its end, whatever the other seeds are like', () => {
+    const failure = { name: 'a fault', goals: {}, victims: () => [] };
+    const of = (seed: number, errors: readonly string[]): Row =>
+      rowAlone({ drill: 'a drill', failure, seed, seconds: 1, figures: [], notes: [] }, errors);
+    const marked = (rows: readonly Row[]): boolean => shortTable(rows).includes('| a fault ✗ |');
+    assert.equal(marked([of(1, []), of(2, [])]), false);
+    assert.equal(marked([of(1, []), of(2, ['it did not start'])]), true);
+    assert.match(
+      shortTable([{ ...of(1, []), failed: 2, lost: 1, load: { ...of(1, []).load, skipped: 7 } }]),
+      /0, 7 left out ✗ \| 2 ✗ .* 1 ✗ \| 0 \|/,
     );
   });
 });

@@ -39,15 +39,18 @@ export function joinRows(
   ].sort((a, b) => known.indexOf(a.failure) - known.indexOf(b.failure) || a.seed - b.seed);
 }
 
-/** Keeps a run in docs/drills/, and its table in the README. `known` are the names of all failures. */
-export function writeResult(
-  taken: readonly Row[],
-  known: readonly string[],
-  progress: (line: string) => void,
-): void {
+export interface WriteOptions {
+  /** What was run. */
+  readonly commit: string;
+  /** The names of all failures. */
+  readonly known: readonly string[];
+  readonly progress: (line: string) => void;
+}
+
+/** Keeps a run in docs/drills/, and its table in the README. */
+export function writeResult(taken: readonly Row[], { commit, known, progress }: WriteOptions): void {
   const dir = join(root, 'docs', 'drills');
   const file = join(dir, 'latest.json');
-  const commit = commitHere();
   const fresh = { date: '', commit, machine: '', seeds: [], rows: [] };
   const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Result) : fresh;
   const rows = joinRows(before, { commit, rows: taken }, known);
@@ -78,9 +81,13 @@ export function writeResult(
   progress('wrote docs/drills/ and the table in README.md');
 }
 
-/** @throws where there is no git, or no repository */
-export const commitHere = (): string =>
-  execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim();
+/** Which commit it is that runs, with a plus when files other than the results differ from it. @throws where there is no git, or no repository */
+export function commitHere(): string {
+  const git = (...args: string[]): string =>
+    execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();
+  const changed = git('status', '--porcelain', '--untracked-files=no', '--', '.', ':!docs', ':!README.md');
+  return `${git('rev-parse', '--short', 'HEAD')}${changed === '' ? '' : '+'}`;
+}
 
 const made = ({ date, machine, seeds, rows: all }: Result): string => {
   const commits = [...new Set(all.map(({ commit }) => commit))];

@@ -97,10 +97,14 @@ export interface LoadReport {
   readonly lost: readonly string[];
   /** Answers to something else, effects done twice, frames accepted after a revocation. */
   readonly wrong: readonly string[];
-  /** Requests that were not begun because too many were under way: the load was less than it says. */
+  /** The same, of what failed, was lost or wrong since the drill before. */
+  readonly between: readonly string[];
+  /** Requests that were not begun, since too many were under way or the load itself stood still: it was less than it says. */
   readonly skipped: number;
   /** Of this process: share of a core, and the longest time for which its event loop stood still. */
   readonly cpu: number;
   readonly lagMs: number;
+  /** It came before the mesh's processes for CPU. */
+  readonly comesFirst: boolean;
   readonly seconds: number;
 }

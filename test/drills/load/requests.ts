@@ -28,8 +28,12 @@ export function startRequests(
   let sent = 0;
   const timer = setInterval(() => {
     const due = Math.floor(((now() - begun) / 1000) * options.perSecond);
-    // After the process itself has stood still, what fell into that time is not made up for.
-    if (due - sent > options.perSecond) sent = due - options.perSecond;
+    // After the process itself has stood still, what is more than a second's requests of that time is left out.
+    const leftOut = due - sent - options.perSecond;
+    if (leftOut > 0) {
+      context.window().skipped += leftOut;
+      sent += leftOut;
+    }
     while (sent < due) {
       const device = devices[sent % devices.length];
       sent += 1;

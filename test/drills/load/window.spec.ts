@@ -45,6 +45,25 @@ describe("a drill's record of its faults", () => {
     assert.match((await judge(window)).join(), /^unknown-without-cause/);
   });
 
+  it('allows a request to be refused only if it was begun when relaying may have ended', () => {
+    const now = { ms: 0 };
+    const window = new Window(new Normal(), () => now.ms, new Trail(() => now.ms), recording.begin());
+    window.broken(15_000);
+    const refuse = (begun: number, ended: number): void => {
+      now.ms = begun;
+      const request = window.begin('get', 'phone');
+      now.ms = ended;
+      window.failed(request, new SallyportError('DB_UNAVAILABLE', { retryAfterMs: 500 }));
+    };
+    refuse(14_000, 44_000);
+    refuse(15_000, 20_000);
+    now.ms = 40_000;
+    window.mended();
+    refuse(80_000, 80_500);
+    const { failed, refused } = window.report('get');
+    assert.deepEqual([failed, refused], [2, 1]);
+  });
+
   it('lets a fault last that began soon after another one was mended', async () => {
     const window = newWindow();
     mock.timers.enable({ apis: ['setTimeout'] });

@@ -157,9 +157,8 @@ export class Window {
       this.#end(operation, 'unknown', `${reason} because ${metadata.because}`);
       return;
     }
-    const mayRefuse = this.#faults.some(({ mayRefuseFrom }) => this.#now() >= mayRefuseFrom);
     const waited = this.#now() - operation.begun >= callersDeadlineMs;
-    if (mayRefuse && (waited || (status === 'UNAVAILABLE' && retryAfterMs !== undefined))) {
+    if (this.#mayRefuse(operation) && (waited || (status === 'UNAVAILABLE' && retryAfterMs !== undefined))) {
       this.#end(operation, 'refused', reason);
       return;
     }
@@ -257,6 +256,18 @@ export class Window {
     const ms = this.#now() - operation.begun;
     this.#ended.push({ ...operation, ms, outcome, ended });
     return ms;
+  }
+
+  /**
+   * Relaying goes on until then, so what was begun before is to be answered; what else there is may be held from the
+   * beginning. Who began long after the mending has nothing to be refused for.
+   */
+  #mayRefuse({ kind, begun }: Operation): boolean {
+    const isRelayed = requestKinds.some((each) => each === kind);
+    return this.#faults.some(
+      ({ mayRefuseFrom, to = Number.POSITIVE_INFINITY }) =>
+        (isRelayed ? begun : this.#now()) >= mayRefuseFrom && begun <= to + callersDeadlineMs,
+    );
   }
 
   #failure(reason: string, example: string): void {

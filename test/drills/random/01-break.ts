@@ -14,15 +14,17 @@ export const step: Step = async ({ mesh, random, broken, mended, watch, undo, no
       targets.filter(({ database }) => database === undefined || databases === 0),
     );
     if (target.database !== undefined) databases += 1;
-    // Nobody takes the place of what there is one of: how long it hangs would be all that is measured.
-    const name = chosen(random, target.alone ? signals.filter((each) => each !== 'SIGSTOP') : signals);
+    const name = chosen(random, signals);
     const lastsMs = name === 'SIGSTOP' ? between(random, 500, 6000) : 0;
     const pauseMs = between(random, 500, 4000);
     const victims = await target.choose(mesh, random);
     const [{ pod, part } = { pod: '', part: 'process' }] = victims;
     note(`${name} ${pod} ${part}${lastsMs > 0 ? ` for ${lastsMs} ms` : ''}, then ${pauseMs} ms`);
     // What was killed a moment ago may be hit again only when it runs.
-    if (!mesh.processes().some((each) => each.name === `${pod} ${part}`)) continue;
+    if (!mesh.processes().some((each) => each.name === `${pod} ${part}`)) {
+      note('it was not running, so it was left alone');
+      continue;
+    }
     await broken();
     undo(() => void (lastsMs > 0 && mesh.kill(pod, part as 'process', 'SIGCONT')));
     await signal(mesh, victims, name);

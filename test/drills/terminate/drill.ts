@@ -1,5 +1,5 @@
 import type { DrillDefinition } from '../drill.ts';
-import { targets } from '../targets.ts';
+import { targets, twoBackends } from '../targets.ts';
 
 const goals = { relay: 2000, login: 2000, write: 2000 };
 const primaryGoals = { relay: 500, login: 1000, write: 8000 };
@@ -7,9 +7,10 @@ const primaryGoals = { relay: 500, login: 1000, write: 8000 };
 export const drill: DrillDefinition = {
   about:
     'any one process is told to end (SIGTERM) with nobody prepared for it, and no repeatable request fails',
-  failures: targets.map(({ name, choose, database, alone, short }) => ({
+  mesh: twoBackends,
+  failures: targets.map(({ name, choose, database, short }) => ({
     name: `SIGTERM ${name}`,
-    goals: alone ? {} : database === 'primary' ? primaryGoals : goals,
+    goals: database === 'primary' ? primaryGoals : goals,
     victims: choose,
     ...(short && name === 'a security pod' && { short }),
   })),

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'mocha';
+import { UsageError } from '../options.ts';
 import { KeptRows } from './kept-rows.ts';
 import type { Row } from './row.ts';
 
@@ -55,5 +56,11 @@ describe('rows of a run that was interrupted', () => {
   it('are refused from a file of something else', () => {
     writeFileSync(join(dir, 'other'), 'a shopping list\n');
     assert.throws(() => new KeptRows(join(dir, 'other'), of), /line 1 of .* is no row of a drill/);
+    for (const text of ['a shopping list', 'a\nshopping list', '{"bread":1']) {
+      writeFileSync(join(dir, 'other'), text);
+      assert.throws(() => new KeptRows(join(dir, 'other'), of), UsageError);
+      assert.equal(readFileSync(join(dir, 'other'), 'utf8'), text);
+    }
+    assert.throws(() => new KeptRows(dir, of), UsageError);
   });
 });

@@ -1,6 +1,7 @@
-import { appendFileSync, mkdirSync, readFileSync, truncateSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, statSync, truncateSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import { UsageError } from '../options.ts';
 import type { Row } from './row.ts';
 
 /** What rows must have in common to stand in one table. */
@@ -22,19 +23,25 @@ export class KeptRows {
   readonly #run: RunOf;
   readonly #rows: Row[] = [];
 
-  /** Reads what an earlier run of the same commit and size has left there. @throws when it is no such file */
+  /** Reads what an earlier run of the same commit and size has left there. @throws UsageError when it is no such file */
   constructor(file: string, run: RunOf) {
     this.#file = file;
     this.#run = run;
-    for (const [at, text] of linesOf(file).entries()) {
+    const { whole, rest } = linesOf(file);
+    for (const [at, text] of whole.entries()) {
       try {
         const { row, ...of } = line.parse(JSON.parse(text));
         // Written by this class: what is more than the schema says is there, too.
         if (of.commit === run.commit && of.size === run.size) this.#rows.push(row as unknown as Row);
       } catch (cause) {
-        throw new Error(`line ${at + 1} of ${file} is no row of a drill`, { cause });
+        throw new UsageError(`--keep: line ${at + 1} of ${file} is no row of a drill`, { cause });
       }
     }
+    // One that was being written when the run ended, and nothing that is somebody else's.
+    if (rest === '') return;
+    const isOurs = rest.startsWith(rowStart) || rowStart.startsWith(rest);
+    if (!isOurs) throw new UsageError(`--keep: the last line of ${file} is no row of a drill`);
+    truncateSync(file, statSync(file).size - Buffer.byteLength(rest));
   }
 
   /** The row that was finished earlier. */
@@ -49,15 +56,17 @@ export class KeptRows {
   }
 }
 
-/** All whole lines: one that was being written when the run ended is removed. */
-function linesOf(file: string): string[] {
+/** What each line begins with. */
+const rowStart = '{"commit":';
+
+/** All whole lines, and what is behind them. */
+function linesOf(file: string): { readonly whole: readonly string[]; readonly rest: string } {
   try {
-    const bytes = readFileSync(file);
-    const whole = bytes.lastIndexOf('\n') + 1;
-    if (whole < bytes.length) truncateSync(file, whole);
-    return bytes.subarray(0, whole).toString('utf8').split('\n').slice(0, -1);
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
-    throw error;
+    const lines = readFileSync(file, 'utf8').split('\n');
+    return { whole: lines.slice(0, -1), rest: lines.at(-1) ?? '' };
+  } catch (cause) {
+    const { code = '' } = cause as { code?: string };
+    if (code === 'ENOENT') return { whole: [], rest: '' };
+    throw new UsageError(`--keep: ${file} cannot be read (${code})`, { cause });
   }
 }

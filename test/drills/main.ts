@@ -21,7 +21,9 @@ async function drills(options: DrillOptions): Promise<void> {
   const progress = (line: string): void => void process.stderr.write(`${line}\n`);
   const all = await discoverDrills();
   const selected = select(all, options);
-  if (selected.length === 0) fail(`there is no drill and no failure named like ${options.words.join(', ')}`);
+  const unmatched = options.words.filter((word) => select(all, { words: [word], short: false }).length === 0);
+  if (unmatched.length > 0) fail(`there is no drill and no failure named like ${unmatched.join(', ')}`);
+  if (selected.length === 0) fail('none of these belongs to the short form');
   if (options.list) {
     for (const { drill, failures } of selected) {
       process.stdout.write(`${drill.name}: ${drill.about}\n`);
@@ -33,10 +35,7 @@ async function drills(options: DrillOptions): Promise<void> {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupt.abort());
     // Before it runs: what is committed meanwhile is not what ran.
     const commit = options.write || options.keep !== undefined ? commitHere() : '';
-    const kept =
-      options.keep === undefined
-        ? undefined
-        : new KeptRows(options.keep, { commit, size: JSON.stringify(options.size) });
+    const kept = keptRows(options, commit);
     const { rows, errors } = await runDrills(selected, options, {
       signal: interrupt.signal,
       progress,
@@ -61,6 +60,15 @@ async function drills(options: DrillOptions): Promise<void> {
     if (options.json)
       process.stdout.write(`${JSON.stringify({ name: 'drills', ok, figures, rows, errors })}\n`);
     process.exitCode = interrupt.signal.aborted ? 130 : ok ? 0 : 1;
+  }
+}
+
+function keptRows({ keep, size }: DrillOptions, commit: string): KeptRows | undefined {
+  try {
+    return keep === undefined ? undefined : new KeptRows(keep, { commit, size: JSON.stringify(size) });
+  } catch (error) {
+    if (error instanceof UsageError) fail(error.message);
+    throw error;
   }
 }
 

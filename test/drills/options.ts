@@ -20,7 +20,7 @@ export interface DrillOptions {
 export const usage = `npm run drills [-- NAMES] [--seeds N] [--seed S] [--short] [--functional] [--keep FILE] [--json] [--write]
 
 Breaks a mesh of its own in one way after the other, under load from real SDK devices; see test/drills/README.md.
-NAMES are words: only drills and failures whose names contain one of them. \`scenarios\` alone runs eight things that
+NAMES are words: only the drill or failure of that name, else those whose names contain one of them. \`scenarios\` alone runs eight things that
 people and tasks do while a node dies (its --help says more).
   --seeds N       how many seeds, from --seed on (default 1)
   --seed S        the first seed (default 1); the same seed chooses the same victims and times

@@ -45,7 +45,13 @@ export interface Row {
   /** What went wrong, and what steps had to say. */
   readonly problems: readonly string[];
   readonly notes: readonly string[];
-  readonly load: { readonly cpu: number; readonly lagMs: number; readonly skipped: number };
+  readonly load: {
+    readonly cpu: number;
+    readonly lagMs: number;
+    readonly skipped: number;
+    /** Of the machine, where it tells: per cent of the time in which something waited for a CPU. */
+    readonly waitedPercent?: number | undefined;
+  };
 }
 
 /** Judges what the load tells. `errors` is what went wrong with the drill itself. */
@@ -57,6 +63,7 @@ export function rowOf(
     victims: readonly Victim[];
     notes: string[];
     figures: readonly RowFigure[];
+    waitedPercent: number | undefined;
   },
   report: LoadReport,
   errors: readonly string[],
@@ -113,7 +120,10 @@ export function rowOf(
     ok: held && late.length === 0 && about.figures.every(isReached),
     problems,
     notes: about.notes,
-    load: { cpu: report.cpu, lagMs: report.lagMs, skipped: report.skipped },
+    load: {
+      ...{ cpu: report.cpu, lagMs: report.lagMs, skipped: report.skipped },
+      waitedPercent: about.waitedPercent,
+    },
   };
 }
 

@@ -92,9 +92,10 @@ export async function runDrill(
   await watch(settleMs);
   const report = await load.end();
   const pressure = cpuPressureUs();
+  let waitedPercent: number | undefined;
   if (pressure !== undefined && pressureBefore !== undefined) {
-    const share = (pressure - pressureBefore) / 1e4 / ((performance.now() - began) / 1000);
-    notes.push(`something waited for a CPU in ${Math.round(share)} % of the time`);
+    waitedPercent = Math.round((pressure - pressureBefore) / 1e4 / ((performance.now() - began) / 1000));
+    notes.push(`something waited for a CPU in ${waitedPercent} % of the time`);
   }
   const judged = await judgeHistory(report.history, { env: process.env, ...o });
   if (!report.comesFirst)
@@ -105,7 +106,7 @@ export async function runDrill(
     lost: [...report.lost, ...judged.lost],
     wrong: [...report.wrong, ...judged.wrong],
   };
-  return rowOf({ drill: drill.name, failure, seed, victims, notes, figures }, all, [
+  return rowOf({ drill: drill.name, failure, seed, victims, notes, figures, waitedPercent }, all, [
     ...errors,
     ...report.between,
     ...judged.errors,

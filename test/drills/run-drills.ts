@@ -22,11 +22,18 @@ export interface Selected {
   readonly failures: readonly Failure[];
 }
 
-/** Drills, each with those of its failures that are asked for. */
+/**
+ * Drills, each with those of its failures that are asked for: a word that is the whole name of one means that one,
+ * any other all that have it in their names.
+ */
 export function select(drills: readonly Drill[], options: Pick<DrillOptions, 'words' | 'short'>): Selected[] {
   const words = options.words.map((word) => word.toLowerCase());
+  const names = new Set(
+    drills.flatMap((drill) => [drill, ...drill.failures]).map(({ name }) => name.toLowerCase()),
+  );
   const named = (text: string): boolean =>
-    words.length === 0 || words.some((word) => text.toLowerCase().includes(word));
+    words.length === 0 ||
+    words.some((word) => (names.has(word) ? text.toLowerCase() === word : text.toLowerCase().includes(word)));
   return drills
     .map((drill) => ({
       drill,

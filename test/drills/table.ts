@@ -27,13 +27,16 @@ const head = [
   'writes',
   'lost',
   'wrong',
+  'CPU waited for',
 ];
 
 /** A number that is to be none. */
 const noneCell = (count: number): string => `${count}${count > 0 ? ' ✗' : ''}`;
 
 const cells = (row: Row): string[] => {
-  const { skipped } = row.load;
+  const { skipped, waitedPercent } = row.load;
+  // Drills that have no load have no such figures.
+  if (row.requests === 0) return head.slice(1).map(() => '–');
   return [
     `${row.requests}${skipped > 0 ? `, ${skipped} left out ✗` : ''}`,
     `${noneCell(row.failed)}${row.refused > 0 ? ` (${row.refused} refused)` : ''}`,
@@ -41,6 +44,7 @@ const cells = (row: Row): string[] => {
     ...groups.map((group) => stallCell(row.stalls[group], row.goals[group])),
     noneCell(row.lost),
     noneCell(row.wrong),
+    waitedPercent === undefined ? '–' : `${waitedPercent} %`,
   ];
 };
 
@@ -116,7 +120,13 @@ function together(one: Row, rows: readonly Row[]): Row {
     inFlight: sum((row) => row.inFlight),
     refused: sum((row) => row.refused),
     held: rows.every(({ held }) => held),
-    load: { ...one.load, skipped: sum(({ load }) => load.skipped) },
+    load: {
+      ...one.load,
+      skipped: sum(({ load }) => load.skipped),
+      waitedPercent: rows.every(({ load }) => load.waitedPercent !== undefined)
+        ? Math.max(...rows.map(({ load }) => load.waitedPercent ?? 0))
+        : undefined,
+    },
     lost: sum((row) => row.lost),
     wrong: sum((row) => row.wrong),
     stalls: { relay: most('relay'), login: most('login'), write: most('write') },

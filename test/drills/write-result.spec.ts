@@ -28,8 +28,10 @@ describe('the table of failures', () => {
     assert.equal(marked([of(1, []), of(2, [])]), false);
     assert.equal(marked([of(1, []), of(2, ['it did not start'])]), true);
     assert.match(
-      shortTable([{ ...of(1, []), failed: 2, lost: 1, load: { ...of(1, []).load, skipped: 7 } }]),
-      /0, 7 left out ✗ \| 2 ✗ .* 1 ✗ \| 0 \|/,
+      shortTable([
+        { ...of(1, []), requests: 9, failed: 2, lost: 1, load: { ...of(1, []).load, skipped: 7 } },
+      ]),
+      /9, 7 left out ✗ \| 2 ✗ .* 1 ✗ \| 0 \| – \|/,
     );
   });
 });

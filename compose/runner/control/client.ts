@@ -62,7 +62,9 @@ export function askRunner<N extends ChangeName>(
                   }),
             );
         });
+        // A response that is cut tells both; what that means stands above.
         response.on('error', () => lines.close());
+        lines.on('error', () => lines.close());
       },
     );
     const giveUp = (): void => void asked.destroy();

@@ -16,6 +16,6 @@ export function parsed<T>(parse: () => T): T {
 /** @throws UsageError */
 export function wholeNumber(option: string, text: string, least: number, most: number): number {
   const value = Number(text);
-  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  if (text.trim() !== '' && Number.isInteger(value) && value >= least && value <= most) return value;
   throw new UsageError(`${option} is a number from ${least} to ${most}, not "${text}"`);
 }

@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import { z } from 'zod';
 import { SallyportError } from '#core/errors/error.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import type { AgentEndpoint } from './config.ts';
@@ -172,16 +173,33 @@ async function order(o: RecoveryOptions, pod: string, path: Order): Promise<void
 
 export type Order = '/bootstrap' | '/rebuild' | '/promote';
 
-/** Gives an agent an order. @throws UNAVAILABLE, with the agent's own words when it refuses */
+/** Gives an agent an order. @throws CHANGE_REFUSED with the agent's own words; UNAVAILABLE */
 export async function orderNode(
   { pod, agent }: RecoveryOptions['nodes'][number],
   path: Order,
 ): Promise<void> {
   const { code, text } = await post(agent, path);
   if (code < 300) return;
+  if (code === 409) {
+    throw new SallyportError('CHANGE_REFUSED', {
+      message: `${pod} refuses ${path.slice(1)}: ${refusal.safeParse(parsedOrNot(text)).data?.error ?? 'it does not say why'}`,
+      hint: '`sallyport db status` tells what each node is and does',
+    });
+  }
   throw new SallyportError('UNAVAILABLE', {
     message: `${pod} refuses ${path}: ${code} ${text.slice(0, 300)}`,
   });
+}
+
+/** What an agent says when it does not do what it is told. */
+const refusal = z.object({ error: z.string().max(300) });
+
+function parsedOrNot(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function post(agent: AgentEndpoint, path: string): Promise<{ code: number; text: string }> {

@@ -88,7 +88,7 @@ function parse(argv: readonly string[]) {
       keep: { type: 'string' },
       json: { type: 'boolean', default: false },
       write: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   });
 }

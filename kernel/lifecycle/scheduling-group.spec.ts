@@ -28,7 +28,7 @@ describe('a scheduling group', () => {
     assert.equal(nice(), isThere ? '0' : undefined);
     await setPrecedence(pid, 'first', systemClock);
     // Only who may raise the priority of a process may do this.
-    assert.equal(nice(), isThere ? (mayRaise(pid) ? '-10' : '0') : undefined);
+    assert.equal(nice(), isThere ? (mayRaise(pid) ? '-5' : '0') : undefined);
   });
 
   it('of a process that is gone is left alone', async () => {

@@ -3,9 +3,9 @@ import { type Clock, elapsed, instant } from '#kernel/time/clock.ts';
 
 /**
  * How a session stands to others that want CPU at the same time, as values of nice(2): a ninth of what one at 0 gets,
- * the usual, or nine times as much, for which privileges are needed.
+ * the usual, or three times as much, for which privileges are needed.
  */
-const niceOf = { modest: 10, usual: 0, first: -10 } as const;
+const niceOf = { modest: 10, usual: 0, first: -5 } as const;
 /** Without privileges all processes together may change their groups ten times a second: sched(7). */
 const againMs = 120;
 const giveUpMs = 10_000;

@@ -21,6 +21,9 @@ const fleetMs = 60_000;
 /** A revocation that was acknowledged has reached everybody by then: freshness and lease, one after the other. */
 const revokedMs = 35_000;
 
+/** Devices of which it is looked at once whether they are still enrolled. */
+const checkedAtOnce = 4;
+
 /** What has been acknowledged in a drill and is looked at again at its end. */
 interface Promises {
   readonly enrolled: TestDevice[];
@@ -70,7 +73,7 @@ export class People {
     const { enrolled, revoked } = this.#ending;
     const until = this.#context.now() + revokedMs;
     await Promise.all([
-      ...enrolled.map((device) => stillEnrolled(device, window)),
+      this.#stillEnrolled(enrolled, window),
       ...revoked.map(async ({ session, what }) => {
         while ((await lookAt(session)).outcome !== 'refused') {
           if (this.#context.now() > until) return window.isLost(`the revocation of ${what}`);
@@ -79,6 +82,15 @@ export class People {
       }),
     ]);
     for (const { device } of enrolled) device.close();
+  }
+
+  /** A few at a time: this is no load. */
+  async #stillEnrolled(devices: readonly TestDevice[], window: Window): Promise<void> {
+    const left = devices.values();
+    const next = async (): Promise<void> => {
+      for (const device of left) await stillEnrolled(device, window);
+    };
+    await Promise.all(Array.from({ length: checkedAtOnce }, next));
   }
 
   #every(perSecond: number, what: string, work: () => Promise<void>): void {

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type ProcessIdentity, startTimeOf } from '#kernel/lifecycle/process-identity.ts';
-import { setPrecedence } from '#kernel/lifecycle/scheduling-group.ts';
+import { setModest } from '#kernel/lifecycle/scheduling-group.ts';
 import { type Backoff, backoff } from '#kernel/time/backoff.ts';
 import { type Clock, elapsed, type Instant, instant, type Timer } from '#kernel/time/clock.ts';
 import { maxLogBytes } from './log-limit.ts';
@@ -108,8 +108,7 @@ export class Supervised {
   /** Has it give way to the others for CPU while it starts beside them, or not any longer. Harmless when it is gone. */
   async setModest(modest: boolean): Promise<void> {
     const { identity } = this;
-    if (identity !== undefined)
-      await setPrecedence(identity.pid, modest ? 'modest' : 'usual', this.#deps.clock);
+    if (identity !== undefined) await setModest(identity.pid, modest, this.#deps.clock);
   }
 
   /** Sends a signal to the living process; false if there is none. */

@@ -2,17 +2,16 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { setPriority } from 'node:os';
 import { afterEach, describe, it } from 'mocha';
 import { systemClock } from '#kernel/time/system-clock.ts';
-import { setPrecedence } from './scheduling-group.ts';
+import { setModest } from './scheduling-group.ts';
 
 describe('a scheduling group', () => {
   let child: ChildProcess | undefined;
 
   afterEach(() => void child?.kill('SIGKILL'));
 
-  it('gives way to others, does so no longer, and comes before them, where the system has such groups', async () => {
+  it('gives way to others and does so no longer, without privileges and where the system has such groups', async () => {
     child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {
       detached: true,
       stdio: 'ignore',
@@ -22,13 +21,10 @@ describe('a scheduling group', () => {
     const file = `/proc/${pid}/autogroup`;
     const nice = () => (existsSync(file) ? /nice (-?\d+)/.exec(readFileSync(file, 'utf8'))?.[1] : undefined);
     const isThere = nice() !== undefined;
-    await setPrecedence(pid, 'modest', systemClock);
+    await setModest(pid, true, systemClock);
     assert.equal(nice(), isThere ? '10' : undefined);
-    await setPrecedence(pid, 'usual', systemClock);
+    await setModest(pid, false, systemClock);
     assert.equal(nice(), isThere ? '0' : undefined);
-    await setPrecedence(pid, 'first', systemClock);
-    // Only who may raise the priority of a process may do this.
-    assert.equal(nice(), isThere ? (mayRaise(pid) ? '-5' : '0') : undefined);
   });
 
   it('of a process that is gone is left alone', async () => {
@@ -36,15 +32,6 @@ describe('a scheduling group', () => {
     const { pid } = child;
     assert.ok(pid !== undefined);
     await once(child, 'exit');
-    await setPrecedence(pid, 'modest', systemClock);
+    await setModest(pid, true, systemClock);
   });
 });
-
-function mayRaise(pid: number): boolean {
-  try {
-    setPriority(pid, -1);
-    return true;
-  } catch {
-    return false;
-  }
-}

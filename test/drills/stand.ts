@@ -1,8 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setPrecedence } from '#kernel/lifecycle/scheduling-group.ts';
-import { systemClock } from '#kernel/time/system-clock.ts';
 import { startScript } from '../../bench/harness/process.ts';
 import { type OwnMesh, ownMesh } from '../mesh.ts';
 import { type Network, openNetwork } from '../netns/network.ts';
@@ -113,8 +111,6 @@ async function startLoad(options: LoadOptions): Promise<Load> {
     options,
     { answerMs, ownSession: true },
   );
-  // It stands for phones and people, who have CPUs of their own: what it waits for one must not count as a stall.
-  await setPrecedence(child.pid, 'first', systemClock);
   const tell = async (ask: LoadAsk): Promise<void> => void (await child.ask(ask));
   return {
     pid: child.pid,

@@ -1,6 +1,5 @@
 /** The process that loads the mesh; started by ../load-process.ts, ends with it. */
 import { setMaxListeners } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { ordersFile } from '#compose/topology/paths.ts';
 import { systemClock } from '#kernel/time/system-clock.ts';
@@ -113,7 +112,6 @@ serveBench(async (options: LoadOptions) => {
       skipped: ended.skipped,
       cpu: (used.user + used.system) / 1e6 / seconds,
       lagMs,
-      comesFirst: comesFirst(),
       seconds,
     };
   };
@@ -154,15 +152,6 @@ serveBench(async (options: LoadOptions) => {
     }
   };
 });
-
-/** Whether this process comes before the mesh's for CPU: not everybody may set that. */
-function comesFirst(): boolean {
-  try {
-    return /nice -/.test(readFileSync('/proc/self/autogroup', 'utf8'));
-  } catch {
-    return false;
-  }
-}
 
 /** The session that a device has had since before the drill, and is to have after it. */
 function recordSession(history: DrillHistory, { name, device, credentials, session }: LoadDevice): void {

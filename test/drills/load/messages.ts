@@ -104,7 +104,5 @@ export interface LoadReport {
   /** Of this process: share of a core, and the longest time for which its event loop stood still. */
   readonly cpu: number;
   readonly lagMs: number;
-  /** It came before the mesh's processes for CPU. */
-  readonly comesFirst: boolean;
   readonly seconds: number;
 }

@@ -1,4 +1,5 @@
 import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { parseJson } from './parse-json.ts';
 import type { LocalState } from './poll.ts';
 import { type RememberedGroup, rememberedGroup } from './status.ts';
 
@@ -34,13 +35,4 @@ function readIfGood(file: string): RememberedGroup | undefined {
   if (!statSync(file, { throwIfNoEntry: false })) return undefined;
   const parsed = rememberedGroup.safeParse(parseJson(readFileSync(file, 'utf8')));
   return parsed.success ? parsed.data : undefined;
-}
-
-/** A file that is damaged counts as none. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -12,6 +12,7 @@ import { backoff } from '#kernel/time/backoff.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import { waitFor } from '#kernel/time/wait-for.ts';
 import type { Log } from './log.ts';
+import { parseJson } from './parse-json.ts';
 
 export interface MysqldOptions {
   readonly bin: string;
@@ -152,13 +153,4 @@ export class Mysqld {
 
 function readIfThere(file: string): string | undefined {
   return statSync(file, { throwIfNoEntry: false }) ? readFileSync(file, 'utf8') : undefined;
-}
-
-/** A file that was cut off in writing counts as none. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

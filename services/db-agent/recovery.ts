@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { SallyportError } from '#core/errors/error.ts';
 import type { Clock } from '#kernel/time/clock.ts';
 import type { AgentEndpoint } from './config.ts';
+import { parseJson } from './parse-json.ts';
 import { askStatus } from './peers.ts';
 import { type NodeView, type RecoveryPlan, recoveryPlan } from './recovery-plan.ts';
 
@@ -182,7 +183,7 @@ export async function orderNode(
   if (code < 300) return;
   if (code === 409) {
     throw new SallyportError('CHANGE_REFUSED', {
-      message: `${pod} refuses ${path.slice(1)}: ${refusal.safeParse(parsedOrNot(text)).data?.error ?? 'it does not say why'}`,
+      message: `${pod} refuses ${path.slice(1)}: ${refusal.safeParse(parseJson(text)).data?.error ?? 'it does not say why'}`,
       hint: '`sallyport db status` tells what each node is and does',
     });
   }
@@ -193,14 +194,6 @@ export async function orderNode(
 
 /** What an agent says when it does not do what it is told. */
 const refusal = z.object({ error: z.string().max(300) });
-
-function parsedOrNot(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
 
 function post(agent: AgentEndpoint, path: string): Promise<{ code: number; text: string }> {
   return new Promise((resolve, reject) => {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import type { Row } from './row.ts';
-import { rowAlone } from './row.ts';
+import { type Row, rowAlone } from './row.ts';
 import { shortTable } from './table.ts';
 import { joinRows } from './write-result.ts';
 
